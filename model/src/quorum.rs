@@ -1,0 +1,1 @@
+//! The metadata quorum: Raft in pull form.

@@ -1,0 +1,2 @@
+//! The `verify` binary.
+fn main() {}
