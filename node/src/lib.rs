@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The Highwater broker: storage, drivers of the protocol cores, request handling and the command line.
+
+mod driver;
+pub mod server;

@@ -1,0 +1,74 @@
+//! The timers that a core has armed, by name.
+//!
+//! How long a timer runs is the driver's to say; what its expiry means is the core's.
+
+use std::collections::BTreeMap;
+
+/// Armed timers and when they expire. A timer that is armed again starts anew.
+#[derive(Debug)]
+pub(crate) struct Timers<T, I> {
+    armed: BTreeMap<T, I>,
+}
+
+impl<T: Ord + Clone, I: Ord + Copy> Timers<T, I> {
+    /// No timer is armed.
+    pub(crate) const fn new() -> Self {
+        Self { armed: BTreeMap::new() }
+    }
+
+    /// Arms `timer` to expire at `at`.
+    pub(crate) fn arm(&mut self, timer: T, at: I) {
+        self.armed.insert(timer, at);
+    }
+
+    /// Takes `timer` back; nothing happens if it is not armed.
+    pub(crate) fn disarm(&mut self, timer: &T) {
+        self.armed.remove(timer);
+    }
+
+    /// When the next timer expires.
+    pub(crate) fn next(&self) -> Option<I> {
+        self.armed.values().min().copied()
+    }
+
+    /// Takes out one timer that has expired by `now`, the earliest first.
+    pub(crate) fn expired(&mut self, now: I) -> Option<T> {
+        let (timer, at) =
+            self.armed.iter().min_by_key(|(_, at)| **at).map(|(timer, at)| (timer.clone(), *at))?;
+        if at > now {
+            return None;
+        }
+        self.armed.remove(&timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_expire_in_the_order_of_their_deadlines_and_once() {
+        let mut timers = Timers::new();
+        timers.arm("late", 9);
+        timers.arm("early", 3);
+        timers.arm("gone", 1);
+        timers.disarm(&"gone");
+
+        assert_eq!(timers.next(), Some(3));
+        assert_eq!(timers.expired(2), None);
+        assert_eq!(timers.expired(9), Some("early"));
+        assert_eq!(timers.expired(9), Some("late"));
+        assert_eq!(timers.expired(9), None);
+    }
+
+    #[test]
+    fn arming_again_starts_anew() {
+        let mut timers = Timers::new();
+        timers.arm("timer", 3);
+        timers.arm("timer", 7);
+
+        assert_eq!(timers.expired(5), None);
+        assert_eq!(timers.expired(7), Some("timer"));
+    }
+}
