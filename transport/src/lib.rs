@@ -1,1 +1,8 @@
-//! Placeholder.
+//! What the broker stands on: time, timers, randomness, spawning and datagrams, real or simulated from a seed
+//! ([`env`]).
+//!
+//! It moves bytes between proven identities and never takes a protocol decision: it compares no epochs and does not
+//! know what a partition is for. `docs/TRANSPORT.md` describes the wire and the settings.
+#![forbid(unsafe_code)]
+
+pub mod env;

@@ -1,0 +1,49 @@
+//! The operating system's side of [`super::Env`]: entropy, wall clock and UDP sockets with large buffers.
+//!
+//! Leaves timers and tasks to tokio, through [`super::Env`].
+
+use super::{Env, SOCKET_BUFFER_BYTES};
+use quinn::Runtime as _;
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A generator seeded by the operating system.
+pub(super) fn random() -> ChaCha12Rng {
+    ChaCha12Rng::from_os_rng()
+}
+
+/// Milliseconds since the Unix epoch; 0 when the clock stands before it.
+#[expect(clippy::disallowed_methods, reason = "this is where the wall clock enters")]
+pub(super) fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Opens a socket and asks for large buffers; what the kernel granted is logged, for a small grant costs datagrams.
+pub(super) fn udp_bind(env: &Env, address: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    enlarge(&socket, address);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    env.wrap_udp_socket(socket.into())
+}
+
+fn enlarge(socket: &Socket, address: SocketAddr) {
+    let asked = socket
+        .set_recv_buffer_size(SOCKET_BUFFER_BYTES)
+        .and_then(|()| socket.set_send_buffer_size(SOCKET_BUFFER_BYTES));
+    // Linux doubles the number for its own bookkeeping and reports the doubled one.
+    let receive = socket.recv_buffer_size().unwrap_or(0) / 2;
+    let send = socket.send_buffer_size().unwrap_or(0) / 2;
+    if asked.is_err() || receive < SOCKET_BUFFER_BYTES || send < SOCKET_BUFFER_BYTES {
+        tracing::warn!(%address, receive, send, asked = SOCKET_BUFFER_BYTES,
+            "UDP buffers are smaller than asked for; raise net.core.rmem_max and net.core.wmem_max");
+    } else {
+        tracing::debug!(%address, receive, send, "UDP socket buffers granted");
+    }
+}
