@@ -1,1 +1,12 @@
 //! Invariants as named predicates, one file each.
+
+use alloc::string::String;
+
+/// A broken invariant: which, and the values that break it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The property's name, for example `quorum/one_leader_per_epoch`.
+    pub property: &'static str,
+    /// The values that break it, in words.
+    pub details: String,
+}
