@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Exhaustive checking of the protocol cores.
+//!
+//! A [`world::Checked`] world puts real cores of `highwater-model` on a network that loses, delays and reorders, on disks
+//! that lose what was not synced, and among clients; the [`engine`] visits every state that such a world can reach
+//! within its bounds. Protocol logic is not here: a decision that a world would have to take is a missing input or
+//! effect of a core.
+
+pub mod bounds;
+pub mod cli;
+pub mod clock;
+pub mod engine;
+pub mod registry;
+pub mod report;
+pub mod world;

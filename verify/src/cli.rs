@@ -1,0 +1,258 @@
+//! The command line: reads what is asked, runs it, shows it, and ends with the exit code that says how it went.
+//!
+//! Exit codes: 0 exhausted and all holds (or all mutants caught), 2 the question is not understood, 4 a violation (or a
+//! mutant that survives), 5 the budget ran out first.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use clap::{Args, Parser, Subcommand};
+use highwater_model::fault::Bug;
+
+use crate::engine::Limits;
+use crate::registry::{Request, World, worlds};
+use crate::report::{Conclusion, MutantRow, Sweep, text};
+
+mod screen;
+
+use screen::Terminal;
+
+/// Checks Highwater's protocol cores exhaustively, within stated bounds.
+#[derive(Debug, Parser)]
+#[command(
+    name = "verify",
+    version,
+    after_help = "Exit codes: 0 exhausted and all holds, 2 usage, \
+    4 a violation, 5 out of budget."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Visits every state of a model within bounds and evaluates every property in each
+    Check(Check),
+    /// Plants known bugs of real systems, one at a time, and demands that each is caught
+    Mutants(Mutants),
+    /// Serves stateright's Explorer on the loopback interface, to walk through a model by hand
+    Explore(Explore),
+    /// Lists the models, their bounds and the bugs that can be planted
+    List,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// quorum, metadata, replication, or all
+    model: String,
+    /// Bounds as key=value (see `verify list`); without any, the profile's whole sweep
+    bounds: Vec<String>,
+    /// A sweep of many bounds, smallest first
+    #[arg(long, default_value = "quick", conflicts_with = "bounds")]
+    profile: String,
+    /// Plants this bug of the catalogue (B-01 …); by default at the bounds that show it
+    #[arg(long, value_name = "ID")]
+    mutant: Option<String>,
+    #[command(flatten)]
+    spend: Spend,
+    /// One JSON document on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Mutants {
+    /// quorum, metadata, replication, or all
+    #[arg(default_value = "all")]
+    model: String,
+    #[command(flatten)]
+    spend: Spend,
+    /// One JSON document on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Explore {
+    /// quorum, metadata or replication
+    model: String,
+    /// Bounds as key=value (see `verify list`)
+    bounds: Vec<String>,
+    /// Port on 127.0.0.1
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+}
+
+#[derive(Debug, Args)]
+struct Spend {
+    /// Worker threads; by default one per core
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Stops after this time: 90, 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+impl Spend {
+    fn limits(&self) -> Limits {
+        let usual = Limits { timeout: self.timeout, ..Limits::default() };
+        Limits { threads: self.threads.unwrap_or(usual.threads).max(1), ..usual }
+    }
+}
+
+/// Reads a time: seconds, or a number with `s`, `m` or `h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, scale) = match text.char_indices().last() {
+        Some((at, 's')) => (text.get(..at), 1),
+        Some((at, 'm')) => (text.get(..at), 60),
+        Some((at, 'h')) => (text.get(..at), 3600),
+        _ => (Some(text), 1),
+    };
+    let seconds = number.and_then(|number| number.parse::<u64>().ok()).and_then(|n| n.checked_mul(scale));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no time such as 90s, 10m or 2h"))
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check(asked) => check(&asked),
+        Command::Mutants(asked) => mutants(&asked),
+        Command::Explore(asked) => explore(&asked),
+        Command::List => list(),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_closed) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "verify: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether the reader of the output went away, as `head` does.
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// The worlds of this name.
+fn named(name: &str) -> anyhow::Result<Vec<Box<dyn World>>> {
+    let all = worlds();
+    let names: Vec<&str> = all.iter().map(|world| world.name()).collect();
+    let known = format!("the models are {}, or all", names.join(", "));
+    let found: Vec<_> = all.into_iter().filter(|world| name == "all" || world.name() == name).collect();
+    if found.is_empty() { Err(anyhow!("there is no model `{name}`; {known}")) } else { Ok(found) }
+}
+
+fn check(asked: &Check) -> anyhow::Result<u8> {
+    let planted = match &asked.mutant {
+        Some(id) => Some(Bug::by_id(id).ok_or_else(|| anyhow!("there is no bug `{id}`; see `verify list`"))?),
+        None => None,
+    };
+    let mut chosen = named(&asked.model)?;
+    if asked.model == "all" {
+        if !asked.bounds.is_empty() {
+            bail!("bounds belong to one model; name it instead of `all`");
+        }
+        chosen.retain(|world| planted.is_none_or(|bug| world.catches(bug)));
+    }
+    if chosen.is_empty() {
+        bail!("no model has a mutant for this bug");
+    }
+    let mut request = Request {
+        profile: asked.profile.clone(),
+        bounds: asked.bounds.clone(),
+        planted,
+        limits: asked.spend.limits(),
+    };
+    let mut screen = Terminal::new(!asked.json);
+    let mut sweeps = Vec::new();
+    for world in chosen {
+        let sweep = world.check(&request, &mut screen)?;
+        let spent = Duration::from_secs_f64(sweep.seconds);
+        request.limits.timeout = request.limits.timeout.map(|timeout| timeout.saturating_sub(spent));
+        if !asked.json {
+            text::sweep(&mut io::stdout().lock(), &sweep)?;
+        }
+        sweeps.push(sweep);
+    }
+    conclude(asked.json, &sweeps)
+}
+
+fn conclude(json: bool, sweeps: &[Sweep]) -> anyhow::Result<u8> {
+    let worst = sweeps.iter().map(|sweep| sweep.conclusion).max().unwrap_or(Conclusion::Holds);
+    if json {
+        let document = serde_json::json!({ "conclusion": worst, "models": sweeps });
+        writeln!(io::stdout().lock(), "{document}")?;
+    }
+    Ok(worst.exit_code())
+}
+
+fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
+    let mut screen = Terminal::new(false);
+    let limits = asked.spend.limits();
+    let mut rows: Vec<MutantRow> = Vec::new();
+    for world in named(&asked.model)? {
+        rows.extend(world.mutants(limits, &mut screen));
+    }
+    let caught = rows.iter().all(|row| row.caught);
+    let mut out = io::stdout().lock();
+    if asked.json {
+        let document = serde_json::json!({ "all_caught": caught, "mutants": rows });
+        writeln!(out, "{document}")?;
+    } else {
+        text::mutants(&mut out, &rows)?;
+    }
+    Ok(if caught { 0 } else { 4 })
+}
+
+fn explore(asked: &Explore) -> anyhow::Result<u8> {
+    if asked.model == "all" {
+        bail!("explore one model at a time");
+    }
+    for world in named(&asked.model)? {
+        writeln!(io::stderr(), "http://127.0.0.1:{}/ shows {}; end with Ctrl-C", asked.port, world.name())?;
+        world.explore(&asked.bounds, asked.port)?;
+    }
+    Ok(0)
+}
+
+fn list() -> anyhow::Result<u8> {
+    let mut out = io::stdout().lock();
+    for world in worlds() {
+        writeln!(out, "{}", world.name())?;
+        for (key, meaning) in world.fields() {
+            writeln!(out, "  {key:<18}{}", meaning.trim())?;
+        }
+    }
+    writeln!(out, "\nbugs")?;
+    for bug in Bug::ALL {
+        let models: Vec<&str> =
+            worlds().iter().filter(|world| world.catches(*bug)).map(|w| w.name()).collect();
+        writeln!(out, "  {:<6} {:<24} {}", bug.id(), models.join(" "), bug.what())?;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_unit() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        assert!(duration("soon").is_err());
+    }
+}

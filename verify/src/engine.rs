@@ -1,0 +1,24 @@
+//! The search: visits every state of a world, level by level, and keeps the shortest way to each.
+//!
+//! Breadth first, so that the first violation found has the fewest steps. States are remembered by 64-bit fingerprints of
+//! their encoding, with the fingerprint of the state that they were first reached from; only the frontier holds states
+//! themselves. Stateright's own checkers serve as a cross-check: on the same world they count the same states.
+
+mod encoder;
+mod expand;
+mod outcome;
+mod quiet;
+mod search;
+mod trace;
+mod visited;
+
+#[cfg(test)]
+mod tests;
+
+pub use encoder::Encoder;
+pub use outcome::{Limits, Outcome, Progress, Verdict};
+pub use search::search;
+pub use trace::{Counterexample, Step};
+
+/// Name of the claim that a core which fails one of its own assertions breaks.
+pub const PANIC: &str = "core/assertion_holds";

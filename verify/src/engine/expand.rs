@@ -1,0 +1,183 @@
+//! One worker: takes states off the frontier, takes every step from each, and judges what is new.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::PANIC;
+use super::encoder::Encoder;
+use super::quiet::quietly;
+use super::trace::Found;
+use super::visited::Visited;
+use crate::world::{Broken, Checked, Notes, Seen};
+
+/// States handed to a worker at a time.
+pub(super) const CHUNK: usize = 256;
+
+/// What the workers of a search share.
+pub(super) struct Shared<'w, W: Checked> {
+    pub(super) world: &'w W,
+    pub(super) visited: Visited,
+    pub(super) unique: AtomicU64,
+    pub(super) generated: AtomicU64,
+    /// Bit per sometimes-claim that has been met.
+    pub(super) seen: AtomicU64,
+    pub(super) stop: AtomicBool,
+    pub(super) found: Mutex<Option<Found<W::Action>>>,
+}
+
+impl<'w, W: Checked> Shared<'w, W> {
+    pub(super) fn new(world: &'w W) -> Self {
+        Self {
+            world,
+            visited: Visited::new(),
+            unique: AtomicU64::new(0),
+            generated: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            found: Mutex::new(None),
+        }
+    }
+
+    /// Keeps the first violation and stops the search.
+    fn report(&self, found: Found<W::Action>) {
+        let mut first = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(found);
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A worker's own part of a search; merged when it ends.
+pub(super) struct Worker<'s, 'w, W: Checked> {
+    shared: &'s Shared<'w, W>,
+    encoder: Encoder,
+    notes: Notes,
+    actions: Vec<W::Action>,
+    /// How often each kind of action was taken.
+    pub(super) taken: Vec<u64>,
+    /// The next level, in chunks.
+    pub(super) next: Vec<Vec<W::State>>,
+}
+
+impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
+    pub(super) fn new(shared: &'s Shared<'w, W>) -> Self {
+        Self {
+            shared,
+            encoder: Encoder::new(),
+            notes: Notes::default(),
+            actions: Vec::new(),
+            taken: vec![0; W::KINDS.len()],
+            next: Vec::new(),
+        }
+    }
+
+    /// Visits an initial state.
+    pub(super) fn begin(&mut self, state: W::State) {
+        self.visit(0, state);
+    }
+
+    /// Takes every step from every state of `chunk`.
+    pub(super) fn expand(&mut self, chunk: Vec<W::State>) {
+        let mut taken = 0;
+        for state in chunk {
+            if self.shared.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            taken += self.expand_one(&state);
+        }
+        self.shared.generated.fetch_add(taken, Ordering::Relaxed);
+    }
+
+    fn expand_one(&mut self, state: &W::State) -> u64 {
+        let world = self.shared.world;
+        let parent = self.fingerprint(state);
+        let mut actions = std::mem::take(&mut self.actions);
+        if let Err(message) = quietly(|| world.actions(state, &mut actions)) {
+            self.broken(parent, None, Broken { claim: PANIC, values: message });
+        }
+        let count = actions.len() as u64;
+        for action in actions.drain(..) {
+            if let Some(count) = self.taken.get_mut(W::kind(&action)) {
+                *count += 1;
+            }
+            self.step(parent, state, action);
+        }
+        self.actions = actions;
+        count
+    }
+
+    fn step(&mut self, parent: u64, state: &W::State, action: W::Action) {
+        let world = self.shared.world;
+        self.notes.clear();
+        let notes = &mut self.notes;
+        let next = match quietly(|| world.step(state, &action, notes)) {
+            Ok(next) => next,
+            Err(values) => return self.broken(parent, Some(action), Broken { claim: PANIC, values }),
+        };
+        if !self.notes.events().is_empty() {
+            self.note_events();
+        }
+        if let Some(broken) = self.notes.broken().cloned() {
+            return self.broken(parent, Some(action), broken);
+        }
+        self.visit(parent, next);
+    }
+
+    fn visit(&mut self, parent: u64, state: W::State) {
+        let fingerprint = self.fingerprint(&state);
+        if !self.shared.visited.insert(fingerprint, parent) {
+            return;
+        }
+        self.shared.unique.fetch_add(1, Ordering::Relaxed);
+        let world = self.shared.world;
+        match quietly(|| world.judge(&state)) {
+            Ok(Ok(())) => {}
+            Ok(Err(broken)) => return self.broken(fingerprint, None, broken),
+            Err(values) => return self.broken(fingerprint, None, Broken { claim: PANIC, values }),
+        }
+        self.note_state(&state);
+        match self.next.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => chunk.push(state),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(state);
+                self.next.push(chunk);
+            }
+        }
+    }
+
+    fn broken(&self, at: u64, step: Option<W::Action>, broken: Broken) {
+        self.shared.report(Found { broken, at, step });
+    }
+
+    fn fingerprint(&mut self, state: &W::State) -> u64 {
+        self.encoder.clear();
+        self.shared.world.encode(state, &mut self.encoder);
+        self.encoder.fingerprint()
+    }
+
+    fn note_events(&self) {
+        for (at, claim) in W::sometimes().iter().enumerate() {
+            if matches!(claim.seen, Seen::Step) && self.notes.events().contains(&claim.name) {
+                self.met(at);
+            }
+        }
+    }
+
+    fn note_state(&self, state: &W::State) {
+        let met = self.shared.seen.load(Ordering::Relaxed);
+        for (at, claim) in W::sometimes().iter().enumerate().filter(|(at, _)| met & (1 << at) == 0) {
+            if let Seen::State(seen) = claim.seen
+                && seen(self.shared.world, state)
+            {
+                self.met(at);
+            }
+        }
+    }
+
+    fn met(&self, at: usize) {
+        let bit = 1 << at;
+        if self.shared.seen.load(Ordering::Relaxed) & bit == 0 {
+            self.shared.seen.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The worlds that the command line knows, with their types forgotten.
+
+use std::marker::PhantomData;
+use std::net::TcpListener;
+
+use anyhow::{Context as _, bail};
+use highwater_model::fault::Bug;
+
+use crate::bounds::Bounds as _;
+use crate::clock::Stopwatch;
+use crate::engine::{Limits, Progress, search};
+use crate::report::{MutantRow, Run, Sweep};
+use crate::world::{Checked, Mutant};
+
+/// Every world, in the order in which `all` checks them.
+#[must_use]
+pub fn worlds() -> Vec<Box<dyn World>> {
+    vec![]
+}
+
+/// What a check is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The sweep to run, when no bounds are given.
+    pub profile: String,
+    /// `key=value` words.
+    pub bounds: Vec<String>,
+    /// A bug to plant.
+    pub planted: Option<Bug>,
+    /// What the whole check may spend.
+    pub limits: Limits,
+}
+
+/// Where a command shows what it is doing.
+pub trait Screen {
+    /// A search begins.
+    fn begin(&mut self, model: &str, bounds: &str);
+    /// Where it stands.
+    fn progress(&mut self, at: Progress);
+    /// It ended.
+    fn end(&mut self, run: &Run);
+}
+
+/// A world whose types are forgotten.
+pub trait World {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Key and meaning of its bounds.
+    fn fields(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Checks what `request` asks for.
+    ///
+    /// # Errors
+    /// When the bounds cannot be read, there is no such profile, or the planted bug is none of this world's.
+    fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep>;
+
+    /// Whether this world has a mutant for the bug.
+    fn catches(&self, bug: Bug) -> bool;
+
+    /// Searches for each planted bug.
+    fn mutants(&self, limits: Limits, screen: &mut dyn Screen) -> Vec<MutantRow>;
+
+    /// Serves stateright's Explorer on the loopback interface, until the process ends.
+    ///
+    /// # Errors
+    /// When the bounds cannot be read, or the port is taken.
+    fn explore(&self, bounds: &[String], port: u16) -> anyhow::Result<()>;
+}
+
+/// The world `W`, registered.
+struct Of<W>(PhantomData<W>);
+
+/// Registers a world.
+#[must_use]
+pub fn of<W: Checked>() -> Box<dyn World> {
+    Box::new(Of::<W>(PhantomData))
+}
+
+/// The limits less what was spent.
+fn left(limits: Limits, clock: Stopwatch) -> Limits {
+    Limits { timeout: limits.timeout.map(|timeout| timeout.saturating_sub(clock.elapsed())), ..limits }
+}
+
+fn mutant_of<W: Checked>(bug: Bug) -> Option<Mutant<W::Bounds>> {
+    W::mutants().into_iter().find(|mutant| mutant.bug == bug)
+}
+
+/// The bounds that a request asks for, and whether they are a profile's sweep.
+fn asked<W: Checked>(request: &Request) -> anyhow::Result<(Vec<W::Bounds>, bool)> {
+    let usual = match request.planted {
+        Some(bug) => mutant_of::<W>(bug).map(|mutant| mutant.bounds),
+        None => None,
+    };
+    if !request.bounds.is_empty() || usual.is_some() {
+        let words = request.bounds.iter().map(String::as_str);
+        return Ok((vec![usual.unwrap_or_default().read(words)?], false));
+    }
+    let sweep = W::profile(&request.profile);
+    if sweep.is_empty() {
+        bail!("{} has no profile `{}`; `quick` is the one that every model has", W::NAME, request.profile);
+    }
+    Ok((sweep, true))
+}
+
+fn run<W: Checked>(bounds: W::Bounds, planted: Option<Bug>, limits: Limits, screen: &mut dyn Screen) -> Run {
+    screen.begin(W::NAME, &bounds.line());
+    let world = W::new(bounds, planted);
+    let outcome = search(&world, limits, &mut |at| screen.progress(at));
+    let run = Run::new(&world, planted, &outcome);
+    screen.end(&run);
+    run
+}
+
+impl<W: Checked> World for Of<W> {
+    fn name(&self) -> &'static str {
+        W::NAME
+    }
+
+    fn fields(&self) -> &'static [(&'static str, &'static str)] {
+        W::Bounds::FIELDS
+    }
+
+    fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep> {
+        let clock = Stopwatch::start();
+        let (sweep, whole) = asked::<W>(request)?;
+        let mut runs: Vec<Run> = Vec::new();
+        for bounds in sweep {
+            runs.push(run::<W>(bounds, request.planted, left(request.limits, clock), screen));
+            if runs.last().is_some_and(|run| run.violation.is_some()) {
+                break;
+            }
+        }
+        Ok(Sweep::new::<W>(runs, whole, clock.elapsed()))
+    }
+
+    fn catches(&self, bug: Bug) -> bool {
+        mutant_of::<W>(bug).is_some()
+    }
+
+    fn mutants(&self, limits: Limits, screen: &mut dyn Screen) -> Vec<MutantRow> {
+        let search_for = |mutant: Mutant<W::Bounds>| {
+            let run = run::<W>(mutant.bounds.clone(), Some(mutant.bug), limits, &mut *screen);
+            MutantRow::new(&mutant, run)
+        };
+        W::mutants().into_iter().map(search_for).collect()
+    }
+
+    fn explore(&self, bounds: &[String], port: u16) -> anyhow::Result<()> {
+        let bounds = W::Bounds::default().read(bounds.iter().map(String::as_str))?;
+        let address = ("127.0.0.1", port);
+        // The Explorer itself would panic on a port that is taken.
+        drop(TcpListener::bind(address).with_context(|| format!("port {port} of the loopback interface"))?);
+        W::new(bounds, None).checker().serve(address);
+        Ok(())
+    }
+}
