@@ -1,0 +1,66 @@
+//! A broker as the metadata has it, and what it states when it registers.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::id::{BrokerEpoch, DirectoryId, IncarnationId, NodeId, Offset, TopicPartition};
+
+/// A registered broker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Broker {
+    /// Its id.
+    pub node: NodeId,
+    /// Its registration: the offset of the registration record (Q51).
+    pub broker_epoch: BrokerEpoch,
+    /// The process that registered.
+    pub incarnation: IncarnationId,
+    /// `host:port` of its QUIC listener.
+    pub address: Arc<str>,
+    /// Its log directories, sorted.
+    pub directories: SmallVec<[DirectoryId; 1]>,
+    /// Whether it may not lead and not be in ISRs (Q54, Q55).
+    pub fenced: bool,
+    /// End of the batch that began its controlled shutdown, exclusive, while it is shutting down (Q56).
+    pub stopping: Option<Offset>,
+}
+
+impl Broker {
+    /// Whether it may lead partitions and join ISRs: unfenced and not shutting down (R43.4, R51).
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.fenced && self.stopping.is_none()
+    }
+}
+
+/// What a broker says about one of its log directories when it registers (R60).
+///
+/// Each fact is judged against the registered broker epoch, and must stay true on disk until a registration that stated
+/// it has been accepted: a start that dies before it could register must not make the next one look clean.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DirectoryFacts {
+    /// The directory.
+    pub directory: DirectoryId,
+    /// Broker epoch in its synced clean-stop marker, if there is one.
+    pub clean_stop: Option<BrokerEpoch>,
+    /// Broker epoch in its start-up record, if that record bears the boot id of the running kernel (X10).
+    pub same_boot: Option<BrokerEpoch>,
+    /// Partitions of which less was found than had been counted (X11, X12).
+    pub damaged: Vec<TopicPartition>,
+}
+
+/// A broker asks to be registered (Q51).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Registration {
+    /// Its id.
+    pub node: NodeId,
+    /// This run of the process.
+    pub incarnation: IncarnationId,
+    /// `host:port` of its QUIC listener.
+    pub address: String,
+    /// Its log directories.
+    pub directories: Vec<DirectoryFacts>,
+}
