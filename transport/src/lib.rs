@@ -5,4 +5,5 @@
 //! know what a partition is for. `docs/TRANSPORT.md` describes the wire and the settings.
 #![forbid(unsafe_code)]
 
+pub mod batch;
 pub mod env;
