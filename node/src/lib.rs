@@ -1,5 +1,7 @@
 //! The Highwater broker: storage, drivers of the protocol cores, request handling and the command line.
 
 pub mod config;
+pub mod disk;
 mod driver;
+pub mod log;
 pub mod server;

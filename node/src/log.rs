@@ -1,0 +1,36 @@
+//! One log on a [`Disk`](crate::disk::Disk): segments, indexes, checkpoints and recovery, for partitions and for the quorum alike.
+//!
+//! Responsible for the bytes of a log: appending batches that have been stamped, reading whole batches back, cutting,
+//! trimming, and finding after a crash what is sound. Leaves to `model` every decision, and to the driver the log's
+//! shape: epochs pass through as numbers. docs/FORMAT.md describes each file.
+
+mod config;
+mod partition;
+mod recovered;
+
+pub use config::{Hints, LogConfig, Stop};
+pub use partition::PartitionLog;
+pub use recovered::{Cut, CutReason, EpochEntry, Recovered};
+
+use highwater_model::id::Offset;
+
+/// The kernel has every record below `end`, exclusive (X10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Exclusive.
+    pub end: Offset,
+}
+
+/// Every record below `end`, exclusive, survives a power loss (X11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flushed {
+    /// Exclusive.
+    pub end: Offset,
+}
+
+/// The log has been cut, durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncated {
+    /// Where it ends now, exclusive: as asked for, or the start of the batch that the asked offset lies within.
+    pub end: Offset,
+}
