@@ -249,5 +249,5 @@ impl Network {
 }
 
 fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::from(u32::MAX))
+    u64::try_from(duration.as_micros().min(1 << 60)).unwrap_or(1 << 60)
 }

@@ -1,0 +1,266 @@
+//! A long-lived stream of frames in both directions, with a bounded queue towards the peer.
+//!
+//! Frames of one channel arrive in the order in which they were taken for sending, each once or, when the connection
+//! is lost, not at all. What they mean is left to their users.
+
+use super::connection::Connection;
+use super::error::{ReceiveError, SendError, TrySendError};
+use super::{ConnectionLost, Lane};
+use crate::frame::{Decoder, Encoder, Frame, FrameLimits};
+use bytes::Bytes;
+use core::fmt;
+use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError as QueueError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// The most frames written in one go.
+const WRITE_FRAMES_MAX: usize = 64;
+
+/// The most pieces of the stream read in one go.
+const READ_PIECES_MAX: usize = 32;
+
+/// Both ends of a channel.
+#[derive(Debug)]
+pub struct Channel {
+    lane: Lane,
+    sender: Sender,
+    receiver: Receiver,
+}
+
+impl Channel {
+    pub(super) fn start(
+        connection: &Connection,
+        lane: Lane,
+        send: quinn::SendStream,
+        receive: quinn::RecvStream,
+    ) -> Self {
+        let settings = connection.settings();
+        let (queue, queued) = mpsc::channel(settings.queue_frames_max);
+        let writer = Writer { queued, stream: send, limits: settings.frame_limits };
+        connection.env().spawn("write frames", writer.run());
+        let sender = Sender {
+            queue,
+            limits: settings.frame_limits,
+            bytes: Arc::new(Semaphore::new(settings.queue_bytes_max as usize)),
+            bytes_max: settings.queue_bytes_max,
+        };
+        let receiver = Receiver {
+            connection: connection.clone(),
+            stream: receive,
+            decoder: Decoder::new(settings.frame_limits),
+            pieces: vec![Bytes::new(); READ_PIECES_MAX],
+        };
+        Self { lane, sender, receiver }
+    }
+
+    /// What the channel is for.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The connection that it is part of.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.receiver.connection
+    }
+
+    /// A handle to send with.
+    #[must_use]
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub async fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.sender.send(frame).await
+    }
+
+    /// As [`Receiver::receive`].
+    ///
+    /// # Errors
+    /// As [`Receiver::receive`].
+    pub async fn receive(&mut self) -> Result<Option<Frame>, ReceiveError> {
+        self.receiver.receive().await
+    }
+
+    /// The two ends apart. The direction towards the peer ends, after all that was queued, when the last [`Sender`] is
+    /// dropped; the other is given up when the [`Receiver`] is.
+    #[must_use]
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+}
+
+/// The end of a channel that sends. A cheap handle.
+#[derive(Clone)]
+pub struct Sender {
+    queue: mpsc::Sender<Queued>,
+    limits: FrameLimits,
+    bytes: Arc<Semaphore>,
+    bytes_max: u32,
+}
+
+/// A frame in the queue, and the room that it takes there.
+#[derive(Debug)]
+struct Queued {
+    frame: Frame,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Sender {
+    /// Puts a frame into the queue; waits while the queue is full, which is how a slow peer is felt. When this is
+    /// dropped before it returns, the frame is not sent.
+    ///
+    /// # Errors
+    /// [`SendError`] when the frame is over the limits or the channel is closed. That it was taken does not mean that
+    /// it arrives.
+    pub async fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.limits.check_frame(&frame)?;
+        let room = Arc::clone(&self.bytes).acquire_many_owned(self.room(&frame));
+        let room = tokio::select! {
+            biased;
+            () = self.queue.closed() => return Err(SendError::Closed),
+            room = room => room.map_err(|_| SendError::Closed)?,
+        };
+        self.queue.send(Queued { frame, _room: room }).await.map_err(|_| SendError::Closed)
+    }
+
+    /// Puts a frame into the queue if there is room.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] when there is none, otherwise as [`Self::send`].
+    pub fn try_send(&self, frame: Frame) -> Result<(), TrySendError> {
+        self.limits.check_frame(&frame).map_err(SendError::from)?;
+        if self.queue.is_closed() {
+            return Err(SendError::Closed.into());
+        }
+        let room = Arc::clone(&self.bytes).try_acquire_many_owned(self.room(&frame));
+        let room = room.map_err(|_| TrySendError::Full)?;
+        self.queue.try_send(Queued { frame, _room: room }).map_err(|error| match error {
+            QueueError::Full(_) => TrySendError::Full,
+            QueueError::Closed(_) => SendError::Closed.into(),
+        })
+    }
+
+    /// Waits until nothing can be sent any more: the connection is lost or the peer gave the channel up.
+    pub async fn closed(&self) {
+        self.queue.closed().await;
+    }
+
+    /// True when nothing can be sent any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    fn room(&self, frame: &Frame) -> u32 {
+        u32::try_from(frame.content_bytes()).unwrap_or(u32::MAX).min(self.bytes_max)
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("closed", &self.is_closed()).finish_non_exhaustive()
+    }
+}
+
+/// The end of a channel that receives.
+pub struct Receiver {
+    connection: Connection,
+    stream: quinn::RecvStream,
+    decoder: Decoder,
+    pieces: Vec<Bytes>,
+}
+
+impl Receiver {
+    /// The connection that it is part of.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The next frame, or none when the peer ended the channel in good order. Nothing is lost when this is dropped
+    /// before it returns.
+    ///
+    /// # Errors
+    /// [`ReceiveError`] when no more frames can come; called again it says the same.
+    pub async fn receive(&mut self) -> Result<Option<Frame>, ReceiveError> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame()? {
+                return Ok(Some(frame));
+            }
+            match self.stream.read_chunks(&mut self.pieces).await {
+                Ok(Some(count)) => {
+                    for piece in self.pieces.iter_mut().take(count) {
+                        self.decoder.push(core::mem::take(piece));
+                    }
+                }
+                Ok(None) => {
+                    self.decoder.finish()?;
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.failure(error)),
+            }
+        }
+    }
+
+    fn failure(&self, error: quinn::ReadError) -> ReceiveError {
+        match error {
+            quinn::ReadError::ConnectionLost(error) => self.connection.lost(error).into(),
+            quinn::ReadError::Reset(_) => ReceiveError::Reset,
+            quinn::ReadError::ClosedStream
+            | quinn::ReadError::IllegalOrderedRead
+            | quinn::ReadError::ZeroRttRejected => {
+                let loss: ConnectionLost = self.connection.loss();
+                loss.into()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// The task that writes a channel's queue to its stream.
+struct Writer {
+    queued: mpsc::Receiver<Queued>,
+    stream: quinn::SendStream,
+    limits: FrameLimits,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut encoder = Encoder::default();
+        let mut batch = Vec::with_capacity(WRITE_FRAMES_MAX);
+        let stopped = self.stream.stopped();
+        tokio::pin!(stopped);
+        loop {
+            let count = tokio::select! {
+                biased;
+                _ = &mut stopped => return,
+                count = self.queued.recv_many(&mut batch, WRITE_FRAMES_MAX) => count,
+            };
+            if count == 0 {
+                // All senders are gone, and what they queued is written.
+                let _ = self.stream.finish();
+                return;
+            }
+            for queued in &batch {
+                encoder.push(&queued.frame, &self.limits).expect("frames are checked before they are queued");
+            }
+            let mut chunks = encoder.take();
+            let written = self.stream.write_all_chunks(&mut chunks).await;
+            batch.clear();
+            if written.is_err() {
+                return;
+            }
+        }
+    }
+}
