@@ -248,8 +248,11 @@ impl Writer {
                 count = self.queued.recv_many(&mut batch, WRITE_FRAMES_MAX) => count,
             };
             if count == 0 {
-                // All senders are gone, and what they queued is written.
-                let _ = self.stream.finish();
+                // All senders are gone, and what they queued is written. The stream keeps the connection open until
+                // the peer has it.
+                if self.stream.finish().is_ok() {
+                    let _ = stopped.await;
+                }
                 return;
             }
             for queued in &batch {

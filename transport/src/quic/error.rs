@@ -85,9 +85,9 @@ pub enum LossReason {
     /// Nothing was heard for the idle timeout: the peer is dead, stopped, or cut off.
     #[error("nothing heard for too long")]
     TimedOut,
-    /// The peer's process was started anew and knows nothing of it.
-    #[error("peer was restarted")]
-    Restarted,
+    /// The peer does not know the connection: its process was started anew, or it had given the connection up.
+    #[error("peer does not know the connection any more")]
+    Forgotten,
     /// The peer closed it.
     #[error("closed by peer (code {code}): {reason}")]
     ClosedByPeer {
@@ -108,7 +108,7 @@ impl LossReason {
     pub(super) fn of(error: quinn::ConnectionError) -> Self {
         match error {
             quinn::ConnectionError::TimedOut => Self::TimedOut,
-            quinn::ConnectionError::Reset => Self::Restarted,
+            quinn::ConnectionError::Reset => Self::Forgotten,
             quinn::ConnectionError::LocallyClosed => Self::ClosedHere,
             quinn::ConnectionError::ApplicationClosed(close) => Self::ClosedByPeer {
                 code: close.error_code.into_inner(),
