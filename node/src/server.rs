@@ -5,4 +5,4 @@
 
 mod settings;
 
-pub use settings::{HostFacts, Limits, Roles, ServerConfig, Timing, TopicDefaults, VoterAddress};
+pub use settings::{Limits, Roles, Settings, Timing, TopicDefaults};

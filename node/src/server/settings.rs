@@ -3,31 +3,27 @@
 //! Reading files, the environment and flags into these values belongs to `config`; certificates belong to
 //! [`highwater_transport`].
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use highwater_model::id::{ClusterId, DirectoryId, NodeId};
+use highwater_model::id::{ClusterId, NodeId};
 
 /// Everything that one server process is configured with.
 #[derive(Clone, Debug)]
-pub struct ServerConfig {
+pub struct Settings {
     /// `node.id`.
     pub node: NodeId,
-    /// The cluster that this node belongs to; a directory formatted for another one is refused.
-    pub cluster: ClusterId,
+    /// The cluster that this node belongs to, if it is said; a directory formatted for another one is refused.
+    pub cluster: Option<ClusterId>,
     /// `process.roles`.
     pub roles: Roles,
     /// Where the QUIC endpoint is bound. Port 0 lets the system choose.
     pub listen: SocketAddr,
     /// `advertised.listeners`: `host:port` under which others reach this node; the bound address when `None`.
     pub advertised: Option<String>,
-    /// `controller.quorum.voters`: the voters that the quorum began with, the same on every node.
-    pub voters: Vec<VoterAddress>,
-    /// `log.dirs`: where partitions live. At least one on a broker.
-    pub log_dirs: Vec<PathBuf>,
-    /// `metadata.log.dir`: where the quorum log and the quorum state live.
-    pub metadata_dir: PathBuf,
+    /// `controller.quorum.voters`: where controllers are reached, if not where the formatted directory says.
+    pub controllers: BTreeMap<NodeId, String>,
     /// How long to wait for what.
     pub timing: Timing,
     /// What a topic gets that does not say otherwise.
@@ -43,17 +39,6 @@ pub struct Roles {
     pub broker: bool,
     /// May vote in the metadata quorum and be the active controller.
     pub controller: bool,
-}
-
-/// A voter of the metadata quorum and where it is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VoterAddress {
-    /// Its id.
-    pub node: NodeId,
-    /// Its metadata log directory, written in it when it was formatted (X12).
-    pub directory: DirectoryId,
-    /// `host:port` of its QUIC endpoint.
-    pub address: String,
 }
 
 /// How long to wait for what. Highwater's own defaults are shorter than Kafka's, for fail-over well under 2 s.
@@ -103,21 +88,17 @@ pub struct TopicDefaults {
     pub partitions: u32,
     /// `default.replication.factor`.
     pub replication_factor: u16,
-    /// `log.segment.bytes`.
-    pub segment_bytes: u32,
 }
 
 impl Default for TopicDefaults {
     fn default() -> Self {
-        Self { partitions: 1, replication_factor: 1, segment_bytes: 128 << 20 }
+        Self { partitions: 1, replication_factor: 1 }
     }
 }
 
 /// How much a server takes on at once. Past a bound it waits or refuses; nothing grows without end.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `message.max.bytes`: largest record batch that is taken from a producer.
-    pub batch_bytes_max: u32,
     /// `replica.fetch.response.max.bytes`: about how much one answer to a follower carries.
     pub replica_fetch_bytes_max: u32,
     /// Produces of one partition that may wait for their acknowledgement.
@@ -133,7 +114,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            batch_bytes_max: 1 << 20,
             replica_fetch_bytes_max: 1 << 20,
             pending_produces_max: 4_096,
             pending_fetches_max: 1_024,
@@ -141,12 +121,4 @@ impl Default for Limits {
             inbox_length: 1_024,
         }
     }
-}
-
-/// What the machine says of itself; read by the command line, made up by the simulator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostFacts {
-    /// Changes when the kernel starts anew: the same value at two starts means that nothing was lost but the process
-    /// (R60, X10).
-    pub boot_id: String,
 }
