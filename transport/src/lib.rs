@@ -6,6 +6,7 @@
 //! know what a partition is for. `docs/TRANSPORT.md` describes the wire and the settings.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod batch;
 pub mod certs;
 pub mod env;
