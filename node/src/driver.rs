@@ -3,4 +3,6 @@
 //! A driver never compares epochs, offsets, in-sync sets, watermarks or votes. Where it would have to, the core lacks an
 //! input or an effect.
 
+mod issued;
+pub(crate) mod quorum;
 mod timers;

@@ -4,4 +4,5 @@ pub mod config;
 pub mod disk;
 mod driver;
 pub mod log;
+mod peers;
 pub mod server;

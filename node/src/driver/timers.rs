@@ -2,43 +2,52 @@
 //!
 //! How long a timer runs is the driver's to say; what its expiry means is the core's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Armed timers and when they expire. A timer that is armed again starts anew.
 #[derive(Debug)]
 pub(crate) struct Timers<T, I> {
     armed: BTreeMap<T, I>,
+    order: BTreeSet<(I, T)>,
 }
 
-impl<T: Ord + Clone, I: Ord + Copy> Timers<T, I> {
+impl<T: Ord + Copy, I: Ord + Copy> Timers<T, I> {
     /// No timer is armed.
     pub(crate) const fn new() -> Self {
-        Self { armed: BTreeMap::new() }
+        Self { armed: BTreeMap::new(), order: BTreeSet::new() }
     }
 
     /// Arms `timer` to expire at `at`.
     pub(crate) fn arm(&mut self, timer: T, at: I) {
+        self.disarm(timer);
         self.armed.insert(timer, at);
+        self.order.insert((at, timer));
     }
 
     /// Takes `timer` back; nothing happens if it is not armed.
-    pub(crate) fn disarm(&mut self, timer: &T) {
-        self.armed.remove(timer);
+    pub(crate) fn disarm(&mut self, timer: T) {
+        if let Some(at) = self.armed.remove(&timer) {
+            self.order.remove(&(at, timer));
+        }
+    }
+
+    /// Whether `timer` is armed.
+    pub(crate) fn is_armed(&self, timer: T) -> bool {
+        self.armed.contains_key(&timer)
     }
 
     /// When the next timer expires.
     pub(crate) fn next(&self) -> Option<I> {
-        self.armed.values().min().copied()
+        self.order.first().map(|(at, _)| *at)
     }
 
     /// Takes out one timer that has expired by `now`, the earliest first.
     pub(crate) fn expired(&mut self, now: I) -> Option<T> {
-        let (timer, at) =
-            self.armed.iter().min_by_key(|(_, at)| **at).map(|(timer, at)| (timer.clone(), *at))?;
+        let (at, timer) = self.order.first().copied()?;
         if at > now {
             return None;
         }
-        self.armed.remove(&timer);
+        self.disarm(timer);
         Some(timer)
     }
 }
@@ -53,7 +62,7 @@ mod tests {
         timers.arm("late", 9);
         timers.arm("early", 3);
         timers.arm("gone", 1);
-        timers.disarm(&"gone");
+        timers.disarm("gone");
 
         assert_eq!(timers.next(), Some(3));
         assert_eq!(timers.expired(2), None);
@@ -69,6 +78,8 @@ mod tests {
         timers.arm("timer", 7);
 
         assert_eq!(timers.expired(5), None);
+        assert!(timers.is_armed("timer"));
         assert_eq!(timers.expired(7), Some("timer"));
+        assert!(!timers.is_armed("timer"));
     }
 }

@@ -1,0 +1,272 @@
+//! The driver of the metadata quorum and of the controller upon it.
+//!
+//! One task owns both cores: the [`Quorum`] core replicates the metadata log, the [`Controller`] core folds what is
+//! committed into the image and, where the quorum is led, decides. They are stepped by turns: a decision is placed in the
+//! log before the controller is given anything else. The driver moves bytes, timers and messages; what is committed,
+//! who leads and what may be told is the cores' to say.
+
+mod calls;
+mod decisions;
+mod effects;
+mod open;
+mod records;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use highwater_model::fault::Faults;
+use highwater_model::id::{LogGeneration, NodeId, Offset, RequestId};
+use highwater_model::metadata::{self, Controller, Image};
+use highwater_model::quorum::{self, Input, Message, ProposalId, Quorum, ReadId, Vote};
+use highwater_transport::batch::{self, Batch};
+use highwater_transport::env::{Env, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::disk::{Completion, Disk, Fault};
+use crate::driver::issued::Issued;
+use crate::driver::timers::Timers;
+use crate::log::{Flushed, PartitionLog, Written};
+use crate::peers::Peers;
+use crate::peers::wire::{ControllerAnswer, ControllerCall};
+use crate::server::Timing;
+
+pub(crate) use open::{OpenError, QuorumParts};
+pub(crate) use records::RecordsError;
+
+/// Something for the quorum's task.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// A message of another node's replica.
+    Message {
+        /// The node that the connection belongs to.
+        from: NodeId,
+        /// What it says.
+        message: Message,
+        /// The bytes beside it.
+        payload: Vec<Bytes>,
+    },
+    /// Somebody wants a decision, or to know something, from the node that leads.
+    Call {
+        /// What is wanted.
+        call: ControllerCall,
+        /// Where the answer goes; dropped without one when the task ends.
+        reply: oneshot::Sender<ControllerAnswer>,
+    },
+    /// Leadership is to be given up: the node is about to stop.
+    Resign,
+}
+
+/// What the quorum's task tells everybody.
+#[derive(Clone, Debug)]
+pub(crate) struct QuorumFeeds {
+    /// For the task.
+    pub(crate) asks: mpsc::Sender<Ask>,
+    /// The newest committed image.
+    pub(crate) images: watch::Receiver<Arc<Image>>,
+    /// The leader of the quorum, which is the active controller, if known.
+    pub(crate) leader: watch::Receiver<Option<NodeId>>,
+    /// The voters of the newest set.
+    pub(crate) voters: watch::Receiver<Vec<NodeId>>,
+}
+
+/// Why the task ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QuorumStopped {
+    /// Storage does not do what it must.
+    #[error("metadata log: {0}")]
+    Storage(#[from] Fault),
+    /// Records that cannot be read or written.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+}
+
+/// Batches of the log's end, with their bytes.
+type Tail = VecDeque<Batch>;
+
+/// The task's state.
+pub(crate) struct QuorumDriver<F: Faults> {
+    env: Env,
+    timing: Timing,
+    tenure: quorum::Tenure,
+    core: Quorum<F>,
+    controller_tenure: metadata::Tenure,
+    controller: Controller<F>,
+    disk: Arc<dyn Disk>,
+    log: PartitionLog,
+    peers: Peers,
+    inbox: mpsc::Receiver<Ask>,
+    images: watch::Sender<Arc<Image>>,
+    leader: watch::Sender<Option<NodeId>>,
+    voters: watch::Sender<Vec<NodeId>>,
+    timers: Timers<quorum::Timer, Instant>,
+    controller_timers: Timers<metadata::Timer, Instant>,
+    writes: Issued<Completion<Written>, LogGeneration>,
+    syncs: Issued<Completion<Flushed>, LogGeneration>,
+    votes: Issued<Completion<()>, Vote>,
+    /// Appended and not yet applied.
+    unapplied: Tail,
+    /// Bytes of proposals between their making and their append, which is the same turn.
+    proposed: BTreeMap<ProposalId, Bytes>,
+    /// What came with the message of this turn.
+    attached: Vec<Batch>,
+    /// For the controller, in order; placements go first.
+    placements: VecDeque<metadata::Input>,
+    decisions: VecDeque<metadata::Input>,
+    /// A snapshot that the leader offered and that cannot be fetched.
+    unfetched: Option<quorum::SnapshotId>,
+    waiting: Waiting,
+    next_id: u64,
+}
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+struct Waiting {
+    commands: BTreeMap<RequestId, oneshot::Sender<ControllerAnswer>>,
+    reads: BTreeMap<ReadId, oneshot::Sender<ControllerAnswer>>,
+    changes: BTreeMap<ProposalId, oneshot::Sender<ControllerAnswer>>,
+}
+
+/// What woke the task.
+enum Turn {
+    Quorum(Input),
+    Controller(metadata::Input),
+    Asked(Ask),
+    Ended,
+}
+
+impl<F: Faults> QuorumDriver<F> {
+    /// Runs until the inbox is closed.
+    ///
+    /// # Errors
+    /// When storage or the log's own records fail: the node cannot go on.
+    pub(crate) async fn run(mut self, begun: Vec<quorum::Effect>) -> Result<(), QuorumStopped> {
+        self.issue_all(begun)?;
+        self.settle()?;
+        loop {
+            match self.turn().await? {
+                Turn::Quorum(input) => self.step(input)?,
+                Turn::Controller(input) => self.decisions.push_back(input),
+                Turn::Asked(ask) => self.on_ask(ask)?,
+                Turn::Ended => return Ok(()),
+            }
+            self.settle()?;
+        }
+    }
+
+    /// Waits for the next thing to happen. Completions come before messages, so that what is done is not waited for.
+    async fn turn(&mut self) -> Result<Turn, QuorumStopped> {
+        let now = self.env.now();
+        if let Some(timer) = self.timers.expired(now) {
+            return Ok(Turn::Quorum(Input::Expired(timer)));
+        }
+        if let Some(timer) = self.controller_timers.expired(now) {
+            let at_ms = self.env.wall_ms();
+            return Ok(Turn::Controller(metadata::Input::Expired { timer, at_ms }));
+        }
+        let deadline = [self.timers.next(), self.controller_timers.next()].into_iter().flatten().min();
+        let asleep = self.env.sleep_until(deadline.unwrap_or(now + Duration::from_secs(3_600)));
+        tokio::select! {
+            biased;
+            (stored, vote) = self.votes.next() => stored.map(|()| Turn::Quorum(Input::VoteStored(vote))),
+            (written, generation) = self.writes.next() => {
+                written.map(|written| Turn::Quorum(Input::Written { end: written.end, generation }))
+            }
+            (flushed, generation) = self.syncs.next() => {
+                flushed.map(|flushed| Turn::Quorum(Input::Flushed { end: flushed.end, generation }))
+            }
+            () = asleep => return Box::pin(self.turn()).await,
+            ask = self.inbox.recv() => return Ok(ask.map_or(Turn::Ended, Turn::Asked)),
+        }
+        .map_err(QuorumStopped::from)
+    }
+
+    fn on_ask(&mut self, ask: Ask) -> Result<(), QuorumStopped> {
+        match ask {
+            Ask::Message { from, message, payload } => self.on_message(from, message, payload),
+            Ask::Call { call, reply } => self.on_call(call, reply),
+            Ask::Resign => self.step(Input::Resign),
+        }
+    }
+
+    /// A message is taken only from the node that it names, and its bytes must be what it says they are.
+    fn on_message(
+        &mut self,
+        from: NodeId,
+        message: Message,
+        payload: Vec<Bytes>,
+    ) -> Result<(), QuorumStopped> {
+        if message.from.id != from {
+            tracing::warn!(%from, claimed = %message.from.id, "dropped a quorum message in another node's name");
+            return Ok(());
+        }
+        match attached(&message, &payload) {
+            Ok(batches) => self.attached = batches,
+            Err(what) => {
+                tracing::warn!(%from, what, "dropped a quorum message with other bytes than it speaks of");
+                return Ok(());
+            }
+        }
+        self.step(Input::Received(message))?;
+        self.attached.clear();
+        Ok(())
+    }
+
+    /// One step of the quorum's core, and its effects in order. A refusal changes nothing and needs nothing done.
+    fn step(&mut self, input: Input) -> Result<(), QuorumStopped> {
+        let mut effects = Vec::new();
+        if let Err(refusal) = self.core.step(&self.tenure, input, &mut effects) {
+            tracing::debug!(?refusal, "the quorum refused an input");
+            return Ok(());
+        }
+        self.issue_all(effects)
+    }
+
+    fn issue_all(&mut self, effects: Vec<quorum::Effect>) -> Result<(), QuorumStopped> {
+        for effect in effects {
+            self.issue(effect)?;
+        }
+        Ok(())
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// The leader's records, as far as is committed, in order.
+    fn committed_tail(&mut self, up_to: Offset) -> Vec<Batch> {
+        let due = self.unapplied.iter().take_while(|batch| batch.header().end_offset() <= up_to).count();
+        self.unapplied.drain(..due).collect()
+    }
+}
+
+/// The batches beside a message, if they are the ones that it speaks of.
+fn attached(message: &Message, payload: &[Bytes]) -> Result<Vec<Batch>, &'static str> {
+    let spoken = match &message.body {
+        quorum::Body::FetchAnswer(answer) => match &answer.fetched {
+            quorum::Fetched::Records { batches, .. } => batches.as_slice(),
+            quorum::Fetched::Diverging(_)
+            | quorum::Fetched::Snapshot(_)
+            | quorum::Fetched::Refused { .. } => &[],
+        },
+        quorum::Body::Vote(_)
+        | quorum::Body::VoteAnswer(_)
+        | quorum::Body::Fetch(_)
+        | quorum::Body::BeginQuorum
+        | quorum::Body::EndQuorum { .. } => &[],
+    };
+    let mut found = Vec::new();
+    for bytes in payload {
+        found.extend(batch::split(bytes.clone()).map_err(|_| "the bytes are no batches")?);
+    }
+    if found.iter().any(|batch| batch.check_crc().is_err()) {
+        return Err("a checksum is wrong");
+    }
+    let summaries: Result<Vec<_>, _> = found.iter().map(records::summary).collect();
+    match summaries {
+        Ok(summaries) if summaries == spoken => Ok(found),
+        _ => Err("the batches are others than announced"),
+    }
+}

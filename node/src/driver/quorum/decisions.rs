@@ -1,0 +1,115 @@
+//! The controller's turn: what is committed goes in, decisions come out and go into the log.
+
+use std::sync::Arc;
+
+use highwater_model::fault::Faults;
+use highwater_model::id::Offset;
+use highwater_model::metadata::{Effect, Input, Record};
+use highwater_model::quorum::{self, ProposalId};
+
+use super::{QuorumDriver, QuorumStopped, records};
+use crate::peers::wire::ControllerAnswer;
+
+impl<F: Faults> QuorumDriver<F> {
+    /// Gives the controller everything that waits for it, in order; a placed decision before anything else.
+    pub(super) fn settle(&mut self) -> Result<(), QuorumStopped> {
+        if let Some(id) = self.unfetched.take() {
+            self.step(quorum::Input::SnapshotFailed { id })?;
+        }
+        while let Some(input) = self.placements.pop_front().or_else(|| self.decisions.pop_front()) {
+            self.decide(input)?;
+        }
+        let image = self.controller.committed();
+        if self.images.borrow().end() != image.end() {
+            self.images.send_replace(Arc::new(image.clone()));
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, input: Input) -> Result<(), QuorumStopped> {
+        let asked = if let Input::Asked { request, .. } = &input { Some(*request) } else { None };
+        let mut effects = Vec::new();
+        if let Err(refusal) = self.controller.step(&self.controller_tenure, input, &mut effects) {
+            tracing::debug!(?refusal, "the controller refused an input");
+            if let Some(reply) = asked.and_then(|request| self.waiting.commands.remove(&request)) {
+                drop(reply.send(self.not_controller()));
+            }
+            return Ok(());
+        }
+        for effect in effects {
+            self.carry_out(effect)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), QuorumStopped> {
+        match effect {
+            Effect::Append(decision) => self.propose(&decision)?,
+            Effect::Reply(reply) => {
+                if let Some(waiting) = self.waiting.commands.remove(&reply.request()) {
+                    drop(waiting.send(ControllerAnswer::Decided(reply.into_answer())));
+                }
+            }
+            Effect::Arm(timer) => {
+                let at = self.env.now() + self.controller_duration(timer);
+                self.controller_timers.arm(timer, at);
+            }
+            Effect::Disarm(timer) => self.controller_timers.disarm(timer),
+        }
+        Ok(())
+    }
+
+    /// Puts a decision into the log. Where it ends is the next thing that the controller is told.
+    fn propose(&mut self, decision: &[Record]) -> Result<(), QuorumStopped> {
+        let id = ProposalId(self.next_id());
+        let bytes = records::encode_decision(decision, self.env.wall_ms())?;
+        let count = u32::try_from(decision.len()).unwrap_or(u32::MAX);
+        let Some(quorum_epoch) = self.controller.active_in() else {
+            self.placements.push_back(Input::NotAppended);
+            return Ok(());
+        };
+        self.proposed.insert(id, bytes);
+        let mut effects = Vec::new();
+        let proposal = quorum::Input::Propose { id, quorum_epoch, count };
+        if let Err(refusal) = self.core.step(&self.tenure, proposal, &mut effects) {
+            tracing::warn!(?refusal, "a decision was not taken into the metadata log; giving up leadership");
+            self.proposed.remove(&id);
+            self.placements.push_back(Input::NotAppended);
+            return self.step(quorum::Input::Resign);
+        }
+        let end = placed(&effects, id).expect("a proposal that is taken is appended in the same step");
+        self.placements.push_back(Input::Appended { end });
+        self.issue_all(effects)
+    }
+
+    /// Everything below `up_to` is committed: the controller is given each batch once, in order.
+    pub(super) fn apply(&mut self, up_to: Offset) -> Result<(), QuorumStopped> {
+        let quorum_epoch = self.core.quorum_epoch();
+        for batch in self.committed_tail(up_to) {
+            let records = records::decode_decision(&batch)?;
+            self.decisions.push_back(Input::Committed {
+                end: batch.header().end_offset(),
+                quorum_epoch,
+                records,
+            });
+        }
+        Ok(())
+    }
+
+    fn controller_duration(&self, timer: highwater_model::metadata::Timer) -> std::time::Duration {
+        match timer {
+            highwater_model::metadata::Timer::Session(_) => self.timing.session,
+            highwater_model::metadata::Timer::LeaderRebalance => std::time::Duration::from_secs(300),
+        }
+    }
+}
+
+/// Where the batch of this proposal ends.
+fn placed(effects: &[quorum::Effect], proposal: ProposalId) -> Option<Offset> {
+    effects.iter().find_map(|effect| match effect {
+        quorum::Effect::Append { batches, origin: quorum::Origin::Proposal(id), .. } if *id == proposal => {
+            batches.last().map(quorum::Batch::end)
+        }
+        _ => None,
+    })
+}

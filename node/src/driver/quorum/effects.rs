@@ -1,0 +1,209 @@
+//! Carrying out what the quorum's core asks for.
+
+use std::time::Duration;
+
+use highwater_model::fault::Faults;
+use highwater_model::id::{LogGeneration, NodeId, Offset};
+use highwater_model::metadata;
+use highwater_model::quorum::{self, Body, Effect, Fetched, Message, Origin, Timer};
+use highwater_transport::batch::{self, Batch};
+
+use super::{QuorumDriver, QuorumStopped, open, records};
+use crate::peers::Lane;
+use crate::peers::wire::{ControllerAnswer, PeerFrame};
+
+/// About how many bytes of the metadata log one message carries.
+const RECORDS_BYTES_MAX: usize = 1 << 20;
+
+impl<F: Faults> QuorumDriver<F> {
+    /// Carries out one effect. Nothing is awaited: what takes time comes back as an input.
+    pub(super) fn issue(&mut self, effect: Effect) -> Result<(), QuorumStopped> {
+        tracing::trace!(?effect, "quorum");
+        match effect {
+            Effect::StoreVote(vote) => {
+                let stored = self.disk.replace(open::VOTE_FILE, open::vote_bytes(&vote));
+                self.votes.push(stored, vote);
+            }
+            Effect::Append { batches, origin, generation } => self.append(&batches, origin, generation)?,
+            Effect::Sync { generation, .. } => {
+                let synced = self.log.sync();
+                self.syncs.push(synced, generation);
+            }
+            Effect::Truncate { end, .. } => self.truncate(end)?,
+            Effect::RestartLog { start, .. } => {
+                self.unapplied.clear();
+                done(self.log.restart_at(start))?;
+            }
+            Effect::TrimLog { start } => self.log.trim(start)?,
+            Effect::Send { to, message } => self.send(to, &message),
+            Effect::SendRecords { to, message, from, end } => self.send_records(to, message, from, end),
+            Effect::Arm(timer) => {
+                let at = self.env.now() + self.duration(timer);
+                self.timers.arm(timer, at);
+            }
+            Effect::Disarm(timer) => self.timers.disarm(timer),
+            Effect::BecameLeader { .. }
+            | Effect::LeadershipEstablished { .. }
+            | Effect::LostLeadership { .. }
+            | Effect::LeaderChanged { .. } => self.on_leadership(&effect),
+            Effect::Committed(end) => self.apply(end.high_watermark())?,
+            Effect::ProposalCommitted(commitment) => {
+                if let Some(reply) = self.waiting.changes.remove(&commitment.id()) {
+                    drop(reply.send(ControllerAnswer::VotersChanged));
+                }
+            }
+            Effect::ReadReady(point) => {
+                if let Some(reply) = self.waiting.reads.remove(&point.id()) {
+                    drop(reply.send(ControllerAnswer::ReadPoint(point.offset())));
+                }
+            }
+            Effect::FetchSnapshot { id, .. } => {
+                tracing::error!(?id, "the leader offers a snapshot, which this version cannot fetch");
+                self.unfetched = Some(id);
+            }
+            Effect::AbandonSnapshot { .. } => self.unfetched = None,
+        }
+        Ok(())
+    }
+
+    fn on_leadership(&mut self, effect: &Effect) {
+        match *effect {
+            Effect::BecameLeader { quorum_epoch } => {
+                tracing::info!(%quorum_epoch, "leads the metadata quorum")
+            }
+            Effect::LeadershipEstablished { quorum_epoch } => {
+                let committed = self.core.high_watermark().unwrap_or_default();
+                self.decisions.push_back(metadata::Input::Elected { quorum_epoch, committed });
+            }
+            Effect::LostLeadership { quorum_epoch } => {
+                tracing::info!(%quorum_epoch, "leads the metadata quorum no more");
+                self.decisions.push_back(metadata::Input::Deposed);
+                self.void_waiting();
+            }
+            Effect::LeaderChanged { quorum_epoch, leader } => {
+                tracing::info!(%quorum_epoch, ?leader, "leader of the metadata quorum");
+                self.leader.send_replace(leader);
+            }
+            _ => unreachable!("the caller names the effects that come here"),
+        }
+    }
+
+    fn append(
+        &mut self,
+        summaries: &[quorum::Batch],
+        origin: Origin,
+        generation: LogGeneration,
+    ) -> Result<(), QuorumStopped> {
+        let mut batches = Vec::with_capacity(summaries.len());
+        for summary in summaries {
+            batches.push(self.bytes_of(summary, origin)?);
+        }
+        let written = self.log.append(&batches);
+        self.writes.push(written, generation);
+        self.unapplied.extend(batches);
+        self.tell_voters();
+        Ok(())
+    }
+
+    /// The bytes of a batch that the core wants appended, stamped with its place.
+    fn bytes_of(&mut self, summary: &quorum::Batch, origin: Origin) -> Result<Batch, QuorumStopped> {
+        let stamp = |mut bytes| {
+            let batch = Batch::split_first(&mut bytes).map_err(records::RecordsError::from)?;
+            Ok(batch.stamped(summary.base_offset, summary.quorum_epoch.0, None))
+        };
+        match origin {
+            Origin::Proposal(id) => {
+                stamp(self.proposed.remove(&id).expect("a proposal's bytes wait for its append"))
+            }
+            Origin::Control => {
+                let bytes = records::encode_control(&summary.kind, self.env.wall_ms())?;
+                stamp(bytes.expect("a batch of origin Control is a control batch"))
+            }
+            Origin::Message => {
+                let found =
+                    self.attached.iter().find(|batch| batch.header().base_offset == summary.base_offset);
+                Ok(found.cloned().expect("a message was checked to bring the batches that it speaks of"))
+            }
+        }
+    }
+
+    fn truncate(&mut self, end: Offset) -> Result<(), QuorumStopped> {
+        while self.unapplied.back().is_some_and(|batch| batch.header().end_offset() > end) {
+            self.unapplied.pop_back();
+        }
+        done(self.log.truncate(end))?;
+        self.tell_voters();
+        Ok(())
+    }
+
+    /// Publishes who votes: a set counts from its append on (Q30).
+    pub(super) fn tell_voters(&self) {
+        let voters = self.core.voters().latest().keys().iter().map(|key| key.id).collect();
+        self.voters.send_if_modified(|known| {
+            let changed = *known != voters;
+            *known = voters;
+            changed
+        });
+    }
+
+    fn send(&self, to: NodeId, message: &Message) {
+        self.peers.send(to, Lane::Control, PeerFrame::quorum(message, Vec::new()));
+    }
+
+    /// Reads from the log and sends, aside: the core does not care in which order messages leave.
+    fn send_records(&self, to: NodeId, mut message: Message, from: Offset, end: Offset) {
+        let reading = self.log.read(from, RECORDS_BYTES_MAX, end);
+        let peers = self.peers.clone();
+        let sending = async move {
+            let filled = match reading.await {
+                Ok(bytes) => fill(&mut message, &bytes).map(|()| bytes),
+                Err(fault) => Err(fault.to_string()),
+            };
+            match filled {
+                Ok(bytes) => peers.send(to, Lane::Control, PeerFrame::quorum(&message, vec![bytes])),
+                Err(what) => tracing::warn!(%to, what, "cannot read the metadata log for another node"),
+            }
+        };
+        drop(self.env.spawn("quorum records", sending));
+    }
+
+    /// How long a timer runs. What waits for an election is drawn anew each time, so that candidates part.
+    fn duration(&self, timer: Timer) -> Duration {
+        let timing = &self.timing;
+        match timer {
+            Timer::Election => self.drawn(timing.quorum_election),
+            Timer::FetchTimeout => self.drawn(timing.quorum_fetch),
+            Timer::FetchRetry => timing.quorum_retry * 2,
+            Timer::LongPoll | Timer::Probe | Timer::Announce => timing.quorum_retry,
+            Timer::CheckQuorum => timing.quorum_fetch * 3 / 2,
+        }
+    }
+
+    /// Between `least` and one and a half times that.
+    fn drawn(&self, least: Duration) -> Duration {
+        let part = u32::try_from(self.env.random_u64() % 1_000).unwrap_or(0);
+        least + least * part / 2_000
+    }
+}
+
+/// Names the batches in `bytes` in a message that has none yet.
+fn fill(message: &mut Message, bytes: &bytes::Bytes) -> Result<(), String> {
+    let found = batch::split(bytes.clone()).map_err(|error| error.to_string())?;
+    let summaries: Result<Vec<_>, _> = found.iter().map(records::summary).collect();
+    let summaries = summaries.map_err(|error| error.to_string())?;
+    if let Body::FetchAnswer(answer) = &mut message.body
+        && let Fetched::Records { batches, .. } = &mut answer.fetched
+    {
+        *batches = summaries;
+        return Ok(());
+    }
+    Err("a message that takes no records".to_owned())
+}
+
+/// A cut is durable when the call returns.
+fn done(cut: crate::disk::Completion<crate::log::Truncated>) -> Result<(), QuorumStopped> {
+    match cut.now() {
+        Ok(result) => result.map(drop).map_err(QuorumStopped::from),
+        Err(_) => Ok(()),
+    }
+}

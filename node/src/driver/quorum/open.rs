@@ -1,0 +1,196 @@
+//! Finding the metadata log and the vote on disk when a node starts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use highwater_model::fault::Faults;
+use highwater_model::id::{Offset, QuorumEpoch};
+use highwater_model::metadata::{self, Controller, Image};
+use highwater_model::quorum::{self, BatchKind, Effect, Quorum, Recovered, Vote, VoterRecord, VoterSet};
+use highwater_transport::batch;
+use highwater_transport::env::Env;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+
+use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
+use crate::disk::{Disk, Fault};
+use crate::driver::issued::Issued;
+use crate::driver::timers::Timers;
+use crate::log::{Hints, LogConfig, PartitionLog, Stop};
+use crate::peers::Peers;
+use crate::server::Timing;
+
+/// The directory of the metadata log within the metadata directory.
+pub(crate) const LOG_DIRECTORY: &str = "__cluster_metadata-0";
+/// The file that holds the vote, within the metadata directory (Q1).
+pub(super) const VOTE_FILE: &str = "quorum-state";
+/// Version of the vote file's body.
+const VOTE_VERSION: u8 = 0;
+/// How much is read at a time when the log is loaded.
+const LOAD_BYTES: usize = 4 << 20;
+
+/// Why the metadata log or the vote cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Storage.
+    #[error("metadata log: {0}")]
+    Storage(#[from] Fault),
+    /// Records.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The vote file is not one. Without its vote a voter could vote twice, so the node does not start (Q1).
+    #[error(
+        "{VOTE_FILE} cannot be read: {0}; this voter must be removed from the quorum and added with a new directory"
+    )]
+    Vote(String),
+    /// The metadata log has lost records that were durable, and may have been counted (B-37).
+    #[error(
+        "the metadata log ends at {end} but was durable beyond; this voter must be removed from the quorum and added \
+         with a new directory"
+    )]
+    Damaged {
+        /// Where it ends now, exclusive.
+        end: Offset,
+    },
+}
+
+/// What the quorum's driver is made of.
+pub(crate) struct QuorumParts<F> {
+    pub(crate) env: Env,
+    pub(crate) faults: F,
+    pub(crate) timing: Timing,
+    pub(crate) tenure: quorum::Tenure,
+    pub(crate) controller_tenure: metadata::Tenure,
+    /// The voters that the directory was formatted with.
+    pub(crate) formatted: VoterSet,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) stop: Stop,
+    pub(crate) peers: Peers,
+    /// How many asks may wait.
+    pub(crate) inbox_length: usize,
+}
+
+/// The stored form of a [`Vote`].
+#[derive(Serialize, Deserialize)]
+struct StoredVote {
+    version: u8,
+    vote: Vote,
+}
+
+/// What the vote file holds.
+pub(super) fn vote_bytes(vote: &Vote) -> Bytes {
+    let stored = StoredVote { version: VOTE_VERSION, vote: *vote };
+    postcard::to_allocvec(&stored).map(Bytes::from).expect("a vote is a plain value, which always encodes")
+}
+
+fn read_vote(disk: &dyn Disk) -> Result<Vote, OpenError> {
+    let bytes = match disk.read_whole(VOTE_FILE) {
+        Ok(bytes) => bytes,
+        Err(fault) if fault.is_missing() => return Ok(Vote::default()),
+        Err(fault) => return Err(fault.into()),
+    };
+    let stored: StoredVote =
+        postcard::from_bytes(&bytes).map_err(|error| OpenError::Vote(error.to_string()))?;
+    if stored.version == VOTE_VERSION {
+        Ok(stored.vote)
+    } else {
+        Err(OpenError::Vote(format!("version {} is unknown to this build", stored.version)))
+    }
+}
+
+impl<F: Faults> QuorumDriver<F> {
+    /// Recovers the metadata log, and rebuilds the core from what was durable. The effects are those of the core's
+    /// beginning, for [`QuorumDriver::run`].
+    ///
+    /// # Errors
+    /// When storage fails, or holds less than a voter must have kept.
+    pub(crate) async fn open(parts: QuorumParts<F>) -> Result<(Self, Vec<Effect>, QuorumFeeds), OpenError> {
+        let vote = read_vote(parts.disk.as_ref())?;
+        let (log, tail, recovered) = load(&parts, vote).await?;
+        let mut begun = Vec::new();
+        let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
+        let (asks, inbox) = mpsc::channel(parts.inbox_length);
+        let (images, images_fed) = watch::channel(Arc::new(Image::default()));
+        let (leader, leader_fed) = watch::channel(None);
+        let (voters, voters_fed) = watch::channel(Vec::new());
+        let driver = Self {
+            env: parts.env,
+            timing: parts.timing,
+            tenure: parts.tenure,
+            core,
+            controller_tenure: parts.controller_tenure,
+            controller: Controller::new(parts.faults, Image::default()),
+            disk: parts.disk,
+            log,
+            peers: parts.peers,
+            inbox,
+            images,
+            leader,
+            voters,
+            timers: Timers::new(),
+            controller_timers: Timers::new(),
+            writes: Issued::new(),
+            syncs: Issued::new(),
+            votes: Issued::new(),
+            unapplied: tail,
+            proposed: BTreeMap::new(),
+            attached: Vec::new(),
+            placements: VecDeque::new(),
+            decisions: VecDeque::new(),
+            unfetched: None,
+            waiting: Waiting::default(),
+            next_id: 0,
+        };
+        driver.tell_voters();
+        let feeds = QuorumFeeds { asks, images: images_fed, leader: leader_fed, voters: voters_fed };
+        Ok((driver, begun, feeds))
+    }
+}
+
+/// Opens the log and reads it whole: everything in it is applied again once it is known to be committed.
+async fn load<F>(parts: &QuorumParts<F>, vote: Vote) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
+    let hints = Hints { stop: parts.stop, ..Hints::default() };
+    let disk = Arc::clone(&parts.disk);
+    let (log, found) = PartitionLog::open(disk, LOG_DIRECTORY, None, LogConfig::default(), hints).await?;
+    if let Some(cut) = &found.cut {
+        tracing::warn!(end = %cut.end, bytes = cut.bytes, reason = ?cut.reason, "cut the metadata log's tail");
+        if cut.is_damage {
+            return Err(OpenError::Damaged { end: cut.end });
+        }
+    }
+    let mut tail = Tail::new();
+    let mut next = found.start;
+    while next != found.end {
+        let bytes = log.read(next, LOAD_BYTES, found.end).await?;
+        let batches = batch::split(bytes).map_err(RecordsError::from)?;
+        let Some(last) = batches.last() else { break };
+        next = last.header().end_offset();
+        tail.extend(batches);
+    }
+    let mut voters = Vec::new();
+    for batch in &tail {
+        if let BatchKind::Voters(set) = records::summary(batch)?.kind {
+            voters.push(VoterRecord { offset: batch.header().base_offset, voters: set });
+        }
+    }
+    let shape = found.shape(QuorumEpoch);
+    let formatted = parts.formatted.clone();
+    Ok((log, tail, Recovered { vote, formatted, snapshot: None, log: shape, voters }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater_model::id::{DirectoryId, NodeId};
+    use highwater_model::quorum::VoterKey;
+
+    #[test]
+    fn a_stored_vote_keeps_its_bytes() {
+        let key = VoterKey { id: NodeId(2), directory: DirectoryId(3) };
+        let vote = Vote { quorum_epoch: QuorumEpoch(7), voted_for: Some(key) };
+
+        assert_eq!(vote_bytes(&vote).as_ref(), [0, 7, 1, 2, 3]);
+    }
+}
