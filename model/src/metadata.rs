@@ -22,7 +22,8 @@ pub use config::{CleanupPolicy, ConfigError, ConfigKey, TopicConfig, effective_m
 pub use controller::{Controller, Effect, Input, Refusal, Reply, Tenure, Timer};
 pub use image::Image;
 pub use lifecycle::{
-    BrokerAnswer, BrokerRequest, Lifecycle, LifecycleEffect, LifecycleInput, LifecycleTenure, LifecycleTimer,
+    BrokerAnswer, BrokerRequest, Lifecycle, LifecycleEffect, LifecycleInput, LifecycleRefusal,
+    LifecycleTenure, LifecycleTimer,
 };
 pub use partition::{Missing, MissingReason, Partition};
 pub use record::{

@@ -7,204 +7,34 @@
 //!
 //! The driver owes it: after [`Effect::Append`] the next input is [`Input::Appended`] or [`Input::NotAppended`] of that
 //! batch; every batch of the metadata log comes once as [`Input::Committed`], in order, control batches as empty ones.
+//!
+//! What each command means is in the files beside this one: `brokers`, `partitions` and `topics` decide, `change` holds
+//! the rules of elections and of the eligible leaders.
+
+mod brokers;
+mod change;
+mod decision;
+mod input;
+mod office;
+mod partitions;
+mod placement;
+mod reply;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+pub use input::{Effect, Input, Refusal, Tenure, Timer};
+pub use reply::Reply;
 
 use alloc::vec::Vec;
 
 use serde::Serialize;
-use smallvec::SmallVec;
 
+use self::decision::{Decision, Scene};
+use self::office::Office;
 use super::{Command, CommandRefusal, Image, Outcome, Record};
-use crate::fault::Faults;
-use crate::id::{NodeId, Offset, QuorumEpoch, RequestId};
-
-/// What is fixed for a controller.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tenure {
-    /// Partitions of a topic that does not say (`num.partitions`).
-    pub partitions_default: u32,
-    /// Replicas of a partition of a topic that does not say (`default.replication.factor`).
-    pub replication_factor_default: u16,
-    /// How many producer ids a broker is given at a time.
-    pub producer_ids_per_block: u32,
-    /// Whether preferred leaders are elected by themselves from time to time (`auto.leader.rebalance.enable`, R52).
-    pub leader_rebalance: bool,
-}
-
-impl Default for Tenure {
-    fn default() -> Self {
-        Self {
-            partitions_default: 1,
-            replication_factor_default: 1,
-            producer_ids_per_block: 1000,
-            leader_rebalance: false,
-        }
-    }
-}
-
-/// A timer of the active controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Timer {
-    /// A broker has not been heard from for a session (Q53, `broker.session.timeout.ms`).
-    Session(NodeId),
-    /// It is time to look for partitions that their preferred leader does not lead (R52).
-    LeaderRebalance,
-}
-
-/// A fact for the controller.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Input {
-    /// A batch of the metadata log is committed and ends at `end`, exclusive.
-    Committed {
-        /// End of the batch, exclusive.
-        end: Offset,
-        /// The epoch of the quorum leader under which this node learned that it is committed.
-        quorum_epoch: QuorumEpoch,
-        /// Its records; none for a control batch.
-        records: Vec<Record>,
-    },
-    /// This node leads the quorum in `quorum_epoch`, and a record of that epoch is committed (Q15).
-    Elected {
-        /// The epoch.
-        quorum_epoch: QuorumEpoch,
-        /// The quorum's high watermark, exclusive; everything below it has come as [`Input::Committed`].
-        committed: Offset,
-    },
-    /// This node no longer leads the quorum.
-    Deposed,
-    /// The batch of the oldest unplaced [`Effect::Append`] is in the log and ends at this offset, exclusive.
-    Appended {
-        /// End of the batch, exclusive.
-        end: Offset,
-    },
-    /// The batch of the oldest unplaced [`Effect::Append`] was not appended; [`Input::Deposed`] follows.
-    NotAppended,
-    /// Somebody asks for a decision.
-    Asked {
-        /// Names the answer.
-        request: RequestId,
-        /// Wall clock, in ms, for the records that people read.
-        at_ms: u64,
-        /// What is asked.
-        command: Command,
-    },
-    /// A timer ran out.
-    Expired {
-        /// Which.
-        timer: Timer,
-        /// Wall clock, in ms, for the records that people read.
-        at_ms: u64,
-    },
-}
-
-/// Something that the driver must do. Not `Clone`: a reply is told once.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Append this as one batch to the metadata log, and say where it ends.
-    Append(Vec<Record>),
-    /// Answer a command.
-    Reply(Reply),
-    /// Start or restart a timer.
-    Arm(Timer),
-    /// Stop a timer.
-    Disarm(Timer),
-}
-
-/// The answer to a command. Only the controller can make one, once everything that it rests on is committed.
-///
-/// ```compile_fail
-/// use highwater_model::metadata::{Outcome, Reply};
-/// use highwater_model::id::RequestId;
-/// let early = Reply { request: RequestId(1), answer: Ok(Outcome::Done) };
-/// ```
-#[derive(Debug, PartialEq, Eq)]
-pub struct Reply {
-    request: RequestId,
-    answer: Result<Outcome, CommandRefusal>,
-}
-
-impl Reply {
-    /// Which command it answers.
-    #[must_use]
-    pub fn request(&self) -> RequestId {
-        self.request
-    }
-
-    /// What came of it.
-    #[must_use]
-    pub fn answer(&self) -> &Result<Outcome, CommandRefusal> {
-        &self.answer
-    }
-
-    /// What came of it, by value.
-    #[expect(clippy::missing_errors_doc, reason = "the error is the answer")]
-    pub fn into_answer(self) -> Result<Outcome, CommandRefusal> {
-        self.answer
-    }
-}
-
-/// An input came where it does not belong; nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// A command or a timer came while this node is not the active controller: answer NOT_CONTROLLER.
-    NotActive,
-    /// A command or a timer came before the last batch was placed: feed [`Input::Appended`] first, then this again.
-    AppendUnderWay,
-    /// The controller was elected before it had been given the committed log.
-    Behind {
-        /// The quorum's high watermark, exclusive.
-        committed: Offset,
-        /// What it was given, exclusive.
-        applied: Offset,
-    },
-    /// A committed batch came twice or out of order.
-    OutOfOrder {
-        /// Where the batch ends, exclusive.
-        end: Offset,
-        /// What had been given before, exclusive.
-        applied: Offset,
-    },
-    /// A placement came and no batch is waiting for one.
-    NothingToPlace,
-}
-
-/// A decision that is not committed yet, or an answer that waits for one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-struct Pending {
-    /// The answer is due when this much is committed, exclusive.
-    end: Offset,
-    request: RequestId,
-    answer: Result<Outcome, CommandRefusal>,
-}
-
-/// A batch whose place in the log is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-struct Unplaced {
-    records: Vec<Record>,
-    /// Whom to answer, and with what, once it is committed.
-    reply: Option<(RequestId, Outcome)>,
-}
-
-/// What the controller knows of a broker that it has heard from in this tenure of office (Q53).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-struct Session {
-    node: NodeId,
-    /// End of the metadata that it has applied, exclusive; noted only while some broker is shutting down (Q56).
-    reached: Offset,
-}
-
-/// What an active controller has beyond the committed log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-struct Office {
-    quorum_epoch: QuorumEpoch,
-    /// The image with its own appended decisions, while some are not committed.
-    speculative: Option<Image>,
-    unplaced: SmallVec<[Unplaced; 1]>,
-    /// In the order in which they fall due.
-    pending: SmallVec<[Pending; 2]>,
-    /// Brokers heard from, by node.
-    sessions: SmallVec<[Session; 4]>,
-}
+use crate::fault::{Bug, Faults};
+use crate::id::{Offset, QuorumEpoch, RequestId};
 
 /// The controller core.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -231,13 +61,19 @@ impl<F: Faults> Controller<F> {
     /// The image that it decides from: the committed one and its own decisions (Q57).
     #[must_use]
     pub fn image(&self) -> &Image {
-        self.office.as_ref().and_then(|office| office.speculative.as_ref()).unwrap_or(&self.committed)
+        self.office.as_ref().and_then(Office::speculative).unwrap_or(&self.committed)
     }
 
     /// The quorum epoch in which it is active.
     #[must_use]
     pub fn active_in(&self) -> Option<QuorumEpoch> {
-        self.office.as_ref().map(|office| office.quorum_epoch)
+        self.office.as_ref().map(Office::quorum_epoch)
+    }
+
+    /// Whether the answer to some command waits for a commit.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        self.office.as_ref().is_some_and(Office::has_pending)
     }
 
     /// Takes one input to completion.
@@ -245,7 +81,175 @@ impl<F: Faults> Controller<F> {
     /// # Errors
     /// [`Refusal`] when the input does not belong here; the state is as it was.
     pub fn step(&mut self, tenure: &Tenure, input: Input, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
-        let _ = (tenure, input, effects);
-        Err(Refusal::NotActive)
+        match input {
+            Input::Committed { end, quorum_epoch, records } => {
+                self.on_committed(end, quorum_epoch, &records, effects)
+            }
+            Input::Elected { quorum_epoch, committed } => {
+                self.on_elected(tenure, quorum_epoch, committed, effects)
+            }
+            Input::Deposed => {
+                self.on_deposed(effects);
+                Ok(())
+            }
+            Input::Appended { end } => self.on_appended(end),
+            Input::NotAppended => self.on_not_appended(effects),
+            Input::Asked { request, at_ms, command } => {
+                self.on_asked(tenure, (request, at_ms), &command, effects)
+            }
+            Input::Expired { timer, at_ms } => self.on_expired(tenure, timer, at_ms, effects),
+        }
+    }
+
+    fn on_committed(
+        &mut self,
+        end: Offset,
+        quorum_epoch: QuorumEpoch,
+        records: &[Record],
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let applied = self.committed.end();
+        if end <= applied {
+            return Err(Refusal::OutOfOrder { end, applied });
+        }
+        self.committed.apply(end, records);
+        if let Some(office) = &mut self.office {
+            office.on_committed(end, quorum_epoch, effects);
+        }
+        Ok(())
+    }
+
+    /// A session begins for every broker that may lead, so that those which are gone are noticed (Q53).
+    fn on_elected(
+        &mut self,
+        tenure: &Tenure,
+        quorum_epoch: QuorumEpoch,
+        committed: Offset,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let applied = self.committed.end();
+        if applied < committed {
+            return Err(Refusal::Behind { committed, applied });
+        }
+        self.on_deposed(effects);
+        self.office = Some(Office::new(quorum_epoch));
+        let unfenced = self.committed.brokers().iter().filter(|broker| !broker.fenced);
+        effects.extend(unfenced.map(|broker| Effect::Arm(Timer::Session(broker.node))));
+        if tenure.leader_rebalance {
+            effects.push(Effect::Arm(Timer::LeaderRebalance));
+        }
+        Ok(())
+    }
+
+    /// Forgets what is not committed, and with it the answers that rest on it (Q57).
+    fn on_deposed(&mut self, effects: &mut Vec<Effect>) {
+        let Some(office) = self.office.take() else { return };
+        let brokers = office.speculative().unwrap_or(&self.committed).brokers();
+        effects.extend(brokers.iter().map(|broker| Effect::Disarm(Timer::Session(broker.node))));
+        effects.push(Effect::Disarm(Timer::LeaderRebalance));
+        office.dismiss(effects);
+    }
+
+    fn on_appended(&mut self, end: Offset) -> Result<(), Refusal> {
+        let applied = self.image().end();
+        let office = self.office.as_mut().ok_or(Refusal::NotActive)?;
+        if end <= applied {
+            return Err(Refusal::OutOfOrder { end, applied });
+        }
+        office.on_appended(&self.committed, end)
+    }
+
+    fn on_not_appended(&mut self, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+        self.office.as_mut().ok_or(Refusal::NotActive)?.on_not_appended(effects)
+    }
+
+    fn on_asked(
+        &mut self,
+        tenure: &Tenure,
+        (request, at_ms): (RequestId, u64),
+        command: &Command,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let decided = self.scene(tenure, at_ms)?.decide(command);
+        let image = self.office.as_ref().and_then(Office::speculative).unwrap_or(&self.committed);
+        let stopping = image.brokers().iter().any(|broker| broker.stopping.is_some() && !broker.fenced);
+        let office = self.office.as_mut().ok_or(Refusal::NotActive)?;
+        if decided.is_ok() {
+            office.hear(command, stopping, effects);
+        }
+        self.carry_out(request, decided, effects);
+        Ok(())
+    }
+
+    fn on_expired(
+        &mut self,
+        tenure: &Tenure,
+        timer: Timer,
+        at_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let scene = self.scene(tenure, at_ms)?;
+        let records = match timer {
+            Timer::Session(node) => scene.session_expired(node),
+            Timer::LeaderRebalance => scene.rebalance(),
+        };
+        match timer {
+            Timer::Session(node) => self.office.as_mut().ok_or(Refusal::NotActive)?.forget(node),
+            Timer::LeaderRebalance => effects.push(Effect::Arm(timer)),
+        }
+        self.append(records, None, effects);
+        Ok(())
+    }
+
+    /// What a decision may look at; refused while this node is not active or a batch has no place yet.
+    fn scene<'a>(&'a self, tenure: &'a Tenure, at_ms: u64) -> Result<Scene<'a, F>, Refusal> {
+        let office = self.office.as_ref().ok_or(Refusal::NotActive)?;
+        if office.append_under_way() {
+            return Err(Refusal::AppendUnderWay);
+        }
+        Ok(Scene { faults: self.faults, tenure, image: self.image(), sessions: office.sessions(), at_ms })
+    }
+
+    fn carry_out(
+        &mut self,
+        request: RequestId,
+        decided: Result<Decision, CommandRefusal>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match decided {
+            Ok(Decision { records, outcome }) if !records.is_empty() => {
+                self.append(records, Some((request, outcome)), effects);
+            }
+            Ok(Decision { outcome, .. }) => self.answer(request, Ok(outcome), effects),
+            Err(refusal) => self.answer(request, Err(refusal), effects),
+        }
+    }
+
+    /// Answers now, or when the decisions that the answer was judged by are committed: a refusal that rests on a decision
+    /// which is then lost would be a lie, and would leave a leader waiting for metadata that never comes (R45).
+    fn answer(
+        &mut self,
+        request: RequestId,
+        answer: Result<Outcome, CommandRefusal>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match &mut self.office {
+            Some(office) => office.answer(request, answer, effects),
+            None => effects.push(Effect::Reply(Reply { request, answer })),
+        }
+    }
+
+    fn append(
+        &mut self,
+        records: Vec<Record>,
+        reply: Option<(RequestId, Outcome)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(office) = self.office.as_mut().filter(|_| !records.is_empty()) else { return };
+        if self.faults.has(Bug::HalfDecision) {
+            office.append_one_by_one(records, reply, effects);
+        } else {
+            office.append(records, reply, effects);
+        }
     }
 }

@@ -1,138 +1,42 @@
 //! A broker's side of its standing in the cluster: registration, heartbeats, controlled shutdown.
 //!
-//! It speaks to whichever node is the active controller; finding that node is the driver's. What a broker does with its
-//! partitions is left to [`crate::replication`].
+//! It speaks to whichever node is the active controller; finding that node is the driver's. One request is open at a time;
+//! the timer repeats it, so that a lost request or answer costs one interval. What a broker does with its partitions is
+//! left to [`crate::replication`].
 
-use alloc::string::String;
+mod input;
+#[cfg(test)]
+mod tests;
+
+pub use input::{
+    BrokerAnswer, BrokerRequest, LifecycleEffect, LifecycleInput, LifecycleRefusal, LifecycleTenure,
+    LifecycleTimer,
+};
+
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{DirectoryFacts, Heartbeat, Registration};
 use crate::error_code::ErrorCode;
-use crate::id::{BrokerEpoch, DirectoryId, IncarnationId, NodeId, Offset, RequestId};
-
-/// What is fixed for one run of a broker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LifecycleTenure {
-    /// Its id.
-    pub node: NodeId,
-    /// This run.
-    pub incarnation: IncarnationId,
-    /// `host:port` of its QUIC listener.
-    pub address: String,
-    /// What its log directories were found to be when it started (R60).
-    pub directories: Vec<DirectoryFacts>,
-}
-
-/// A timer of a broker's lifecycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum LifecycleTimer {
-    /// The next heartbeat or registration is due (`broker.heartbeat.interval.ms`); also ends the wait for an answer.
-    Heartbeat,
-}
-
-/// What a broker asks of the active controller.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum BrokerRequest {
-    /// See [`Registration`].
-    Register(Registration),
-    /// See [`Heartbeat`].
-    Heartbeat(Heartbeat),
-}
-
-/// What the active controller answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum BrokerAnswer {
-    /// Registered under this epoch.
-    Registered {
-        /// The registration.
-        broker_epoch: BrokerEpoch,
-    },
-    /// The heartbeat counted.
-    Heartbeat {
-        /// Whether the broker is fenced.
-        fenced: bool,
-        /// Whether it may stop (Q56).
-        may_stop: bool,
-    },
-    /// Not done.
-    Refused(ErrorCode),
-}
-
-/// A fact for a broker's lifecycle.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum LifecycleInput {
-    /// The process is ready to register: its logs are recovered.
-    Started,
-    /// The active controller answered.
-    Answered {
-        /// Which request it answers.
-        request: RequestId,
-        /// The answer.
-        answer: BrokerAnswer,
-    },
-    /// The broker has applied the metadata up to this offset, exclusive.
-    Applied {
-        /// End of the metadata, exclusive.
-        metadata_offset: Offset,
-    },
-    /// A log directory failed.
-    DirectoryFailed(DirectoryId),
-    /// The operator wants the broker to stop.
-    StopAsked,
-    /// A timer ran out.
-    Expired(LifecycleTimer),
-}
-
-/// Something that the driver must do.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum LifecycleEffect {
-    /// Send this to the active controller; an older request that is still open may be given up.
-    Send {
-        /// Names the request; the answer must carry it.
-        request: RequestId,
-        /// What to send.
-        body: BrokerRequest,
-    },
-    /// Start or restart a timer.
-    Arm(LifecycleTimer),
-    /// The broker is registered: its requests carry this epoch from here on, and its start-up record must be written
-    /// with it (R60).
-    Registered {
-        /// The registration.
-        broker_epoch: BrokerEpoch,
-    },
-    /// The broker's standing changed: fenced brokers lead nothing.
-    Fenced(bool),
-    /// The broker may stop: write clean-stop markers with this epoch and exit (Q56, R60).
-    MayStop {
-        /// The registration that ends.
-        broker_epoch: BrokerEpoch,
-    },
-}
-
-/// An input came where it does not belong; nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LifecycleRefusal {
-    /// An answer to a request that is not open.
-    NotAsked {
-        /// The request that it answers.
-        request: RequestId,
-    },
-}
+use crate::id::{BrokerEpoch, DirectoryId, Offset, RequestId};
 
 /// The lifecycle core.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Lifecycle {
+    /// The registration, while it is believed to be current.
     broker_epoch: Option<BrokerEpoch>,
+    /// The last registration of this run: what its directories kept, they kept under it (R60).
+    last_broker_epoch: Option<BrokerEpoch>,
     fenced: bool,
+    /// End of the metadata that the broker has applied, exclusive.
     metadata_offset: Offset,
     stop_asked: bool,
     stopped: bool,
-    next_request: RequestId,
-    open: Option<RequestId>,
+    /// The last request that was sent.
+    last_request: RequestId,
+    /// Whether its answer is awaited.
+    open: bool,
     failed: Vec<DirectoryId>,
 }
 
@@ -142,12 +46,13 @@ impl Lifecycle {
     pub fn new() -> Self {
         Self {
             broker_epoch: None,
+            last_broker_epoch: None,
             fenced: true,
             metadata_offset: Offset::ZERO,
             stop_asked: false,
             stopped: false,
-            next_request: RequestId(0),
-            open: None,
+            last_request: RequestId(0),
+            open: false,
             failed: Vec::new(),
         }
     }
@@ -164,6 +69,12 @@ impl Lifecycle {
         self.fenced
     }
 
+    /// Whether it may stop, or has.
+    #[must_use]
+    pub fn may_stop(&self) -> bool {
+        self.stopped
+    }
+
     /// Takes one input to completion.
     ///
     /// # Errors
@@ -174,8 +85,152 @@ impl Lifecycle {
         input: LifecycleInput,
         effects: &mut Vec<LifecycleEffect>,
     ) -> Result<(), LifecycleRefusal> {
-        let _ = (tenure, input, effects, self.stopped);
+        if self.stopped {
+            return Err(LifecycleRefusal::Stopped);
+        }
+        match input {
+            LifecycleInput::Started | LifecycleInput::Expired(LifecycleTimer::Heartbeat) => {
+                self.ask(tenure, effects)
+            }
+            LifecycleInput::Answered { request, answer } => {
+                self.on_answered(tenure, request, answer, effects)?
+            }
+            LifecycleInput::Applied { metadata_offset } => self.on_applied(tenure, metadata_offset, effects),
+            LifecycleInput::DirectoryFailed(directory) => {
+                if !self.failed.contains(&directory) {
+                    self.failed.push(directory);
+                    self.ask(tenure, effects);
+                }
+            }
+            LifecycleInput::StopAsked => {
+                self.stop_asked = true;
+                self.stop_or_ask(tenure, effects);
+            }
+        }
         Ok(())
+    }
+
+    /// Registers, or sends a heartbeat, and sets the timer that will do so again.
+    fn ask(&mut self, tenure: &LifecycleTenure, effects: &mut Vec<LifecycleEffect>) {
+        let body = match self.broker_epoch {
+            None => BrokerRequest::Register(self.registration(tenure)),
+            Some(broker_epoch) => BrokerRequest::Heartbeat(Heartbeat {
+                node: tenure.node,
+                broker_epoch,
+                metadata_offset: self.metadata_offset,
+                want_fence: false,
+                want_shutdown: self.stop_asked,
+                offline_directories: self.failed.clone(),
+            }),
+        };
+        self.last_request = self.last_request.next();
+        self.open = true;
+        effects.push(LifecycleEffect::Send { request: self.last_request, body });
+        effects.push(LifecycleEffect::Arm(LifecycleTimer::Heartbeat));
+    }
+
+    /// The facts found at the start, until a registration has stated them; from then on the process has kept what it
+    /// counted, in every directory that did not fail (R60).
+    fn registration(&self, tenure: &LifecycleTenure) -> Registration {
+        let mut directories = tenure.directories.clone();
+        if self.last_broker_epoch.is_some() {
+            let kept = |facts: DirectoryFacts| DirectoryFacts {
+                clean_stop: None,
+                same_boot: self.last_broker_epoch,
+                damaged: Vec::new(),
+                ..facts
+            };
+            directories = directories.into_iter().map(kept).collect();
+        }
+        directories.retain(|facts| !self.failed.contains(&facts.directory));
+        Registration {
+            node: tenure.node,
+            incarnation: tenure.incarnation,
+            address: tenure.address.clone(),
+            directories,
+        }
+    }
+
+    fn on_answered(
+        &mut self,
+        tenure: &LifecycleTenure,
+        request: RequestId,
+        answer: BrokerAnswer,
+        effects: &mut Vec<LifecycleEffect>,
+    ) -> Result<(), LifecycleRefusal> {
+        if !self.open || request != self.last_request {
+            return Err(LifecycleRefusal::NotAsked { request });
+        }
+        self.open = false;
+        match answer {
+            BrokerAnswer::Registered { broker_epoch } => self.on_registered(tenure, broker_epoch, effects),
+            BrokerAnswer::Heartbeat { fenced, may_stop } => {
+                self.set_fenced(fenced, effects);
+                if may_stop && self.stop_asked {
+                    self.stop(effects);
+                }
+            }
+            BrokerAnswer::Refused(ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered) => {
+                self.broker_epoch = None;
+                self.set_fenced(true, effects);
+                self.stop_or_ask(tenure, effects);
+            }
+            BrokerAnswer::Refused(_) => {}
+        }
+        Ok(())
+    }
+
+    fn on_registered(
+        &mut self,
+        tenure: &LifecycleTenure,
+        broker_epoch: BrokerEpoch,
+        effects: &mut Vec<LifecycleEffect>,
+    ) {
+        self.broker_epoch = Some(broker_epoch);
+        self.last_broker_epoch = self.broker_epoch;
+        effects.push(LifecycleEffect::Registered { broker_epoch });
+        if self.stop_asked || self.has_caught_up() {
+            self.ask(tenure, effects);
+        }
+    }
+
+    /// A broker that has just seen its own registration need not wait for the timer to be unfenced (Q54).
+    fn on_applied(
+        &mut self,
+        tenure: &LifecycleTenure,
+        metadata_offset: Offset,
+        effects: &mut Vec<LifecycleEffect>,
+    ) {
+        let behind = !self.has_caught_up();
+        self.metadata_offset = self.metadata_offset.max(metadata_offset);
+        if behind && self.has_caught_up() && self.fenced {
+            self.ask(tenure, effects);
+        }
+    }
+
+    fn has_caught_up(&self) -> bool {
+        self.broker_epoch.is_some_and(|broker_epoch| self.metadata_offset.0 > broker_epoch.0)
+    }
+
+    /// Without a registration there is nobody to hand anything over for.
+    fn stop_or_ask(&mut self, tenure: &LifecycleTenure, effects: &mut Vec<LifecycleEffect>) {
+        if self.stop_asked && self.broker_epoch.is_none() {
+            self.stop(effects);
+        } else {
+            self.ask(tenure, effects);
+        }
+    }
+
+    fn stop(&mut self, effects: &mut Vec<LifecycleEffect>) {
+        self.stopped = true;
+        effects.push(LifecycleEffect::MayStop { broker_epoch: self.broker_epoch });
+    }
+
+    fn set_fenced(&mut self, fenced: bool, effects: &mut Vec<LifecycleEffect>) {
+        if self.fenced != fenced {
+            self.fenced = fenced;
+            effects.push(LifecycleEffect::Fenced(fenced));
+        }
     }
 }
 

@@ -43,6 +43,15 @@ pub enum CommandRefusal {
         /// The registered one.
         registered: BrokerEpoch,
     },
+    /// The request speaks for a registration that this controller does not know yet: it is the one that is behind.
+    BrokerEpochAhead {
+        /// The broker.
+        node: NodeId,
+        /// The epoch in the request.
+        given: BrokerEpoch,
+        /// The registered one.
+        registered: BrokerEpoch,
+    },
     /// Another process of that id has a live session (Q51).
     DuplicateRegistration {
         /// The id.
@@ -184,7 +193,9 @@ impl CommandRefusal {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Deposed | Self::ControllerBehind { .. } => ErrorCode::NotController,
+            Self::Deposed | Self::ControllerBehind { .. } | Self::BrokerEpochAhead { .. } => {
+                ErrorCode::NotController
+            }
             Self::BrokerNotRegistered { .. } => ErrorCode::BrokerIdNotRegistered,
             Self::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,
             Self::DuplicateRegistration { .. } | Self::DirectoryInUse { .. } => {
@@ -216,7 +227,8 @@ pub fn answer_to_proposal(
 ) -> Option<AlterPartitionAnswer> {
     let outcome = match answer {
         Ok(Outcome::PartitionAltered(answer)) => return Some(*answer),
-        Ok(_) | Err(CommandRefusal::Deposed | CommandRefusal::ControllerBehind { .. }) => return None,
+        Ok(_) => return None,
+        Err(refusal) if refusal.code() == ErrorCode::NotController => return None,
         Err(CommandRefusal::IneligibleReplica { .. }) => AlterPartitionOutcome::NotApplied,
         Err(refusal) => AlterPartitionOutcome::Behind(refusal.code()),
     };

@@ -20,6 +20,11 @@ impl fmt::Display for CommandRefusal {
                 f,
                 "broker {node} spoke for registration {given}, but {registered} is the current one; register again"
             ),
+            Self::BrokerEpochAhead { node, given, registered } => write!(
+                f,
+                "registration {given} of broker {node} is newer than {registered}, which this controller knows; find \
+                 the active controller and ask it"
+            ),
             Self::DuplicateRegistration { node, address } => write!(
                 f,
                 "node id {node} is in use by a live broker at {address}; stop that one, wait for its session to end, \

@@ -1,0 +1,1 @@
+//! Commands, answers and offices.

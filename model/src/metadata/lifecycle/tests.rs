@@ -1,0 +1,151 @@
+//! Registration, catching up, losing a registration, stopping.
+
+use alloc::string::ToString;
+use alloc::vec;
+
+use super::*;
+use crate::id::{IncarnationId, NodeId};
+
+fn tenure() -> LifecycleTenure {
+    LifecycleTenure {
+        node: NodeId(1),
+        incarnation: IncarnationId(7),
+        address: "localhost:9092".to_string(),
+        directories: vec![DirectoryFacts {
+            directory: DirectoryId(5),
+            clean_stop: Some(BrokerEpoch(3)),
+            same_boot: None,
+            damaged: Vec::new(),
+        }],
+    }
+}
+
+fn step(lifecycle: &mut Lifecycle, input: LifecycleInput) -> Vec<LifecycleEffect> {
+    let mut effects = Vec::new();
+    lifecycle.step(&tenure(), input, &mut effects).unwrap();
+    effects
+}
+
+fn answered(request: u64, answer: BrokerAnswer) -> LifecycleInput {
+    LifecycleInput::Answered { request: RequestId(request), answer }
+}
+
+fn registration() -> Registration {
+    let LifecycleTenure { node, incarnation, address, directories } = tenure();
+    Registration { node, incarnation, address, directories }
+}
+
+fn heartbeat(broker_epoch: u64, metadata_offset: u64, want_shutdown: bool) -> BrokerRequest {
+    BrokerRequest::Heartbeat(Heartbeat {
+        node: NodeId(1),
+        broker_epoch: BrokerEpoch(broker_epoch),
+        metadata_offset: Offset(metadata_offset),
+        want_fence: false,
+        want_shutdown,
+        offline_directories: Vec::new(),
+    })
+}
+
+fn sends(request: u64, body: BrokerRequest) -> Vec<LifecycleEffect> {
+    vec![
+        LifecycleEffect::Send { request: RequestId(request), body },
+        LifecycleEffect::Arm(LifecycleTimer::Heartbeat),
+    ]
+}
+
+fn running() -> Lifecycle {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::Started);
+    step(&mut lifecycle, answered(1, BrokerAnswer::Registered { broker_epoch: BrokerEpoch(10) }));
+    step(&mut lifecycle, LifecycleInput::Applied { metadata_offset: Offset(11) });
+    step(&mut lifecycle, answered(2, BrokerAnswer::Heartbeat { fenced: false, may_stop: false }));
+    lifecycle
+}
+
+#[test]
+fn a_start_registers_and_the_timer_repeats_it() {
+    let mut lifecycle = Lifecycle::new();
+
+    assert_eq!(
+        step(&mut lifecycle, LifecycleInput::Started),
+        sends(1, BrokerRequest::Register(registration()))
+    );
+    let again = step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    assert_eq!(again, sends(2, BrokerRequest::Register(registration())));
+}
+
+#[test]
+fn a_broker_asks_to_be_unfenced_as_soon_as_it_has_applied_its_own_registration() {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::Started);
+    let registered =
+        step(&mut lifecycle, answered(1, BrokerAnswer::Registered { broker_epoch: BrokerEpoch(10) }));
+
+    assert_eq!(registered, vec![LifecycleEffect::Registered { broker_epoch: BrokerEpoch(10) }]);
+    assert_eq!(step(&mut lifecycle, LifecycleInput::Applied { metadata_offset: Offset(10) }), vec![]);
+    let caught_up = step(&mut lifecycle, LifecycleInput::Applied { metadata_offset: Offset(11) });
+    assert_eq!(caught_up, sends(2, heartbeat(10, 11, false)));
+    let unfenced =
+        step(&mut lifecycle, answered(2, BrokerAnswer::Heartbeat { fenced: false, may_stop: false }));
+    assert_eq!(unfenced, vec![LifecycleEffect::Fenced(false)]);
+}
+
+#[test]
+fn an_answer_to_a_request_that_was_given_up_is_refused() {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::Started);
+    step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    let before = lifecycle.clone();
+
+    let stale = answered(1, BrokerAnswer::Registered { broker_epoch: BrokerEpoch(10) });
+    let refused = lifecycle.step(&tenure(), stale, &mut Vec::new());
+    assert_eq!(refused, Err(LifecycleRefusal::NotAsked { request: RequestId(1) }));
+    assert_eq!(lifecycle, before);
+}
+
+#[test]
+fn a_lost_registration_is_renewed_and_says_that_nothing_was_lost() {
+    let mut lifecycle = running();
+    step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    let renewed = step(&mut lifecycle, answered(3, BrokerAnswer::Refused(ErrorCode::StaleBrokerEpoch)));
+
+    let mut kept = registration();
+    kept.directories[0].clean_stop = None;
+    kept.directories[0].same_boot = Some(BrokerEpoch(10));
+    let mut expected = vec![LifecycleEffect::Fenced(true)];
+    expected.extend(sends(4, BrokerRequest::Register(kept)));
+    assert_eq!(renewed, expected);
+}
+
+#[test]
+fn a_broker_stops_when_the_controller_lets_it_go() {
+    let mut lifecycle = running();
+
+    assert_eq!(step(&mut lifecycle, LifecycleInput::StopAsked), sends(3, heartbeat(10, 11, true)));
+    let not_yet =
+        step(&mut lifecycle, answered(3, BrokerAnswer::Heartbeat { fenced: false, may_stop: false }));
+    assert_eq!(not_yet, vec![]);
+    step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    let done = step(&mut lifecycle, answered(4, BrokerAnswer::Heartbeat { fenced: true, may_stop: true }));
+    let may_stop = LifecycleEffect::MayStop { broker_epoch: Some(BrokerEpoch(10)) };
+    assert_eq!(done, vec![LifecycleEffect::Fenced(true), may_stop]);
+}
+
+#[test]
+fn a_broker_that_was_never_registered_stops_at_once() {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::Started);
+
+    let stopped = step(&mut lifecycle, LifecycleInput::StopAsked);
+    assert_eq!(stopped, vec![LifecycleEffect::MayStop { broker_epoch: None }]);
+}
+
+#[test]
+fn a_failed_directory_is_reported_at_once() {
+    let mut lifecycle = running();
+
+    let effects = step(&mut lifecycle, LifecycleInput::DirectoryFailed(DirectoryId(5)));
+    let BrokerRequest::Heartbeat(mut expected) = heartbeat(10, 11, false) else { unreachable!() };
+    expected.offline_directories = vec![DirectoryId(5)];
+    assert_eq!(effects, sends(3, BrokerRequest::Heartbeat(expected)));
+}
