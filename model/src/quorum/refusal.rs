@@ -23,6 +23,23 @@ pub enum Refusal {
         /// The request that it answers.
         request: RequestId,
     },
+    /// A fetch that a later one of the same run has overtaken.
+    StaleRequest {
+        /// The request.
+        request: RequestId,
+    },
+    /// Says that a leader resigned which this replica does not follow.
+    NotFollowing {
+        /// Who resigned.
+        from: VoterKey,
+    },
+    /// A stored vote older than one that is known to be stored.
+    StaleVote {
+        /// The completed one's epoch.
+        completed: QuorumEpoch,
+        /// The epoch stored since.
+        stored: QuorumEpoch,
+    },
     /// The message is for another replica: another disk under this node's id (Q4).
     NotAddressed {
         /// Who was addressed.
@@ -152,6 +169,11 @@ impl fmt::Display for Refusal {
             Self::NotAsked { request } => {
                 write!(f, "an answer to request {request}, which is not waited for")
             }
+            Self::StaleRequest { request } => write!(f, "fetch {request} was overtaken by a later one"),
+            Self::NotFollowing { from } => write!(f, "{from} resigned, which is not followed"),
+            Self::StaleVote { completed, stored } => {
+                write!(f, "a vote of epoch {completed} stored after {stored}")
+            }
             Self::NotAddressed { addressed, ours } => {
                 write!(f, "a request to {addressed}, but this is {ours}")
             }
@@ -192,6 +214,7 @@ impl fmt::Display for Refusal {
 
 impl Refusal {
     /// Refusals of proposals and reads.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has picked the variants")]
     fn fmt_request(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotLeader { leader: Some(leader), quorum_epoch } => {
@@ -213,6 +236,7 @@ impl Refusal {
     }
 
     /// Refusals of voter changes.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has picked the variants")]
     fn fmt_change(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ChangeInProgress { offset, high_watermark } => {

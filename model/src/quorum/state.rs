@@ -63,10 +63,16 @@ pub struct Quorum<F: Faults> {
 pub(super) struct Owed {
     pub(super) candidate: VoterKey,
     pub(super) asked: Asked,
+    pub(super) pre_vote: bool,
+    pub(super) granted: bool,
 }
 
 /// What a replica is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one core per process; the checker clones it often and must not allocate"
+)]
 pub(super) enum Role {
     /// Knows no leader of its epoch.
     Unattached(Probing),
@@ -139,6 +145,8 @@ pub(super) struct Leadership {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Progress {
     pub(super) key: VoterKey,
+    /// Its last fetch that was served; an older one of the same run is refused.
+    pub(super) last: Asked,
     /// Its durable log end, a prefix of the leader's log up to there; `None` until a fetch was valid in this epoch (Q12).
     pub(super) reached: Option<Offset>,
     /// Whether it ever reached the high watermark in this epoch (Q31e).
@@ -147,15 +155,13 @@ pub(super) struct Progress {
     pub(super) heard: bool,
     /// The newest round that it echoed (Q18).
     pub(super) round: u64,
-    /// Its fetch that waits for news.
+    /// Its last fetch, if that was valid and waits for news.
     pub(super) parked: Option<Parked>,
 }
 
-/// A valid fetch that waits for news.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A valid fetch at `Progress::reached` that waits for news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Parked {
-    pub(super) asked: Asked,
-    pub(super) fetch_offset: Offset,
     pub(super) high_watermark: Option<Offset>,
     pub(super) round: u64,
 }

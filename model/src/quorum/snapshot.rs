@@ -1,0 +1,124 @@
+//! Snapshots: taking, offering and installing them (Q40–Q43). The driver moves their bytes.
+
+use super::effect::{Effect, Effects};
+use super::input::Timer;
+use super::message::{Fetch, SnapshotId};
+use super::refusal::Refusal;
+use super::state::{Quorum, Role, Tenure};
+use super::voter::{VoterHistory, VoterKey, VoterSet};
+use crate::fault::Faults;
+
+impl<F: Faults> Quorum<F> {
+    /// The state machine's snapshot is durable: the log below it may go (Q40, Q41).
+    pub(super) fn on_snapshot_taken(&mut self, id: SnapshotId, effects: &mut Effects) -> Result<(), Refusal> {
+        let within = self.log.start() < id.end && id.end <= self.log.flushed();
+        let committed = self.high_watermark.is_some_and(|known| id.end <= known);
+        let ours = id.end.before().and_then(|last| self.log.epoch_at(last)) == Some(id.quorum_epoch);
+        if !within || !committed || !ours {
+            return Err(self.bad_snapshot(id));
+        }
+        self.snapshot = Some(id);
+        self.voters.trim(id.end);
+        self.log.trim(id.end);
+        assert!(self.log.start() == id.end, "a flushed prefix can be trimmed");
+        effects.push(Effect::TrimLog { start: id.end });
+        Ok(())
+    }
+
+    /// The snapshot that a replica must begin from, if its log ends before what is here, or ends there in another epoch
+    /// (Q42).
+    pub(super) fn snapshot_for(&self, fetch: &Fetch) -> Option<SnapshotId> {
+        self.snapshot.filter(|snapshot| {
+            fetch.fetch_offset < self.log.start() || fetch.last_fetched_epoch < Some(snapshot.quorum_epoch)
+        })
+    }
+
+    /// The leader says to begin from a snapshot: have it fetched, and ask for nothing meanwhile.
+    pub(super) fn on_snapshot_offered(
+        &mut self,
+        id: SnapshotId,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let older = id.end <= self.log.start() || self.high_watermark.is_some_and(|known| id.end < known);
+        if older || id.quorum_epoch > self.vote.quorum_epoch {
+            return Err(self.bad_snapshot(id));
+        }
+        let Role::Follower(following) = &mut self.role else {
+            return Err(self.bad_snapshot(id));
+        };
+        following.outstanding = None;
+        following.installing = Some(id);
+        let from = following.leader.id;
+        effects.push(Effect::Disarm(Timer::FetchRetry));
+        effects.push(Effect::Disarm(Timer::FetchTimeout));
+        effects.push(Effect::FetchSnapshot { from, id });
+        Ok(())
+    }
+
+    /// The snapshot is durable here: begin the log again at its end (Q43).
+    pub(super) fn on_snapshot_installed(
+        &mut self,
+        tenure: &Tenure,
+        (id, voters): (SnapshotId, VoterSet),
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        self.end_installing(id, effects)?;
+        self.restart_log(id, voters, effects);
+        self.try_fetch(tenure, effects);
+        Ok(())
+    }
+
+    /// The snapshot was not to be had: ask the leader again in a while.
+    pub(super) fn on_snapshot_failed(
+        &mut self,
+        id: SnapshotId,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        self.end_installing(id, effects)?;
+        effects.push(Effect::Arm(Timer::FetchRetry));
+        Ok(())
+    }
+
+    /// Waits for this snapshot no more, and minds the leader again.
+    fn end_installing(&mut self, id: SnapshotId, effects: &mut Effects) -> Result<(), Refusal> {
+        match &mut self.role {
+            Role::Follower(following) if following.installing == Some(id) => following.installing = None,
+            Role::Follower(_)
+            | Role::Unattached(_)
+            | Role::Prospective(_)
+            | Role::Candidate(_)
+            | Role::Leader(_)
+            | Role::Resigned => return Err(self.bad_snapshot(id)),
+        }
+        effects.push(Effect::Arm(Timer::FetchTimeout));
+        Ok(())
+    }
+
+    /// The log is a snapshot and nothing after it.
+    pub(super) fn restart_log(&mut self, id: SnapshotId, voters: VoterSet, effects: &mut Effects) {
+        self.log.restart_at(id.end);
+        self.voters = VoterHistory::new(voters);
+        self.snapshot = Some(id);
+        effects.push(Effect::RestartLog { start: id.end, generation: self.log.generation() });
+        self.raise_high_watermark(id.end, effects);
+    }
+
+    /// A replica reads a snapshot here: it lives (Q7).
+    pub(super) fn on_snapshot_served(
+        &mut self,
+        tenure: &Tenure,
+        to: VoterKey,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        self.leadership(tenure)?;
+        if let Some(progress) = self.known_mut(to) {
+            progress.heard = true;
+        }
+        self.check_heard(tenure, effects);
+        Ok(())
+    }
+
+    fn bad_snapshot(&self, id: SnapshotId) -> Refusal {
+        Refusal::BadSnapshot { id, log_start: self.log.start(), high_watermark: self.high_watermark }
+    }
+}

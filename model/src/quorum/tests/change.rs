@@ -1,0 +1,101 @@
+//! Changing the voters.
+
+use super::*;
+
+fn change(id: u64, change: VoterChange) -> Input {
+    Input::ChangeVoters { id: ProposalId(id), change }
+}
+
+/// Replica 1 leads alone, and replica 2 observes at its log's end.
+fn observed() -> Replica {
+    let mut replica = Replica::leading(&[1]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica
+}
+
+#[test]
+fn an_added_voter_counts_from_the_append_and_its_change_commits_under_the_new_set() {
+    let mut replica = observed();
+
+    let generation = LogGeneration(0);
+    let batch = Batch { kind: BatchKind::Voters(set(&[1, 2])), ..data(1, 1, 1) };
+    let added = replica.takes(change(5, VoterChange::Add(key(2))));
+    assert_eq!(
+        added,
+        vec![
+            Effect::Append { batches: vec![batch], origin: Origin::Control, generation },
+            Effect::Sync { end: Offset(2), generation },
+        ]
+    );
+    replica.does(written(2));
+    assert_eq!(replica.takes(flushed(2)), vec![]);
+
+    let effects = replica.takes(received(2, 1, Body::Fetch(fetch(2, 2, Some(1)))));
+
+    let done = Commitment { id: ProposalId(5), base_offset: Offset(1), end: Offset(2) };
+    assert!(effects.contains(&Effect::ProposalCommitted(done)));
+}
+
+#[test]
+fn one_change_at_a_time() {
+    let mut replica = observed();
+    replica.does(received(3, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica.does(received(3, 1, Body::Fetch(fetch(2, 1, Some(1)))));
+    replica.takes(change(5, VoterChange::Add(key(2))));
+
+    let refusal = replica.refuses(change(6, VoterChange::Add(key(3))));
+
+    let (offset, high_watermark) = (Offset(1), Offset(1));
+    assert_eq!(refusal, Refusal::ChangeInProgress { offset, high_watermark });
+}
+
+#[test]
+fn a_change_waits_for_a_committed_record_of_the_leaders_epoch() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+
+    let refusal = replica.refuses(change(5, VoterChange::Remove(key(2))));
+
+    assert_eq!(refusal, Refusal::NotEstablished { quorum_epoch: QuorumEpoch(1) });
+}
+
+#[test]
+fn an_observer_that_has_not_caught_up_is_not_made_a_voter() {
+    let mut replica = Replica::leading(&[1]);
+
+    let refusal = replica.refuses(change(5, VoterChange::Add(key(2))));
+
+    let (reached, high_watermark) = (None, Offset(1));
+    assert_eq!(refusal, Refusal::NotCaughtUp { key: key(2), reached, high_watermark });
+    assert_eq!(replica.refuses(change(5, VoterChange::Add(key(1)))), Refusal::AlreadyVoter { voter: key(1) });
+    assert_eq!(replica.refuses(change(5, VoterChange::Remove(key(1)))), Refusal::LastVoter { voter: key(1) });
+    assert_eq!(replica.refuses(change(5, VoterChange::Remove(key(3)))), Refusal::NotVoter { key: key(3) });
+}
+
+#[test]
+fn a_leader_that_removes_itself_leads_until_that_is_committed() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica.takes(change(5, VoterChange::Remove(key(1))));
+    replica.does(written(2));
+    replica.does(flushed(2));
+    replica.does(received(2, 1, Body::Fetch(fetch(2, 2, Some(1)))));
+    assert_eq!(replica.role(), RoleName::Leader);
+
+    let effects = replica.takes(received(3, 1, Body::Fetch(fetch(1, 2, Some(1)))));
+
+    let done = Commitment { id: ProposalId(5), base_offset: Offset(1), end: Offset(2) };
+    assert!(effects.contains(&Effect::ProposalCommitted(done)));
+    assert!(effects.contains(&Effect::LostLeadership { quorum_epoch: QuorumEpoch(1) }));
+    assert_eq!(replica.role(), RoleName::Observer);
+}
+
+#[test]
+fn a_truncated_voters_record_reverts_the_set() {
+    let mut history = VoterHistory::new(set(&[1]));
+    history.append(Offset(3), set(&[1, 2]));
+    assert_eq!(history.latest(), &set(&[1, 2]));
+
+    history.truncate(Offset(3));
+
+    assert_eq!(history.latest(), &set(&[1]));
+}

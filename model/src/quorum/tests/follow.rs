@@ -1,0 +1,176 @@
+//! Following: fetching, believing, truncating.
+
+use super::*;
+use crate::log::EpochEnd;
+
+fn diverging(to: u32, request: u64, epoch: u32, end: u64) -> Body {
+    let fetched = Fetched::Diverging(EpochEnd { epoch: QuorumEpoch(epoch), end: Offset(end) });
+    Body::FetchAnswer(FetchAnswer { asked: asked(to, request), fetched })
+}
+
+#[test]
+fn a_new_leader_is_followed_and_asked_at_once() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(1, None), log(&[(1, 2)]));
+
+    assert_eq!(
+        replica.takes(received(2, 1, Body::BeginQuorum)),
+        vec![
+            Effect::Disarm(Timer::Election),
+            Effect::Disarm(Timer::Probe),
+            Effect::Arm(Timer::FetchTimeout),
+            Effect::LeaderChanged { quorum_epoch: QuorumEpoch(1), leader: Some(NodeId(2)) },
+            send(1, 1, 2, Body::Fetch(fetch(2, 2, Some(1)))),
+            Effect::Arm(Timer::FetchRetry),
+        ]
+    );
+}
+
+#[test]
+fn a_leader_of_a_later_epoch_is_asked_only_once_that_epoch_is_stored() {
+    let mut replica = Replica::following(log(&[]));
+
+    let effects = replica.takes(received(3, 2, Body::BeginQuorum));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Send { .. })));
+
+    assert_eq!(
+        replica.takes(Input::VoteStored(vote(2, None))),
+        vec![send(1, 2, 3, Body::Fetch(fetch(3, 0, None))), Effect::Arm(Timer::FetchRetry)]
+    );
+}
+
+#[test]
+fn records_are_appended_synced_and_acknowledged_by_the_next_fetch_once_flushed() {
+    let mut replica = Replica::following(log(&[]));
+
+    let generation = LogGeneration(0);
+    assert_eq!(
+        replica.takes(received(2, 1, records(1, 2, Some(1), vec![data(0, 1, 1), data(1, 2, 1)]))),
+        vec![
+            Effect::Disarm(Timer::FetchRetry),
+            Effect::Arm(Timer::FetchTimeout),
+            Effect::Append {
+                batches: vec![data(0, 1, 1), data(1, 2, 1)],
+                origin: Origin::Message,
+                generation,
+            },
+            Effect::Sync { end: Offset(3), generation },
+            committed(1),
+        ]
+    );
+    let next = Fetch { high_watermark: Some(Offset(1)), ..fetch(3, 3, Some(1)) };
+    assert_eq!(
+        replica.takes(flushed(3)),
+        vec![send(1, 1, 2, Body::Fetch(next)), Effect::Arm(Timer::FetchRetry)]
+    );
+}
+
+#[test]
+fn an_answer_to_an_earlier_request_or_run_is_not_believed() {
+    let mut replica = Replica::following(log(&[]));
+    replica.does(Input::Expired(Timer::FetchRetry));
+
+    let late = replica.refuses(received(2, 1, records(1, 2, None, vec![data(0, 1, 1)])));
+    let other_run = replica.refuses(received(2, 1, records(9, 3, None, vec![data(0, 1, 1)])));
+
+    assert_eq!(late, Refusal::NotAsked { request: RequestId(2) });
+    assert_eq!(other_run, Refusal::NotAsked { request: RequestId(3) });
+}
+
+#[test]
+fn batches_with_a_gap_or_of_an_impossible_epoch_are_refused() {
+    let mut replica = Replica::following(log(&[(1, 2)]));
+
+    let refusal = |at| Refusal::Discontinuous { at: Offset(at), log_end: Offset(2) };
+    let gap = replica.refuses(received(2, 1, records(1, 2, None, vec![data(2, 1, 1), data(4, 1, 1)])));
+    assert_eq!(gap, refusal(4));
+    let future = replica.refuses(received(2, 1, records(1, 2, None, vec![data(2, 1, 2)])));
+    assert_eq!(future, refusal(2));
+    let empty = replica.refuses(received(2, 1, records(1, 2, None, vec![data(2, 0, 1)])));
+    assert_eq!(empty, refusal(2));
+}
+
+#[test]
+fn a_diverging_log_is_cut_to_what_may_be_shared_before_anything_else() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[(1, 2), (3, 2)]));
+    replica.does(received(2, 4, Body::BeginQuorum));
+
+    assert_eq!(
+        replica.takes(received(2, 4, diverging(1, 2, 2, 3))),
+        vec![
+            Effect::Disarm(Timer::FetchRetry),
+            Effect::Arm(Timer::FetchTimeout),
+            Effect::Truncate { end: Offset(2), generation: LogGeneration(1) },
+            send(1, 4, 2, Body::Fetch(fetch(3, 2, Some(1)))),
+            Effect::Arm(Timer::FetchRetry),
+        ]
+    );
+}
+
+#[test]
+fn nothing_below_the_high_watermark_is_ever_cut() {
+    let mut replica = Replica::following(log(&[(1, 3)]));
+    replica.does(received(2, 1, records(1, 2, Some(3), vec![])));
+
+    let refusal = replica.refuses(received(2, 1, diverging(1, 3, 1, 2)));
+
+    let (end, high_watermark) = (Offset(2), Offset(3));
+    assert_eq!(refusal, Refusal::TruncationBelowHighWatermark { end, high_watermark });
+}
+
+#[test]
+fn a_completed_sync_of_the_log_before_a_cut_counts_for_nothing() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(1, None), log(&[(1, 1)]));
+    replica.does(received(2, 1, Body::BeginQuorum));
+    replica.does(received(2, 1, records(1, 2, None, vec![data(1, 1, 1)])));
+    replica.does(received(3, 2, Body::BeginQuorum));
+    replica.does(Input::VoteStored(vote(2, None)));
+    replica.does(flushed(2));
+    replica.does(received(3, 2, diverging(1, 3, 1, 1)));
+
+    assert_eq!(replica.refuses(flushed(2)), Refusal::StaleCompletion { end: Offset(2) });
+}
+
+#[test]
+fn a_follower_without_an_answer_asks_whether_it_would_be_elected() {
+    let mut replica = Replica::following(log(&[]));
+
+    replica.takes(Input::Expired(Timer::FetchTimeout));
+    assert_eq!(replica.role(), RoleName::Prospective);
+    assert_eq!(replica.core.leader(&replica.tenure), Some(key(2)));
+
+    replica.takes(Input::Expired(Timer::Election));
+    assert_eq!(replica.role(), RoleName::Follower);
+}
+
+#[test]
+fn the_first_successor_of_a_leader_that_resigns_stands_at_once() {
+    let mut replica = Replica::following(log(&[]));
+    let mut other = replica.clone();
+
+    replica.takes(received(2, 1, Body::EndQuorum { successors: vec![key(1), key(3)] }));
+    other.takes(received(2, 1, Body::EndQuorum { successors: vec![key(3), key(1)] }));
+
+    assert_eq!(replica.role(), RoleName::Prospective);
+    assert_eq!(other.role(), RoleName::Unattached);
+}
+
+#[test]
+fn an_observer_looks_for_the_leader_and_never_stands() {
+    let mut replica = Replica::of(4, &[1, 2, 3], vote(1, None), log(&[]));
+    assert_eq!(replica.role(), RoleName::Observer);
+
+    let probe = Fetch { request: RequestId(2), ..fetch(2, 0, None) };
+    assert_eq!(
+        replica.takes(Input::Expired(Timer::Probe)),
+        vec![Effect::Arm(Timer::Probe), send(4, 1, 3, Body::Fetch(probe))]
+    );
+    assert_eq!(
+        replica.refuses(Input::Expired(Timer::Election)),
+        Refusal::NotArmed { timer: Timer::Election }
+    );
+
+    let leader = Some(key(1));
+    let told = Body::FetchAnswer(FetchAnswer { asked: asked(4, 2), fetched: Fetched::Refused { leader } });
+    replica.takes(received(3, 1, told));
+    assert_eq!(replica.core.leader(&replica.tenure), leader);
+}

@@ -1,0 +1,75 @@
+//! Coming back.
+
+use super::*;
+
+fn comes_back<F: Faults>(faults: F, found: Recovered) -> (Replica<F>, Vec<Effect>) {
+    let tenure = Tenure { key: key(1), incarnation: IncarnationId(1) };
+    let mut effects = Effects::new();
+    let core = Quorum::recover(&tenure, faults, found, &mut effects);
+    (Replica { tenure, core }, effects)
+}
+
+#[test]
+fn a_leader_comes_back_resigned_in_its_epoch() {
+    let (replica, effects) = comes_back(Sound, recovered(&[1, 2, 3], vote(4, Some(1)), log(&[(4, 1)])));
+
+    assert_eq!(replica.role(), RoleName::Resigned);
+    assert_eq!(effects, vec![Effect::Disarm(Timer::Probe), Effect::Arm(Timer::Election)]);
+}
+
+#[test]
+fn a_voter_comes_back_with_its_vote_and_asks_who_leads() {
+    let (replica, effects) = comes_back(Sound, recovered(&[1, 2, 3], vote(4, Some(2)), log(&[])));
+
+    assert_eq!(replica.core.vote(), vote(4, Some(2)));
+    assert_eq!(
+        effects,
+        vec![
+            Effect::Arm(Timer::Election),
+            Effect::Arm(Timer::Probe),
+            Effect::Arm(Timer::Probe),
+            send(1, 4, 2, Body::Fetch(fetch(1, 0, None))),
+        ]
+    );
+}
+
+#[test]
+fn an_unflushed_tail_is_synced_before_it_is_acknowledged() {
+    let mut epochs = EpochHistory::default();
+    epochs.assign(QuorumEpoch(1), Offset(0));
+    let tail = LogShape::recovered(Offset(0), Offset(1), Offset(2), epochs);
+    let (_, effects) = comes_back(Sound, recovered(&[1, 2, 3], vote(1, None), tail));
+
+    assert_eq!(
+        effects,
+        vec![
+            Effect::Sync { end: Offset(2), generation: LogGeneration(0) },
+            Effect::Arm(Timer::Election),
+            Effect::Arm(Timer::Probe),
+            Effect::Arm(Timer::Probe),
+        ]
+    );
+}
+
+#[test]
+fn a_log_that_its_snapshot_overtook_begins_anew() {
+    let id = SnapshotId { end: Offset(7), quorum_epoch: QuorumEpoch(2) };
+    let mut found = recovered(&[1, 2, 3], vote(2, None), log(&[(1, 3)]));
+    found.snapshot = Some((id, set(&[1, 2])));
+    let (replica, effects) = comes_back(Sound, found);
+
+    assert_eq!((replica.core.log().start(), replica.core.log().end()), (Offset(7), Offset(7)));
+    assert_eq!(replica.core.voters().latest(), &set(&[1, 2]));
+    let restart = Effect::RestartLog { start: Offset(7), generation: LogGeneration(1) };
+    assert_eq!(effects.first(), Some(&restart));
+    assert_eq!(effects.get(1), Some(&committed(7)));
+}
+
+#[test]
+fn what_a_planted_bug_forgets_is_forgotten() {
+    let found = || recovered(&[1, 2, 3], vote(4, Some(2)), log(&[(3, 1)]));
+    let vote_after = |bug| comes_back(Planted(Some(bug)), found()).0.core.vote();
+
+    assert_eq!(vote_after(Bug::VoteForgotten), vote(4, None));
+    assert_eq!(vote_after(Bug::EpochForgotten), vote(3, None));
+}

@@ -1,0 +1,84 @@
+//! Snapshots.
+
+use super::*;
+
+fn snapshot(end: u64, epoch: u32) -> SnapshotId {
+    SnapshotId { end: Offset(end), quorum_epoch: QuorumEpoch(epoch) }
+}
+
+/// Replica 1 leads alone, with a log from offset 2 on.
+fn trimmed() -> Replica {
+    let mut replica = Replica::leading(&[1]);
+    replica.does(Input::Propose { id: ProposalId(1), quorum_epoch: QuorumEpoch(1), count: 2 });
+    replica.does(written(3));
+    replica.does(flushed(3));
+    let effects = replica.takes(Input::SnapshotTaken { id: snapshot(2, 1) });
+    assert_eq!(effects, vec![Effect::TrimLog { start: Offset(2) }]);
+    replica
+}
+
+#[test]
+fn a_replica_below_the_log_start_is_sent_to_the_snapshot() {
+    let mut replica = trimmed();
+
+    let fetched = Fetched::Snapshot(snapshot(2, 1));
+    let told = Body::FetchAnswer(FetchAnswer { asked: asked(2, 1), fetched });
+    assert_eq!(
+        replica.takes(received(2, 1, Body::Fetch(fetch(1, 0, None)))),
+        vec![Effect::Arm(Timer::CheckQuorum), send(1, 1, 2, told)]
+    );
+}
+
+#[test]
+fn only_a_committed_prefix_of_this_log_is_a_snapshot() {
+    let mut replica = trimmed();
+
+    for id in [snapshot(2, 1), snapshot(4, 1), snapshot(3, 0)] {
+        let (log_start, high_watermark) = (Offset(2), Some(Offset(3)));
+        let refusal = replica.refuses(Input::SnapshotTaken { id });
+        assert_eq!(refusal, Refusal::BadSnapshot { id, log_start, high_watermark });
+    }
+}
+
+#[test]
+fn an_installed_snapshot_begins_the_log_anew_with_its_voters() {
+    let mut replica = Replica::following(log(&[]));
+    let id = snapshot(5, 1);
+    let fetched = Fetched::Snapshot(id);
+    let offered = Body::FetchAnswer(FetchAnswer { asked: asked(1, 2), fetched });
+    assert_eq!(
+        replica.takes(received(2, 1, offered)),
+        vec![
+            Effect::Disarm(Timer::FetchRetry),
+            Effect::Disarm(Timer::FetchTimeout),
+            Effect::FetchSnapshot { from: NodeId(2), id },
+        ]
+    );
+
+    let next = Fetch { high_watermark: Some(Offset(5)), ..fetch(3, 5, Some(1)) };
+    assert_eq!(
+        replica.takes(Input::SnapshotInstalled { id, voters: set(&[1, 2]) }),
+        vec![
+            Effect::Arm(Timer::FetchTimeout),
+            Effect::RestartLog { start: Offset(5), generation: LogGeneration(1) },
+            committed(5),
+            send(1, 1, 2, Body::Fetch(next)),
+            Effect::Arm(Timer::FetchRetry),
+        ]
+    );
+    assert_eq!(replica.core.voters().latest(), &set(&[1, 2]));
+}
+
+#[test]
+fn a_snapshot_is_given_up_when_the_leader_changes() {
+    let mut replica = Replica::following(log(&[]));
+    let id = snapshot(5, 1);
+    let offered = FetchAnswer { asked: asked(1, 2), fetched: Fetched::Snapshot(id) };
+    replica.does(received(2, 1, Body::FetchAnswer(offered)));
+
+    let effects = replica.takes(received(3, 2, Body::BeginQuorum));
+
+    assert!(effects.contains(&Effect::AbandonSnapshot { id }));
+    let refusal = Refusal::BadSnapshot { id, log_start: Offset(0), high_watermark: None };
+    assert_eq!(replica.refuses(Input::SnapshotInstalled { id, voters: set(&[1]) }), refusal);
+}
