@@ -10,5 +10,6 @@ pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod registry;
+pub mod replication;
 pub mod report;
 pub mod world;

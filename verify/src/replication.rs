@@ -1,0 +1,170 @@
+//! The replication world: one partition, its replicas, their disks, the network, clients and the controller.
+//!
+//! What is real: each replica is the `replication` core, the controller is the `metadata` core. What is around them is
+//! here: messages that are delivered in any order or never ([`network`]), disks that complete writes and syncs when they
+//! like and lose what was not synced ([`disk`]), brokers that die, restart with a new incarnation and register, sessions
+//! that end, clients. Records are numbers beside the messages: no core sees them.
+
+mod action;
+mod bounds;
+mod claims;
+mod cluster;
+mod disk;
+mod drive;
+mod network;
+mod state;
+mod step;
+mod sweep;
+mod tidy;
+mod words;
+
+use std::sync::Arc;
+
+use highwater_model::api::Acks;
+use highwater_model::fault::{Bug, Planted};
+use highwater_model::id::BrokerEpoch;
+use highwater_model::replication::{FlushPolicy, Input, ReplicaIdx, Tenure};
+use smallvec::SmallVec;
+use stateright::{Model, Property};
+
+use crate::world::{Always, Checked, Mutant, Notes, Sometimes, properties};
+
+pub use action::Action;
+pub use bounds::{Answered, Bounds, Flush};
+pub use cluster::{Cluster, PARTITION, node};
+pub use disk::{Disk, Entries, Entry, Pending};
+pub use network::{Envelope, Network};
+pub use state::{Broker, Ghost, Run, Spent, Standing, State};
+
+use drive::{Attached, Driver};
+
+/// The world of some bounds.
+#[derive(Clone, Debug)]
+pub struct World {
+    bounds: Bounds,
+    planted: Planted,
+    nodes: SmallVec<[highwater_model::id::NodeId; 3]>,
+}
+
+impl World {
+    /// What a replica's tenure is but for its broker epoch.
+    fn tenure(&self, replica: ReplicaIdx) -> Tenure {
+        Tenure {
+            partition: PARTITION,
+            own: replica,
+            replicas: self.nodes.clone(),
+            broker_epoch: BrokerEpoch::default(),
+        }
+    }
+
+    /// Whether clients wait for every member of the ISR.
+    fn acks_all(&self) -> bool {
+        self.bounds.acks.0 == Acks::All
+    }
+
+    /// Whether a replica counts what a power loss may take.
+    fn counts_unsynced(&self) -> bool {
+        self.bounds.flush.0 == FlushPolicy::Os
+    }
+
+    /// Every broker runs and has applied the current view; followers have sent their first fetch.
+    fn start(&self) -> State {
+        let cluster = Cluster::start(&self.bounds, self.planted);
+        let view = cluster.current().clone();
+        let mut state = State {
+            brokers: SmallVec::new(),
+            cluster: Arc::new(cluster),
+            network: Network::default(),
+            clients: SmallVec::new(),
+            ghost: Ghost::default(),
+            spent: Spent::default(),
+        };
+        let mut notes = Notes::default();
+        for replica in (0..self.bounds.brokers).map(ReplicaIdx) {
+            let broker_epoch = state.cluster.broker(replica).broker_epoch;
+            let tenure = Tenure { broker_epoch, ..self.tenure(replica) };
+            let driver = Driver { world: self, state: &mut state, notes: &mut notes };
+            let disk = Disk { same_boot: Some(broker_epoch), ..Disk::default() };
+            let core = driver.recovered(&tenure, &disk);
+            let (applied, known) = (view.metadata_offset, view.leader_epoch);
+            let run = Run { broker_epoch, core, applied, known, timers: SmallVec::new() };
+            state.brokers.push(Broker { disk, run: Some(run) });
+        }
+        for replica in (0..self.bounds.brokers).map(ReplicaIdx) {
+            let mut driver = Driver { world: self, state: &mut state, notes: &mut notes };
+            driver.feed(replica, Input::View(view.clone()), &Attached::default());
+        }
+        state
+    }
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![self.start()]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        action::enabled(self, state, actions);
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        Some(self.step(state, &action, &mut Notes::default()))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::<Self>()
+    }
+}
+
+impl Checked for World {
+    const NAME: &'static str = "replication";
+    const KINDS: &'static [&'static str] = action::KINDS;
+    type Bounds = Bounds;
+
+    fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
+        let nodes = (0..bounds.brokers).map(|replica| node(ReplicaIdx(replica))).collect();
+        Self { bounds, planted: Planted(planted), nodes }
+    }
+
+    fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
+        let mut next = state.clone();
+        Driver { world: self, state: &mut next, notes }.act(*action);
+        self.tidy(&mut next);
+        next
+    }
+
+    fn kind(action: &Action) -> usize {
+        action::kind(action)
+    }
+
+    fn always() -> &'static [Always<Self>] {
+        claims::ALWAYS
+    }
+
+    fn sometimes() -> &'static [Sometimes<Self>] {
+        claims::SOMETIMES
+    }
+
+    fn describe(&self, before: &State, action: &Action) -> String {
+        words::describe(before, *action)
+    }
+
+    fn changes(&self, before: &State, after: &State) -> Vec<String> {
+        words::changes(before, after)
+    }
+
+    fn profile(name: &str) -> Vec<Bounds> {
+        sweep::profile(name)
+    }
+
+    fn mutants() -> Vec<Mutant<Bounds>> {
+        sweep::mutants()
+    }
+}

@@ -1,0 +1,182 @@
+//! What may happen next in a state: enabled actions only, in a fixed order.
+
+use highwater_model::id::Offset;
+use highwater_model::replication::{ReplicaIdx, Timer};
+
+use super::World;
+use super::state::{Run, Standing, State};
+
+/// One event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// The message at this place of the network is delivered.
+    Deliver(u8),
+    /// A broker applies the next view of the metadata.
+    Apply(ReplicaIdx),
+    /// The oldest write of a broker ends.
+    Write(ReplicaIdx),
+    /// The oldest sync of a broker ends.
+    Flush(ReplicaIdx),
+    /// A client produces the next record, at a broker that believes to lead.
+    Produce(ReplicaIdx),
+    /// A client repeats the produce of this record.
+    Repeat(u8, ReplicaIdx),
+    /// A follower has waited long enough for an answer.
+    FetchRetry(ReplicaIdx),
+    /// A leader has waited long enough for the controller.
+    ProposalRetry(ReplicaIdx),
+    /// At this leader, that follower has lagged for too long.
+    Lag(ReplicaIdx, ReplicaIdx),
+    /// The process is killed; that many records remain.
+    Kill(ReplicaIdx, u8),
+    /// The power fails; that many records remain.
+    PowerLoss(ReplicaIdx, u8),
+    /// The broker starts again and registers.
+    Start(ReplicaIdx),
+    /// The broker's session ends.
+    Expire(ReplicaIdx),
+    /// A fenced broker is heard from again.
+    Unfence(ReplicaIdx),
+    /// A broker asks to shut down, or whether it may by now.
+    Stop(ReplicaIdx),
+}
+
+/// The kinds, by [`kind`].
+pub(super) const KINDS: &[&str] = &[
+    "a message is delivered",
+    "a broker applies metadata",
+    "a write ends",
+    "a sync ends",
+    "a client produces",
+    "a client repeats a produce",
+    "a follower repeats a fetch",
+    "a leader repeats a proposal",
+    "a follower lags for too long",
+    "a process is killed",
+    "the power fails",
+    "a broker starts again",
+    "a session ends",
+    "a fenced broker is heard from again",
+    "a broker shuts down",
+];
+
+/// Index into [`KINDS`].
+pub(super) fn kind(action: &Action) -> usize {
+    match action {
+        Action::Deliver(_) => 0,
+        Action::Apply(_) => 1,
+        Action::Write(_) => 2,
+        Action::Flush(_) => 3,
+        Action::Produce(_) => 4,
+        Action::Repeat(..) => 5,
+        Action::FetchRetry(_) => 6,
+        Action::ProposalRetry(_) => 7,
+        Action::Lag(..) => 8,
+        Action::Kill(..) => 9,
+        Action::PowerLoss(..) => 10,
+        Action::Start(_) => 11,
+        Action::Expire(_) => 12,
+        Action::Unfence(_) => 13,
+        Action::Stop(_) => 14,
+    }
+}
+
+/// Lists what is enabled.
+pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
+    deliveries(state, actions);
+    for replica in state.replicas() {
+        match &state.broker(replica).run {
+            Some(run) => of_running(world, state, replica, run, actions),
+            None => actions.push(Action::Start(replica)),
+        }
+        of_controller(world, state, replica, actions);
+    }
+}
+
+fn deliveries(state: &State, actions: &mut Vec<Action>) {
+    let envelopes = state.network.envelopes();
+    for (at, envelope) in (0..).zip(envelopes) {
+        let twin = usize::from(at).checked_sub(1).and_then(|before| envelopes.get(before));
+        if twin != Some(envelope) {
+            actions.push(Action::Deliver(at));
+        }
+    }
+}
+
+fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actions: &mut Vec<Action>) {
+    if state.cluster.next_view(run.applied).is_some() {
+        actions.push(Action::Apply(replica));
+    }
+    let disk = &state.broker(replica).disk;
+    if !disk.writes.is_empty() {
+        actions.push(Action::Write(replica));
+    }
+    if !disk.syncs.is_empty() {
+        actions.push(Action::Flush(replica));
+    }
+    if run.leads() {
+        of_clients(world, state, replica, actions);
+    }
+    of_timers(world, state, replica, run, actions);
+    of_faults(world, state, replica, actions);
+}
+
+fn of_clients(world: &World, state: &State, leader: ReplicaIdx, actions: &mut Vec<Action>) {
+    if state.clients.len() < usize::from(world.bounds.records) {
+        actions.push(Action::Produce(leader));
+    }
+    if state.spent.retries < world.bounds.retries {
+        let again = (0..).zip(&state.clients).filter(|(_, standing)| **standing != Standing::Acknowledged);
+        actions.extend(again.map(|(value, _)| Action::Repeat(value, leader)));
+    }
+}
+
+fn of_timers(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actions: &mut Vec<Action>) {
+    for timer in &run.timers {
+        match *timer {
+            Timer::FetchRetry => {
+                if state.network.fetches_of(replica) < usize::from(world.bounds.in_flight) {
+                    actions.push(Action::FetchRetry(replica));
+                }
+            }
+            Timer::AlterPartitionRetry => {
+                if state.spent.timeouts < world.bounds.timeouts {
+                    actions.push(Action::ProposalRetry(replica));
+                }
+            }
+            Timer::Lag(follower) => {
+                if state.spent.shrinks < world.bounds.shrinks {
+                    actions.push(Action::Lag(replica, follower));
+                }
+            }
+        }
+    }
+}
+
+fn of_faults(world: &World, state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
+    let disk = &state.broker(replica).disk;
+    if state.spent.kills < world.bounds.kills {
+        actions.extend((disk.written..=disk.end()).map(|kept| Action::Kill(replica, kept)));
+    }
+    if state.spent.power_losses < world.bounds.power_losses {
+        actions.extend((disk.flushed..=disk.end()).map(|kept| Action::PowerLoss(replica, kept)));
+    }
+}
+
+/// Events between a broker and the controller.
+fn of_controller(world: &World, state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
+    let broker = state.cluster.broker(replica);
+    let run = state.run(replica);
+    let forced = run.is_none();
+    if !broker.fenced && (forced || state.spent.elections < world.bounds.elections) {
+        actions.push(Action::Expire(replica));
+    }
+    let Some(run) = run else { return };
+    if broker.fenced && run.applied > Offset(broker.broker_epoch.0) {
+        actions.push(Action::Unfence(replica));
+    }
+    let may_begin = state.spent.shutdowns < world.bounds.shutdowns;
+    if !broker.fenced && (broker.stopping.is_some() || may_begin) {
+        actions.push(Action::Stop(replica));
+    }
+}

@@ -1,0 +1,107 @@
+//! How much of each kind of event a search of the replication world may spend.
+
+use std::fmt;
+use std::str::FromStr;
+
+use highwater_model::api::Acks;
+use highwater_model::replication::FlushPolicy;
+
+crate::bounds! {
+    /// Bounds of the replication world.
+    pub struct Bounds {
+        /// Brokers, each with a replica of the one partition
+        brokers("brokers"): u8 = 3,
+        /// Records that clients produce
+        records("records"): u8 = 1,
+        /// Fences of running brokers: elections that no kill forces
+        elections("elections"): u8 = 0,
+        /// Expiries of a follower's lag timer at a leader
+        shrinks("shrinks"): u8 = 0,
+        /// Killed processes: what was written is kept
+        kills("kills"): u8 = 0,
+        /// Power losses: of what was not synced any prefix is kept
+        power_losses("power-losses"): u8 = 0,
+        /// Controlled shutdowns
+        shutdowns("shutdowns"): u8 = 0,
+        /// Expiries of a leader's wait for the answer to a proposal
+        timeouts("timeouts"): u8 = 0,
+        /// Repetitions of a produce by its client; above 0 the producer is idempotent
+        retries("retries"): u8 = 0,
+        /// Fetches and answers in flight per follower up to which it repeats a fetch
+        in_flight("in-flight"): u8 = 2,
+        /// When a record counts as held: commit or os
+        flush("flush"): Flush = Flush(FlushPolicy::Commit),
+        /// min.insync.replicas; 0 for two, or one with one broker
+        min_isr("min-isr"): u8 = 0,
+        /// Members of the ISR at the start; 0 for all
+        isr("isr"): u8 = 0,
+        /// When producers are answered: all or one
+        acks("acks"): Answered = Answered(Acks::All),
+    }
+}
+
+impl Bounds {
+    /// The configured `min.insync.replicas`.
+    #[must_use]
+    pub fn configured_min_isr(&self) -> u8 {
+        if self.min_isr == 0 { self.brokers.min(2) } else { self.min_isr }
+    }
+
+    /// Members of the ISR at the start.
+    #[must_use]
+    pub fn isr_at_start(&self) -> u8 {
+        if self.isr == 0 { self.brokers } else { self.isr.min(self.brokers) }
+    }
+}
+
+/// A flush policy as a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flush(pub FlushPolicy);
+
+impl fmt::Display for Flush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            FlushPolicy::Os => "os",
+            FlushPolicy::Commit => "commit",
+        })
+    }
+}
+
+impl FromStr for Flush {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "os" => Ok(Self(FlushPolicy::Os)),
+            "commit" => Ok(Self(FlushPolicy::Commit)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What a producer waits for, as a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered(pub Acks);
+
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Acks::None => "none",
+            Acks::Leader => "one",
+            Acks::All => "all",
+        })
+    }
+}
+
+impl FromStr for Answered {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "none" => Ok(Self(Acks::None)),
+            "one" => Ok(Self(Acks::Leader)),
+            "all" => Ok(Self(Acks::All)),
+            _ => Err(()),
+        }
+    }
+}

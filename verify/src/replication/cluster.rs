@@ -1,0 +1,212 @@
+//! The controller, and the metadata log as far as brokers have yet to read it.
+//!
+//! The controller is the real metadata core. Beneath it stands a committed log instead of a quorum: each batch is
+//! committed at once and never lost. That is sound for the brokers, which see committed batches only, each at a moment of
+//! their own: QI3 (what is committed stays) and QI13 (who applied the same offset has the same image) are what
+//! `check quorum` shows, and a fail-over of the controller changes nothing that is committed (Q57). What the abstraction
+//! leaves out is a request that is refused because of a fail-over: to its sender that is a lost request.
+
+use highwater_model::api::{NewTopic, ReplicaAssignment};
+use highwater_model::fault::Planted;
+use highwater_model::id::{
+    BrokerEpoch, DirectoryId, IncarnationId, NodeId, Offset, PartitionIndex, QuorumEpoch, RequestId, TopicId,
+    TopicPartition,
+};
+use highwater_model::metadata::{
+    Broker, Command, CommandRefusal, Controller, DirectoryFacts, Effect, Heartbeat, Image, Input, Outcome,
+    Partition, Registration, Tenure, Timer,
+};
+use highwater_model::replication::{AlterPartition, AlterPartitionAnswer, PartitionView, ReplicaIdx};
+
+use super::bounds::Bounds;
+use super::disk::Disk;
+
+/// The one partition of this world.
+pub const PARTITION: TopicPartition = TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) };
+
+/// The node that holds a replica.
+#[must_use]
+pub fn node(replica: ReplicaIdx) -> NodeId {
+    NodeId(u32::from(replica.0) + 1)
+}
+
+/// The controller, and the views that some broker has yet to apply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cluster {
+    controller: Controller<Planted>,
+    /// By metadata offset; the last is the current one.
+    views: Vec<PartitionView>,
+}
+
+type Answer = Option<Result<Outcome, CommandRefusal>>;
+
+impl Cluster {
+    /// A cluster whose brokers are registered and unfenced, with the partition and its ISR as the bounds say.
+    pub(super) fn start(bounds: &Bounds, planted: Planted) -> Self {
+        let mut cluster = Self { controller: Controller::new(planted, Image::default()), views: Vec::new() };
+        cluster.feed(Input::Elected { quorum_epoch: QuorumEpoch(1), committed: Offset::ZERO });
+        let brokers: Vec<ReplicaIdx> = (0..bounds.brokers).map(ReplicaIdx).collect();
+        let joined = brokers.len().min(usize::from(bounds.isr_at_start()));
+        let (members, others) = brokers.split_at(joined);
+        for broker in &brokers {
+            cluster.register(*broker, &Disk::default());
+        }
+        for broker in members {
+            let end = cluster.image().end();
+            cluster.heartbeat(*broker, end, false);
+        }
+        cluster.ask(create(bounds, &brokers));
+        for broker in others {
+            let end = cluster.image().end();
+            cluster.heartbeat(*broker, end, false);
+        }
+        let current = cluster.views.last().cloned();
+        cluster.views = current.into_iter().collect();
+        cluster
+    }
+
+    /// What the controller knows, all of it committed.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        self.controller.committed()
+    }
+
+    /// The partition as the controller has it.
+    #[must_use]
+    pub fn partition(&self) -> &Partition {
+        self.image().partition(PARTITION).expect("the partition was created at the start")
+    }
+
+    /// A broker as the controller has it.
+    #[must_use]
+    pub fn broker(&self, replica: ReplicaIdx) -> &Broker {
+        self.image().broker(node(replica)).expect("every broker was registered at the start")
+    }
+
+    /// The current view.
+    #[must_use]
+    pub fn current(&self) -> &PartitionView {
+        self.views.last().expect("there is a view from the start")
+    }
+
+    /// The view that follows the metadata offset `applied`.
+    #[must_use]
+    pub fn next_view(&self, applied: Offset) -> Option<&PartitionView> {
+        self.views.iter().find(|view| view.metadata_offset > applied)
+    }
+
+    /// Whether [`Self::forget_applied`] would change anything.
+    pub(super) fn has_applied_views(&self, applied: Offset) -> bool {
+        self.views.len() > 1 && self.views.first().is_some_and(|view| view.metadata_offset <= applied)
+    }
+
+    /// Forgets the views that every running broker has applied, except the current one.
+    pub(super) fn forget_applied(&mut self, applied: Offset) {
+        let current = self.current().metadata_offset;
+        self.views.retain(|view| view.metadata_offset > applied || view.metadata_offset == current);
+    }
+
+    /// A new incarnation registers, with what its disk tells (R60). Its broker epoch.
+    pub(super) fn register(&mut self, replica: ReplicaIdx, disk: &Disk) -> BrokerEpoch {
+        // The metadata offset is new with every registration, and so is this.
+        let incarnation = IncarnationId(u128::from(self.image().end().0) + 1);
+        let directory = DirectoryFacts {
+            directory: DirectoryId(u128::from(node(replica).0)),
+            clean_stop: disk.clean_stop,
+            same_boot: disk.same_boot,
+            damaged: Vec::new(),
+        };
+        let directories = vec![directory];
+        let address = format!("b{}:9092", node(replica));
+        let registration = Registration { node: node(replica), incarnation, address, directories };
+        self.ask(Command::RegisterBroker(registration));
+        self.broker(replica).broker_epoch
+    }
+
+    /// A broker's sign of life; whether it may stop.
+    pub(super) fn heartbeat(&mut self, replica: ReplicaIdx, applied: Offset, stopping: bool) -> bool {
+        let heartbeat = Heartbeat {
+            node: node(replica),
+            broker_epoch: self.broker(replica).broker_epoch,
+            metadata_offset: applied,
+            want_fence: false,
+            want_shutdown: stopping,
+            offline_directories: Vec::new(),
+        };
+        matches!(self.ask(Command::Heartbeat(heartbeat)), Some(Ok(Outcome::Heartbeat { may_stop: true, .. })))
+    }
+
+    /// A broker's session ends (Q55).
+    pub(super) fn expire(&mut self, replica: ReplicaIdx) {
+        self.feed(Input::Expired { timer: Timer::Session(node(replica)), at_ms: 0 });
+    }
+
+    /// A leader's proposal arrives; the answer, if there is one.
+    pub(super) fn alter(
+        &mut self,
+        from: ReplicaIdx,
+        proposal: AlterPartition,
+    ) -> Option<AlterPartitionAnswer> {
+        let request_id = proposal.request_id;
+        let answer =
+            self.ask(Command::AlterPartition { node: node(from), partition: PARTITION, proposal })?;
+        highwater_model::metadata::answer_to_proposal(request_id, &answer)
+    }
+
+    fn ask(&mut self, command: Command) -> Answer {
+        self.feed(Input::Asked { request: RequestId(0), at_ms: 0, command })
+    }
+
+    /// One input, and whatever follows from it until nothing is open: batches are committed as they are appended.
+    fn feed(&mut self, input: Input) -> Answer {
+        let mut answer = None;
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let mut effects = Vec::new();
+            let done = self.controller.step(&Tenure::default(), input, &mut effects);
+            done.expect("the controller is active and its log takes every batch at once");
+            for effect in effects {
+                match effect {
+                    Effect::Append(records) => {
+                        let count = u64::try_from(records.len()).expect("a batch of a few records");
+                        let end = self.controller.committed().end().after(count);
+                        inputs.push(Input::Committed { end, quorum_epoch: QuorumEpoch(1), records });
+                        inputs.push(Input::Appended { end });
+                    }
+                    Effect::Reply(reply) => answer = Some(reply.into_answer()),
+                    // A session may end at any time, whatever its timer.
+                    Effect::Arm(_) | Effect::Disarm(_) => {}
+                }
+            }
+        }
+        self.publish();
+        answer
+    }
+
+    /// Adds the image to what brokers will apply, if it tells the partition's replicas anything new.
+    fn publish(&mut self) {
+        let Some(view) = self.image().partition_view(PARTITION) else { return };
+        let told = self
+            .views
+            .last()
+            .map(|last| PartitionView { metadata_offset: view.metadata_offset, ..last.clone() });
+        if told.as_ref() != Some(&view) {
+            self.views.push(view);
+        }
+    }
+}
+
+fn create(bounds: &Bounds, brokers: &[ReplicaIdx]) -> Command {
+    let replicas = brokers.iter().map(|broker| node(*broker)).collect();
+    let new = NewTopic {
+        name: "t".to_owned(),
+        partitions: None,
+        replication_factor: None,
+        assignments: vec![ReplicaAssignment { partition: PARTITION.partition, replicas }],
+        configs: vec![
+            ("min.insync.replicas".to_owned(), bounds.configured_min_isr().to_string()),
+            ("flush.policy".to_owned(), bounds.flush.to_string()),
+        ],
+    };
+    Command::CreateTopic { topic: PARTITION.topic, new, validate_only: false }
+}

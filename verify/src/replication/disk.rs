@@ -1,0 +1,123 @@
+//! One replica's disk: the records that it holds, how much of them is written and synced, and what is still under way.
+//!
+//! It is the truth that a core's `LogShape` must agree with; the two are kept apart so that a core that believes a
+//! completion too readily is found out.
+
+use highwater_model::id::{BrokerEpoch, LeaderEpoch, LogGeneration, Offset};
+use highwater_model::log::{EpochHistory, LogShape};
+use smallvec::SmallVec;
+
+/// A record: who wrote it, and which one it is (the ghost of its bytes).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entry {
+    /// Epoch of the leader that appended it.
+    pub leader_epoch: LeaderEpoch,
+    /// Which of the clients' records it is.
+    pub value: u8,
+}
+
+/// Some records in order.
+pub type Entries = SmallVec<[Entry; 4]>;
+
+/// A write or a sync under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pending {
+    /// The end that its completion reports, exclusive.
+    pub end: Offset,
+    /// The generation that its completion reports.
+    pub generation: LogGeneration,
+    /// The end of what it really covers: less than `end` when the log has been cut meanwhile.
+    pub covers: u8,
+}
+
+/// A replica's disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Disk {
+    /// The records, from offset 0.
+    pub entries: Entries,
+    /// Number of records that the kernel holds: they survive a kill (X10).
+    pub written: u8,
+    /// Number of records that a completed sync covers: they survive a power loss (X11).
+    pub flushed: u8,
+    /// Writes under way, oldest first.
+    pub writes: SmallVec<[Pending; 2]>,
+    /// Syncs under way, oldest first.
+    pub syncs: SmallVec<[Pending; 2]>,
+    /// Broker epoch in the start-up record, as long as the kernel that wrote it runs (R60).
+    pub same_boot: Option<BrokerEpoch>,
+    /// Broker epoch in the clean-stop marker (R60).
+    pub clean_stop: Option<BrokerEpoch>,
+}
+
+/// The length of a log, or an offset within it, as the small number that it is here.
+pub(super) fn small(offset: Offset) -> u8 {
+    u8::try_from(offset.0).expect("a log of this world holds a handful of records")
+}
+
+fn len(entries: &Entries) -> u8 {
+    u8::try_from(entries.len()).expect("a log of this world holds a handful of records")
+}
+
+impl Disk {
+    /// End of the log, exclusive.
+    #[must_use]
+    pub fn end(&self) -> u8 {
+        len(&self.entries)
+    }
+
+    /// Submits the write of `entries` at the end.
+    pub(super) fn append(&mut self, entries: &[Entry], end: Offset, generation: LogGeneration) {
+        self.entries.extend_from_slice(entries);
+        assert_eq!(self.end(), small(end), "an append ends where its effect says");
+        self.writes.push(Pending { end, generation, covers: small(end) });
+    }
+
+    /// Submits a sync of everything below `end`.
+    pub(super) fn sync(&mut self, end: Offset, generation: LogGeneration) {
+        self.syncs.push(Pending { end, generation, covers: small(end).min(self.written) });
+    }
+
+    /// Cuts the log to `end` records.
+    pub(super) fn truncate(&mut self, end: Offset) {
+        let end = small(end);
+        self.entries.truncate(usize::from(end));
+        self.written = self.written.min(end);
+        self.flushed = self.flushed.min(end);
+        for pending in self.writes.iter_mut().chain(&mut self.syncs) {
+            pending.covers = pending.covers.min(end);
+        }
+    }
+
+    /// The oldest write ends.
+    pub(super) fn complete_write(&mut self) -> Pending {
+        let done = self.writes.remove(0);
+        self.written = self.written.max(done.covers);
+        done
+    }
+
+    /// The oldest sync ends.
+    pub(super) fn complete_sync(&mut self) -> Pending {
+        let done = self.syncs.remove(0);
+        self.flushed = self.flushed.max(done.covers);
+        done
+    }
+
+    /// The process is gone, and of the log `kept` records are there when it comes back.
+    pub(super) fn lose(&mut self, kept: u8) {
+        self.entries.truncate(usize::from(kept));
+        self.written = kept;
+        self.flushed = self.flushed.min(kept);
+        self.writes.clear();
+        self.syncs.clear();
+    }
+
+    /// What a recovery finds (R63): epochs as the records tell them.
+    pub(super) fn shape(&self) -> LogShape<LeaderEpoch> {
+        let mut epochs = EpochHistory::default();
+        for (offset, entry) in (0..).map(Offset).zip(&self.entries) {
+            epochs.assign(entry.leader_epoch, offset);
+        }
+        let at = |end: u8| Offset(u64::from(end));
+        LogShape::recovered(Offset::ZERO, at(self.flushed), at(self.end()), epochs)
+    }
+}

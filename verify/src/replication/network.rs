@@ -1,0 +1,80 @@
+//! Messages under way: a sorted multiset, from which any may be delivered next, or never.
+//!
+//! Sorted, because no rule depends on the order in which messages were sent.
+
+use highwater_model::id::BrokerEpoch;
+use highwater_model::replication::{AlterPartition, AlterPartitionAnswer, Message, ReplicaIdx};
+
+use super::disk::Entries;
+
+/// A message under way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Envelope {
+    /// From replica to replica.
+    Peer {
+        /// Sender.
+        from: ReplicaIdx,
+        /// Receiver.
+        to: ReplicaIdx,
+        /// The core's message.
+        message: Message,
+        /// The records attached to an answer.
+        records: Entries,
+    },
+    /// From a leader to the controller.
+    Proposal {
+        /// The leader.
+        from: ReplicaIdx,
+        /// What it proposes.
+        proposal: AlterPartition,
+    },
+    /// From the controller to a leader, on the connection of one incarnation.
+    Decision {
+        /// The leader.
+        to: ReplicaIdx,
+        /// Its incarnation that asked.
+        broker_epoch: BrokerEpoch,
+        /// The answer.
+        answer: AlterPartitionAnswer,
+    },
+}
+
+/// Everything under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Network {
+    envelopes: Vec<Envelope>,
+}
+
+impl Network {
+    /// The messages, sorted.
+    #[must_use]
+    pub fn envelopes(&self) -> &[Envelope] {
+        &self.envelopes
+    }
+
+    /// Adds a message.
+    pub(super) fn send(&mut self, envelope: Envelope) {
+        let at = self.envelopes.partition_point(|other| *other < envelope);
+        self.envelopes.insert(at, envelope);
+    }
+
+    /// Takes the message at this place.
+    pub(super) fn take(&mut self, at: usize) -> Envelope {
+        self.envelopes.remove(at)
+    }
+
+    /// Drops every message of which `dead` holds.
+    pub(super) fn drop_dead(&mut self, dead: impl Fn(&Envelope) -> bool) {
+        self.envelopes.retain(|envelope| !dead(envelope));
+    }
+
+    /// Fetches of `follower` and answers to it.
+    pub(super) fn fetches_of(&self, follower: ReplicaIdx) -> usize {
+        let of_follower = |envelope: &&Envelope| match envelope {
+            Envelope::Peer { from, message: Message::Fetch(_), .. } => *from == follower,
+            Envelope::Peer { to, message: Message::FetchAnswer(_), .. } => *to == follower,
+            Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+        };
+        self.envelopes.iter().filter(of_follower).count()
+    }
+}

@@ -1,0 +1,135 @@
+//! A state of the replication world.
+
+use std::sync::Arc;
+
+use highwater_model::fault::Planted;
+use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
+use highwater_model::replication::{Replica, ReplicaIdx, Timer};
+use smallvec::SmallVec;
+
+use super::cluster::Cluster;
+use super::disk::{Disk, Entries};
+use super::network::Network;
+
+/// One running incarnation of a broker.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub struct Run {
+    /// Its registration.
+    pub broker_epoch: BrokerEpoch,
+    /// The core.
+    pub core: Replica<Planted>,
+    /// End of the metadata that it has applied, exclusive.
+    pub applied: Offset,
+    /// Leader epoch in the view that it has applied; nothing of an older one concerns it.
+    pub known: LeaderEpoch,
+    /// Timers that run, sorted.
+    pub timers: SmallVec<[Timer; 4]>,
+}
+
+/// A broker: its disk, and its process while it runs.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub struct Broker {
+    /// What survives the process.
+    pub disk: Disk,
+    /// The process.
+    pub run: Option<Run>,
+}
+
+/// What a client knows of its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It waits for the answer of this replica's process.
+    Open(ReplicaIdx),
+    /// It was told that it is held as it asked for.
+    Acknowledged,
+    /// It was told that it is not, or its broker died: the record may be committed or not.
+    Unknown,
+}
+
+/// What is remembered for the claims alone; no core sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ghost {
+    /// Every record that was ever below a leader's high watermark, by offset.
+    pub committed: Entries,
+    /// How often a broker lost a part of its log that was not synced, with what the policy had counted in it.
+    pub lossy: u8,
+}
+
+/// What has been spent of the bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Spent {
+    /// Fences of running brokers.
+    pub elections: u8,
+    /// Expiries of lag timers.
+    pub shrinks: u8,
+    /// Killed processes.
+    pub kills: u8,
+    /// Power losses.
+    pub power_losses: u8,
+    /// Controlled shutdowns.
+    pub shutdowns: u8,
+    /// Expiries of waits for the controller.
+    pub timeouts: u8,
+    /// Repeated produces.
+    pub retries: u8,
+}
+
+/// Everything that the future depends on.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub struct State {
+    /// The brokers, by replica.
+    pub brokers: SmallVec<[Broker; 3]>,
+    /// The controller and the views that brokers have yet to apply.
+    pub cluster: Arc<Cluster>,
+    /// Messages under way.
+    pub network: Network,
+    /// The records produced so far, by value.
+    pub clients: SmallVec<[Standing; 4]>,
+    /// For the claims.
+    pub ghost: Ghost,
+    /// Of the bounds.
+    pub spent: Spent,
+}
+
+impl State {
+    /// The broker of a replica.
+    #[must_use]
+    pub fn broker(&self, replica: ReplicaIdx) -> &Broker {
+        self.brokers.get(usize::from(replica.0)).expect("every replica has a broker")
+    }
+
+    /// The broker of a replica.
+    pub(super) fn broker_mut(&mut self, replica: ReplicaIdx) -> &mut Broker {
+        self.brokers.get_mut(usize::from(replica.0)).expect("every replica has a broker")
+    }
+
+    /// The process of a replica's broker, while it runs.
+    #[must_use]
+    pub fn run(&self, replica: ReplicaIdx) -> Option<&Run> {
+        self.broker(replica).run.as_ref()
+    }
+
+    /// Every replica.
+    pub fn replicas(&self) -> impl Iterator<Item = ReplicaIdx> + use<> {
+        (0..u8::try_from(self.brokers.len()).expect("few brokers")).map(ReplicaIdx)
+    }
+}
+
+impl Run {
+    /// Whether it believes to lead.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.core.readable_end().is_ok()
+    }
+
+    /// Starts or stops a timer.
+    pub(super) fn set(&mut self, timer: Timer, on: bool) {
+        match (self.timers.binary_search(&timer), on) {
+            (Err(at), true) => self.timers.insert(at, timer),
+            (Ok(at), false) => {
+                self.timers.remove(at);
+            }
+            (Ok(_), true) | (Err(_), false) => {}
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A step in words.
+
+use highwater_model::id::Offset;
+use highwater_model::replication::{FetchBody, Message, ReplicaIdx};
+
+use super::action::Action;
+use super::disk::Disk;
+use super::network::Envelope;
+use super::state::{Standing, State};
+
+/// What an action does.
+pub(super) fn describe(before: &State, action: Action) -> String {
+    match action {
+        Action::Deliver(at) => match before.network.envelopes().get(usize::from(at)) {
+            Some(envelope) => format!("delivered: {}", in_words(envelope)),
+            None => "a message is delivered".to_owned(),
+        },
+        Action::Apply(replica) => apply(before, replica),
+        Action::Write(replica) => format!("{replica} completes a write"),
+        Action::Flush(replica) => format!("{replica} completes a sync"),
+        Action::Produce(leader) => format!("a client produces record {} at {leader}", before.clients.len()),
+        Action::Repeat(value, leader) => {
+            format!("the client repeats the produce of record {value} at {leader}")
+        }
+        Action::FetchRetry(replica) => format!("{replica} has waited long enough and fetches again"),
+        Action::ProposalRetry(replica) => format!("{replica} has waited long enough and proposes again"),
+        Action::Lag(leader, follower) => format!("at {leader}, {follower} has lagged for too long"),
+        Action::Kill(replica, kept) => format!("{replica} is killed; {kept} records remain in its log"),
+        Action::PowerLoss(replica, kept) => {
+            format!("{replica} loses power; {kept} records remain in its log")
+        }
+        Action::Start(replica) => format!("{replica} starts again and registers"),
+        Action::Expire(replica) => format!("the controller fences {replica}: its session has ended"),
+        Action::Unfence(replica) => format!("the controller hears from {replica} and unfences it"),
+        Action::Stop(replica) => format!("{replica} asks to shut down"),
+    }
+}
+
+fn apply(before: &State, replica: ReplicaIdx) -> String {
+    let view = before.run(replica).and_then(|run| before.cluster.next_view(run.applied));
+    let Some(view) = view else { return format!("{replica} applies metadata") };
+    let leader = view.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string());
+    format!(
+        "{replica} applies metadata: {leader} leads in leader epoch {}, isr {:?}, partition epoch {}",
+        view.leader_epoch, view.isr, view.partition_epoch
+    )
+}
+
+fn in_words(envelope: &Envelope) -> String {
+    match envelope {
+        Envelope::Peer { from, to, message, .. } => format!("{from} -> {to}: {}", message_in_words(message)),
+        Envelope::Proposal { from, proposal } => format!(
+            "{from} -> controller: isr {:?} (leader epoch {}, partition epoch {})",
+            proposal.isr(),
+            proposal.leader_epoch,
+            proposal.partition_epoch
+        ),
+        Envelope::Decision { to, answer, .. } => format!("controller -> {to}: {:?}", answer.outcome),
+    }
+}
+
+fn message_in_words(message: &Message) -> String {
+    match message {
+        Message::Fetch(fetch) => format!(
+            "fetch {} from offset {}, synced to {}, leader epoch {}, broker epoch {}",
+            fetch.request_id, fetch.fetch_offset, fetch.durable_end, fetch.leader_epoch, fetch.broker_epoch
+        ),
+        Message::Progress(progress) => {
+            format!("synced to {}, leader epoch {}", progress.durable_end, progress.leader_epoch)
+        }
+        Message::FetchAnswer(answer) => format!(
+            "answer to fetch {}: {}, high watermark {}, leader epoch {}",
+            answer.answered.request_id,
+            body_in_words(&answer.body),
+            answer.high_watermark,
+            answer.leader_epoch
+        ),
+    }
+}
+
+fn body_in_words(body: &FetchBody) -> String {
+    match body {
+        FetchBody::Records { from, end } if from == end => "nothing new".to_owned(),
+        FetchBody::Records { from, end } => format!("records {from} to {end}"),
+        FetchBody::Diverging(at) => format!("diverges at the end {} of epoch {}", at.end, at.epoch),
+        FetchBody::OutOfRange => "out of range".to_owned(),
+    }
+}
+
+/// What a step changed.
+pub(super) fn changes(before: &State, after: &State) -> Vec<String> {
+    let mut lines = Vec::new();
+    for replica in after.replicas() {
+        of_broker(before, after, replica, &mut lines);
+    }
+    of_controller(before, after, &mut lines);
+    let sent =
+        after.network.envelopes().iter().filter(|envelope| !before.network.envelopes().contains(envelope));
+    lines.extend(sent.map(|envelope| format!("sent: {}", in_words(envelope))));
+    if before.ghost.committed != after.ghost.committed {
+        lines.push(format!("committed: {:?}", after.ghost.committed));
+    }
+    for (value, standing) in after.clients.iter().enumerate() {
+        if before.clients.get(value) != Some(standing) && *standing != Standing::Unknown {
+            lines.push(format!("record {value}: {standing:?}"));
+        }
+    }
+    lines
+}
+
+fn log_in_words(disk: &Disk) -> String {
+    let entries: Vec<String> =
+        disk.entries.iter().map(|entry| format!("{}@{}", entry.value, entry.leader_epoch)).collect();
+    format!("[{}] written {} synced {}", entries.join(" "), disk.written, disk.flushed)
+}
+
+fn of_broker(before: &State, after: &State, replica: ReplicaIdx, lines: &mut Vec<String>) {
+    let (old, new) = (before.broker(replica), after.broker(replica));
+    let log = (log_in_words(&old.disk), log_in_words(&new.disk));
+    if log.0 != log.1 {
+        lines.push(format!("log of {replica}: {} -> {}", log.0, log.1));
+    }
+    let standing = |state: &State| match state.run(replica) {
+        None => "down".to_owned(),
+        Some(run) if run.leads() => format!("leads in leader epoch {}", run.known),
+        Some(run) => format!("does not lead, leader epoch {}", run.known),
+    };
+    let (was, is) = (standing(before), standing(after));
+    if was != is {
+        lines.push(format!("{replica}: {was} -> {is}"));
+    }
+    let watermark = |state: &State| state.run(replica).map_or(Offset::ZERO, |run| run.core.high_watermark());
+    if watermark(before) != watermark(after) {
+        lines.push(format!("high watermark of {replica}: {} -> {}", watermark(before), watermark(after)));
+    }
+}
+
+fn of_controller(before: &State, after: &State, lines: &mut Vec<String>) {
+    let (old, new) = (before.cluster.partition(), after.cluster.partition());
+    if old != new {
+        let leader = new.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string());
+        lines.push(format!(
+            "controller: {leader} leads in leader epoch {}, isr {:?}, eligible leaders {:?}, partition epoch {}",
+            new.leader_epoch, new.isr, new.eligible_leaders, new.partition_epoch
+        ));
+    }
+    for replica in after.replicas() {
+        let (was, is) = (before.cluster.broker(replica), after.cluster.broker(replica));
+        if was.broker_epoch != is.broker_epoch {
+            lines.push(format!("controller: {replica} is registered under broker epoch {}", is.broker_epoch));
+        }
+        if was.fenced != is.fenced {
+            lines.push(format!("controller: {replica} is {}", if is.fenced { "fenced" } else { "unfenced" }));
+        }
+    }
+}
