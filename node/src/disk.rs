@@ -9,9 +9,11 @@
 
 mod completion;
 mod fault;
+mod real;
 
 pub use completion::{Completer, Completion};
 pub use fault::Fault;
+pub use real::RealDisk;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -78,6 +80,12 @@ pub trait Disk: Send + Sync + Debug {
     /// Replacements of one path happen in the order of the calls. Completes when the new content survives a power loss;
     /// until then a crash leaves the old content or the new, never a mixture.
     fn replace(&self, path: &str, content: Bytes) -> Completion<()>;
+
+    /// As [`Self::replace`], but blocks until it is done.
+    ///
+    /// # Errors
+    /// As [`Self::replace`].
+    fn replace_now(&self, path: &str, content: Bytes) -> Result<(), Fault>;
 
     /// Cuts files away, durably, before it returns: removes `remove` one after another, then shortens `keep` to a length
     /// in bytes. The one call that blocks for a sync: it is rare (a truncation that does cut records), and nothing may
@@ -151,6 +159,12 @@ pub trait DiskFile: Any + Send + Sync + Debug {
 
     /// Reads up to `length` bytes from `position` on; fewer only at the end of the file.
     fn read(&self, position: u64, length: usize) -> Completion<Bytes>;
+
+    /// As [`Self::read`], but blocks until the bytes are there: for rare work that must be done within a call.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn read_now(&self, position: u64, length: usize) -> Result<Bytes, Fault>;
 
     /// Shortens the file. Not durable until it is synced; see [`Disk::cut`].
     ///

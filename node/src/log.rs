@@ -4,11 +4,23 @@
 //! trimming, and finding after a crash what is sound. Leaves to `model` every decision, and to the driver the log's
 //! shape: epochs pass through as numbers. docs/FORMAT.md describes each file.
 
+mod checkpoint;
 mod config;
+mod epochs;
+mod index;
+mod metadata;
+mod names;
 mod partition;
+mod reader;
 mod recovered;
+mod recovery;
+mod segment;
+pub mod uuid;
 
+pub use checkpoint::{HIGH_WATERMARKS, LOG_STARTS, OffsetCheckpoint, RECOVERY_POINTS};
 pub use config::{Hints, LogConfig, Stop};
+pub use metadata::topic_id_of;
+pub use names::{directory_of, parse_directory};
 pub use partition::PartitionLog;
 pub use recovered::{Cut, CutReason, EpochEntry, Recovered};
 
@@ -34,3 +46,6 @@ pub struct Truncated {
     /// Where it ends now, exclusive: as asked for, or the start of the batch that the asked offset lies within.
     pub end: Offset,
 }
+
+#[cfg(test)]
+mod tests;

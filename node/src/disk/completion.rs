@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
 
 use tokio::sync::oneshot;
 
@@ -52,6 +53,33 @@ impl<T> Completion<T> {
                 Err(oneshot::error::TryRecvError::Empty) => Err(self),
             },
         }
+    }
+}
+
+impl<T: Unpin> Completion<T> {
+    /// Blocks the thread until the outcome is known: for what must be durable before a call returns. Another thread
+    /// must be there to complete it.
+    ///
+    /// # Errors
+    /// The operation's.
+    pub fn wait(mut self) -> Result<T, Fault> {
+        let waker = Arc::new(Unparker(std::thread::current())).into();
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut self).poll(&mut context) {
+                return result;
+            }
+            std::thread::park();
+        }
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unparker(std::thread::Thread);
+
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

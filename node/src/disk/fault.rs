@@ -74,7 +74,7 @@ pub enum Fault {
     },
     /// Batches do not continue the log. Nothing was written.
     #[error(
-        "{path}: batch at offset {found} of leader epoch {found_epoch}, expected offset {expected} of epoch {expected_epoch} or later"
+        "{path}: batch at offset {found} of leader epoch {found_epoch:?}, expected offset {expected} of epoch {expected_epoch} or later"
     )]
     Misplaced {
         /// Which log.
@@ -82,7 +82,7 @@ pub enum Fault {
         /// The batch's base offset.
         found: u64,
         /// Its leader epoch.
-        found_epoch: u32,
+        found_epoch: Option<u32>,
         /// The log's end.
         expected: u64,
         /// The log's latest epoch.

@@ -7,8 +7,13 @@ use bytes::Bytes;
 use highwater_model::id::{Offset, TopicId};
 use highwater_transport::batch::{Batch, BatchHeader};
 
-use super::{Flushed, Hints, LogConfig, Recovered, Truncated, Written};
-use crate::disk::{Completion, Disk, Fault};
+use super::epochs::{self, Epochs, RecordEpoch};
+use super::names::{DELETED, LEADER_EPOCHS, SEGMENT_SUFFIXES, segment_file};
+use super::reader::{self, Source};
+use super::recovery::Scan;
+use super::segment::{SEGMENT_BYTES_MAX, Segment};
+use super::{Flushed, Hints, LogConfig, OffsetCheckpoint, Recovered, Truncated, Written, metadata};
+use crate::disk::{Completion, Disk, Fault, FileRef, SyncSet};
 
 /// One log. Owned by one task; what it hands out ([`Completion`]s, reads) lives on without it.
 #[derive(Debug)]
@@ -16,50 +21,113 @@ pub struct PartitionLog {
     disk: Arc<dyn Disk>,
     directory: String,
     config: LogConfig,
-    end: Offset,
+    start: Offset,
+    /// Never empty; the last one is appended to.
+    segments: Vec<Segment>,
+    epochs: Epochs,
+    /// Closed segments that the next sync must cover.
+    unsynced: Vec<FileRef>,
+    /// Whether files have been created or removed since the last sync.
+    is_directory_unsynced: bool,
+    recovery_point: Option<Arc<OffsetCheckpoint>>,
 }
 
 impl PartitionLog {
-    /// Opens the log in `directory` (`<topic>-<partition>`), or creates it, and recovers it: from the recovery point on
-    /// each batch is checked in full and the log is cut at the first bad one; what remains is synced. `topic_id` is
-    /// written to `partition.metadata` of a new log, and compared with that of an old one.
+    /// Opens the log in `directory` (`<topic>-<partition>`), or creates it, and recovers it: each batch is checked and the
+    /// log is cut at the first bad one; what remains is synced. `topic_id` is written to `partition.metadata` of a
+    /// new log, and compared with that of an old one.
     ///
     /// # Errors
     /// Storage faults; [`Fault::Malformed`] when the directory belongs to another topic id.
     pub async fn open(
         disk: Arc<dyn Disk>,
         directory: &str,
-        _topic_id: Option<TopicId>,
+        topic_id: Option<TopicId>,
         config: LogConfig,
-        _hints: Hints,
+        hints: Hints,
     ) -> Result<(Self, Recovered), Fault> {
-        let log = Self { disk, directory: directory.to_owned(), config, end: Offset::ZERO };
-        Err(log.unfinished())
+        disk.create_dir(directory)?;
+        metadata::check_or_write(disk.as_ref(), directory, topic_id).await?;
+        let Scan { segments, batches, epochs, cut, .. } =
+            Scan::run(disk.as_ref(), directory, config, hints).await?;
+        let mut log = Self {
+            directory: directory.to_owned(),
+            config,
+            start: segments.first().map_or(hints.log_start, |segment| segment.base),
+            segments,
+            epochs,
+            unsynced: Vec::new(),
+            is_directory_unsynced: false,
+            recovery_point: None,
+            disk,
+        };
+        log.settle(hints).await?;
+        let batches = batches.into_iter().filter(|batch| batch.end_offset() > log.start).collect();
+        let (start, end) = (log.start, log.end());
+        let recovered = Recovered { start, end, epochs: epochs::entries(&log.epochs), batches, cut };
+        Ok((log, recovered))
     }
 
-    fn unfinished(&self) -> Fault {
-        Fault::Malformed {
-            path: format!("{}{:?}", self.directory, self.disk),
-            what: format!("{:?}", self.config),
+    /// After the scan: gives an empty log its segment, applies the log start, and the epoch without records.
+    async fn settle(&mut self, hints: Hints) -> Result<(), Fault> {
+        let found = self.segments.last().map_or(Offset::ZERO, |segment| segment.end);
+        if self.segments.is_empty() || found < hints.log_start {
+            self.begin_anew(hints.log_start)?;
+            self.sync().await?;
         }
+        let end = self.end();
+        match self.disk.read_whole(&format!("{}/{LEADER_EPOCHS}", self.directory)) {
+            Ok(text) => epochs::add_recordless(&mut self.epochs, &epochs::from_text(&text), end),
+            Err(fault) if fault.is_missing() => {}
+            Err(fault) => return Err(fault),
+        }
+        self.start = self.start.max(hints.log_start);
+        self.epochs.trim(self.start);
+        self.drop_segments_below_start()
     }
 
     /// First offset, inclusive.
     #[must_use]
     pub fn start(&self) -> Offset {
-        Offset::ZERO
+        self.start
     }
 
     /// Log end, exclusive: what has been submitted.
     #[must_use]
     pub fn end(&self) -> Offset {
-        self.end
+        self.active().end
+    }
+
+    /// The directory, relative to the disk.
+    #[must_use]
+    pub fn directory(&self) -> &str {
+        &self.directory
     }
 
     /// Bytes of records in all segments.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        0
+        self.segments.iter().map(|segment| segment.size_bytes).sum()
+    }
+
+    /// Number of segments.
+    #[must_use]
+    pub fn segments_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Has truncations lower this log's recovery point before they cut: a recovery point above the end would be taken
+    /// for damage after a crash.
+    pub fn keep_recovery_point(&mut self, checkpoint: Arc<OffsetCheckpoint>) {
+        self.recovery_point = Some(checkpoint);
+    }
+
+    fn active(&self) -> &Segment {
+        self.segments.last().expect("a log always has a segment")
+    }
+
+    fn active_mut(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a log always has a segment")
     }
 
     /// Appends stamped batches, which must continue the log (the first at [`Self::end`], epochs never falling). The write
@@ -67,53 +135,237 @@ impl PartitionLog {
     ///
     /// # Errors
     /// In the completion: [`Fault::Misplaced`], [`Fault::Full`], [`Fault::Offline`], or the system's error.
-    pub fn append(&mut self, _batches: &[Batch]) -> Completion<Written> {
-        Completion::done(Err(self.unfinished()))
+    pub fn append(&mut self, batches: &[Batch]) -> Completion<Written> {
+        match self.try_append(batches) {
+            Ok(completion) => completion.with(Written { end: self.end() }),
+            Err(fault) => Completion::done(Err(fault)),
+        }
+    }
+
+    fn try_append(&mut self, batches: &[Batch]) -> Result<Completion<()>, Fault> {
+        let epochs = self.continued_by(batches)?;
+        let Some(last) = batches.last() else {
+            return Ok(Completion::done(Ok(())));
+        };
+        let bytes =
+            batches.iter().map(|batch| u64::try_from(batch.len_bytes()).unwrap_or(u64::MAX)).sum::<u64>();
+        let size_max = self.config.segment_bytes_max.min(SEGMENT_BYTES_MAX);
+        let active = self.active();
+        let fits = active.size_bytes + bytes <= size_max && active.index.reaches(last.header().last_offset());
+        if !fits && active.size_bytes > 0 {
+            self.roll()?;
+        }
+        let completion = self.active_mut().append(batches)?;
+        self.epochs = epochs;
+        Ok(completion)
+    }
+
+    /// The epoch history with these batches, if they continue the log.
+    fn continued_by(&self, batches: &[Batch]) -> Result<Epochs, Fault> {
+        let mut epochs = self.epochs.clone();
+        let mut expected = self.end();
+        for header in batches.iter().map(Batch::header) {
+            let latest = epochs.latest().unwrap_or_default().0;
+            let stamped = header.leader_epoch.filter(|epoch| *epoch >= latest);
+            let Some(epoch) = stamped.filter(|_| header.base_offset == expected) else {
+                return Err(Fault::Misplaced {
+                    path: self.directory.clone(),
+                    found: header.base_offset.0,
+                    found_epoch: header.leader_epoch,
+                    expected: expected.0,
+                    expected_epoch: latest,
+                });
+            };
+            epochs.assign(RecordEpoch(epoch), header.base_offset);
+            expected = header.end_offset();
+        }
+        Ok(epochs)
+    }
+
+    /// Closes the last segment and begins the next at the log's end.
+    fn roll(&mut self) -> Result<(), Fault> {
+        let next = Segment::create(
+            self.disk.as_ref(),
+            &self.directory,
+            self.end(),
+            self.config.index_interval_bytes,
+        )?;
+        // The indexes are hints; whoever waits for them waits for nothing that matters.
+        drop(self.write_indexes());
+        self.unsynced.push(FileRef::clone(&self.active().file));
+        self.is_directory_unsynced = true;
+        self.segments.push(next);
+        Ok(())
+    }
+
+    fn write_indexes(&self) -> Completion<()> {
+        let active = self.active();
+        let [_, offsets, times] = Segment::paths(&self.directory, active.base);
+        drop(self.disk.replace(&offsets, active.index.offset_bytes()));
+        self.disk.replace(&times, active.index.time_bytes())
     }
 
     /// Syncs everything appended so far. The sync is issued by the call; syncs of one disk are grouped.
     pub fn sync(&mut self) -> Completion<Flushed> {
-        Completion::done(Err(self.unfinished()))
+        let mut files = std::mem::take(&mut self.unsynced);
+        files.push(FileRef::clone(&self.active().file));
+        let mut directories = Vec::new();
+        if std::mem::take(&mut self.is_directory_unsynced) {
+            directories.push(self.directory.clone());
+        }
+        self.disk.sync(SyncSet { files, directories }).with(Flushed { end: self.end() })
     }
 
     /// Notes that a leader begins `epoch` at the log's end, before any record of it (R30), in the epoch checkpoint.
-    pub fn begin_epoch(&mut self, _epoch: u32) -> Completion<()> {
-        Completion::done(Err(self.unfinished()))
+    /// An epoch that is not above the latest changes nothing.
+    pub fn begin_epoch(&mut self, epoch: u32) -> Completion<()> {
+        if self.epochs.latest().is_none_or(|latest| latest.0 < epoch) {
+            self.epochs.assign(RecordEpoch(epoch), self.end());
+        }
+        self.write_epochs()
     }
 
-    /// Cuts the log back to `to`, exclusive, durably. Blocks for a sync when records go, see [`Disk::cut`]; the
-    /// completion is then already there.
-    pub fn truncate(&mut self, _to: Offset) -> Completion<Truncated> {
-        Completion::done(Err(self.unfinished()))
+    fn write_epochs(&self) -> Completion<()> {
+        self.disk.replace(&format!("{}/{LEADER_EPOCHS}", self.directory), epochs::to_text(&self.epochs))
+    }
+
+    /// Cuts the log back to `to`, exclusive, durably; forgets the epochs that begin there or later, even when no record
+    /// goes (R31). Blocks for a sync when records go, see [`Disk::cut`]; the completion is then already there.
+    pub fn truncate(&mut self, to: Offset) -> Completion<Truncated> {
+        let result = self.try_truncate(to.max(self.start));
+        Completion::done(result.map(|()| Truncated { end: self.end() }))
+    }
+
+    fn try_truncate(&mut self, to: Offset) -> Result<(), Fault> {
+        if to < self.end() {
+            self.lower_recovery_point(to)?;
+            self.cut(to)?;
+        }
+        self.epochs.truncate(self.end());
+        // Issued, not awaited: an older checkpoint names epochs beyond the end, which opening the log drops.
+        drop(self.write_epochs());
+        Ok(())
+    }
+
+    fn cut(&mut self, to: Offset) -> Result<(), Fault> {
+        let keep = self.segments.iter().rposition(|segment| segment.base <= to).unwrap_or(0);
+        let kept = self.segments.get(keep).expect("the log's start lies within its first segment");
+        let (position, _) = kept.locate(to)?;
+        let mut remove = Vec::new();
+        for segment in self.segments.iter().skip(keep + 1).rev() {
+            self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
+        }
+        let [_, indexes @ ..] = SEGMENT_SUFFIXES;
+        self.add_present(kept.base, &indexes, &mut remove)?;
+        self.disk.cut(&remove, Some((&kept.file, position)))?;
+        self.segments.truncate(keep + 1);
+        let interval_bytes = self.config.index_interval_bytes;
+        self.active_mut().forget_from(position, interval_bytes)?;
+        self.forget_unsynced();
+        Ok(())
+    }
+
+    /// Adds the paths of those files of a segment that are there.
+    fn add_present(&self, base: Offset, suffixes: &[&str], paths: &mut Vec<String>) -> Result<(), Fault> {
+        let entries = self.disk.list(&self.directory)?;
+        for suffix in suffixes {
+            let path = segment_file(&self.directory, base, suffix);
+            let is_there = entries.iter().any(|entry| path.ends_with(&format!("/{}", entry.name)));
+            if is_there {
+                paths.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops from what is to be synced the segments that are gone.
+    fn forget_unsynced(&mut self) {
+        let segments = &self.segments;
+        let is_there = |file: &FileRef| segments.iter().any(|segment| Arc::ptr_eq(&segment.file, file));
+        self.unsynced.retain(is_there);
+    }
+
+    fn lower_recovery_point(&self, to: Offset) -> Result<(), Fault> {
+        self.recovery_point.as_ref().map_or(Ok(()), |checkpoint| checkpoint.lower(&self.directory, to))
     }
 
     /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`].
-    pub fn restart_at(&mut self, _start: Offset) -> Completion<Truncated> {
-        Completion::done(Err(self.unfinished()))
+    pub fn restart_at(&mut self, start: Offset) -> Completion<Truncated> {
+        let result = self.lower_recovery_point(Offset::ZERO).and_then(|()| self.begin_anew(start));
+        let result = result.map(|()| {
+            self.epochs = Epochs::default();
+            drop(self.write_epochs());
+            Truncated { end: self.end() }
+        });
+        Completion::done(result)
+    }
+
+    /// Removes all segments, durably, and creates an empty one at `start`.
+    fn begin_anew(&mut self, start: Offset) -> Result<(), Fault> {
+        let mut remove = Vec::new();
+        for segment in self.segments.iter().rev() {
+            self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
+        }
+        self.disk.cut(&remove, None)?;
+        let interval_bytes = self.config.index_interval_bytes;
+        let segment = Segment::create(self.disk.as_ref(), &self.directory, start, interval_bytes)?;
+        self.segments = vec![segment];
+        self.unsynced.clear();
+        self.is_directory_unsynced = true;
+        self.start = start;
+        Ok(())
     }
 
     /// Raises the log's start to `start`, inclusive, and removes the segments wholly below it, but never the last
-    /// (R80, R81). The caller records the start in the log-start checkpoint.
+    /// (R80, R81). The caller records the start in the log-start checkpoint; what has been removed may come back after
+    /// a power loss, and is then removed again.
     ///
     /// # Errors
     /// Storage faults.
-    pub fn trim(&mut self, _start: Offset) -> Result<(), Fault> {
-        Err(self.unfinished())
+    pub fn trim(&mut self, start: Offset) -> Result<(), Fault> {
+        if start <= self.start {
+            return Ok(());
+        }
+        self.start = start.min(self.end());
+        self.epochs.trim(self.start);
+        self.drop_segments_below_start()
+    }
+
+    fn drop_segments_below_start(&mut self) -> Result<(), Fault> {
+        let below = self.segments.iter().filter(|segment| segment.end <= self.start).count();
+        let count = below.min(self.segments.len() - 1);
+        let mut remove = Vec::new();
+        for segment in self.segments.iter().take(count) {
+            self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
+        }
+        for path in &remove {
+            self.disk.remove(path)?;
+        }
+        self.is_directory_unsynced |= count > 0;
+        self.segments.drain(..count);
+        self.forget_unsynced();
+        Ok(())
     }
 
     /// Reads whole batches: from the one that holds `from` on, at most about `bytes_max` bytes but at least one batch,
-    /// and none that ends beyond `up_to` (exclusive). Empty when there is nothing below `up_to`.
+    /// and none that ends beyond `up_to` (exclusive). Ends at the end of a segment. Empty when there is nothing below
+    /// `up_to`.
     ///
     /// # Errors
     /// [`Fault::OutOfRange`] when `from` is below the start or beyond the end; storage faults.
     pub fn read(
         &self,
-        _from: Offset,
-        _bytes_max: usize,
-        _up_to: Offset,
+        from: Offset,
+        bytes_max: usize,
+        up_to: Offset,
     ) -> impl Future<Output = Result<Bytes, Fault>> + Send + 'static + use<> {
-        let fault = self.unfinished();
-        async move { Err(fault) }
+        let source = self.sources(from, up_to).map(|sources| sources.into_iter().next());
+        async move {
+            match source? {
+                Some(source) => reader::batches(source, from, bytes_max, up_to).await,
+                None => Ok(Bytes::new()),
+            }
+        }
     }
 
     /// The headers of the batches that hold offsets from `from` up to `up_to`, exclusive.
@@ -122,23 +374,45 @@ impl PartitionLog {
     /// As [`Self::read`].
     pub fn headers(
         &self,
-        _from: Offset,
-        _up_to: Offset,
+        from: Offset,
+        up_to: Offset,
     ) -> impl Future<Output = Result<Vec<BatchHeader>, Fault>> + Send + 'static + use<> {
-        let fault = self.unfinished();
-        async move { Err(fault) }
+        let sources = self.sources(from, up_to);
+        async move { reader::headers(sources?, from, up_to).await }
+    }
+
+    /// The segments that hold offsets from `from` up to `up_to`, the first with a position at or before `from`.
+    fn sources(&self, from: Offset, up_to: Offset) -> Result<Vec<Source>, Fault> {
+        if from < self.start || from > self.end() {
+            let (start, end) = (self.start.0, self.end().0);
+            return Err(Fault::OutOfRange { path: self.directory.clone(), offset: from.0, start, end });
+        }
+        let first = self.segments.iter().rposition(|segment| segment.base <= from).unwrap_or(0);
+        let within = self.segments.iter().skip(first).take_while(|segment| segment.base < up_to);
+        let source = |segment: &Segment| Source {
+            file: FileRef::clone(&segment.file),
+            position: segment.index.position_of(from),
+            size_bytes: segment.size_bytes,
+        };
+        Ok(within.filter(|segment| segment.end > from).map(source).collect())
     }
 
     /// Writes the indexes of the last segment and the epoch checkpoint, and syncs everything: before a clean stop.
-    pub fn close(&mut self) -> Completion<Flushed> {
-        Completion::done(Err(self.unfinished()))
+    pub async fn close(mut self) -> Result<Flushed, Fault> {
+        self.write_indexes().await?;
+        self.write_epochs().await?;
+        self.sync().await
     }
 
-    /// Removes the log: renames its directory away at once, then removes it.
+    /// Removes the log: renames its directory away, durably, then removes it.
     ///
     /// # Errors
     /// Storage faults.
-    pub fn delete(self) -> Result<(), Fault> {
-        Err(self.unfinished())
+    pub async fn delete(self) -> Result<(), Fault> {
+        self.lower_recovery_point(Offset::ZERO)?;
+        let doomed = format!("{}{DELETED}", self.directory);
+        self.disk.rename(&self.directory, &doomed)?;
+        self.disk.sync(SyncSet { files: Vec::new(), directories: vec![String::new()] }).await?;
+        self.disk.remove_dir(&doomed)
     }
 }

@@ -21,6 +21,10 @@ pub enum CutReason {
     Torn,
     /// The bytes are not a batch.
     Bad(BatchError),
+    /// A batch that no leader has stamped with its epoch.
+    Unstamped,
+    /// The files end before the recovery point, at the end of a sound batch.
+    Missing,
     /// A sound batch that does not continue the log's offsets.
     Gap {
         /// Its base offset.

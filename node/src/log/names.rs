@@ -1,0 +1,58 @@
+//! Names of files and directories, as Kafka has them.
+
+use highwater_model::id::{Offset, PartitionIndex};
+
+/// The kinds of file that make up a segment.
+pub(super) const SEGMENT_SUFFIXES: [&str; 3] = [".log", ".index", ".timeindex"];
+pub(super) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
+pub(super) const PARTITION_METADATA: &str = "partition.metadata";
+/// What the directory of a log that is being deleted ends with.
+pub(super) const DELETED: &str = "-delete";
+
+/// The directory of a partition's log: `<topic>-<partition>`.
+#[must_use]
+pub fn directory_of(topic: &str, partition: PartitionIndex) -> String {
+    format!("{topic}-{partition}")
+}
+
+/// Topic and partition of a log's directory.
+#[must_use]
+pub fn parse_directory(name: &str) -> Option<(&str, PartitionIndex)> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let digits = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
+    let partition = partition.parse().ok().filter(|_| digits)?;
+    (!topic.is_empty()).then_some((topic, PartitionIndex(partition)))
+}
+
+/// A file of the segment that begins at `base`.
+pub(super) fn segment_file(directory: &str, base: Offset, suffix: &str) -> String {
+    format!("{directory}/{:020}{suffix}", base.0)
+}
+
+/// Base offset of a segment's `.log` file.
+pub(super) fn parse_log_file(name: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(".log")?;
+    let plain = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain).map(Offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_may_have_dashes_and_digits() {
+        assert_eq!(parse_directory("a-1-22"), Some(("a-1", PartitionIndex(22))));
+        assert_eq!(parse_directory(&directory_of("t", PartitionIndex(0))), Some(("t", PartitionIndex(0))));
+        for other in ["a", "-0", "a-", "a-x", "a-0.1f-delete", "a-+1"] {
+            assert_eq!(parse_directory(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_segment_is_named_by_its_first_offset() {
+        assert_eq!(segment_file("t-0", Offset(42), ".log"), "t-0/00000000000000000042.log");
+        assert_eq!(parse_log_file("00000000000000000042.log"), Some(Offset(42)));
+        assert_eq!(parse_log_file("42.log"), None);
+    }
+}
