@@ -195,3 +195,76 @@ fn host_name(host: &str) -> Result<SanType, CertificateError> {
     rustls_pki_types::DnsName::try_from(host).map_err(|_| refused())?;
     host.try_into().map(SanType::DnsName).map_err(|_| refused())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PrincipalError;
+
+    #[test]
+    fn certificates_name_their_principals() {
+        let authority = LabAuthority::new("test").unwrap();
+
+        let broker = authority.issue_broker(NodeId(7), &["127.0.0.1", "::1", "broker.example"]).unwrap();
+        let client = authority.issue_client("alice").unwrap();
+
+        let principal = |issued| authority.identity(issued).unwrap().principal().clone();
+        assert_eq!(principal(&broker), Principal::Broker(NodeId(7)));
+        assert_eq!(principal(&client), Principal::Client("alice".to_owned()));
+    }
+
+    #[test]
+    fn an_authority_that_was_written_down_issues_on() {
+        let first = LabAuthority::new("test").unwrap();
+        let second = LabAuthority::from_pem(&first.to_pem()).unwrap();
+
+        let issued = second.issue_broker(NodeId(1), &[]).unwrap();
+
+        assert_eq!(second.certificate_pem(), first.certificate_pem());
+        assert_eq!(first.identity(&issued).unwrap().principal(), &Principal::Broker(NodeId(1)));
+    }
+
+    #[test]
+    fn certificates_of_one_kind_have_one_length() {
+        let lengths = |authority: &LabAuthority| {
+            let identity = authority.broker(NodeId(1)).unwrap();
+            identity.chain().iter().map(|certificate| certificate.len()).collect::<Vec<_>>()
+        };
+
+        let first = lengths(&LabAuthority::new("test").unwrap());
+
+        for _ in 0..50 {
+            assert_eq!(lengths(&LabAuthority::new("test").unwrap()), first);
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_certificate_is_refused() {
+        let authority = LabAuthority::new("test").unwrap();
+
+        assert!(matches!(authority.issue_client("a b"), Err(CertificateError::ClientName(_))));
+        assert!(matches!(authority.issue_client(""), Err(CertificateError::ClientName(_))));
+        assert!(matches!(authority.issue_broker(NodeId(1 << 31), &[]), Err(CertificateError::NodeId(_))));
+        assert!(matches!(authority.issue_broker(NodeId(1), &["no host"]), Err(CertificateError::Host(_))));
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_together_are_named() {
+        let authority = LabAuthority::new("test").unwrap();
+        let (one, two) = (authority.issue_client("one").unwrap(), authority.issue_client("two").unwrap());
+        let (certificate, key) = (one.certificate_pem.as_bytes(), one.key_pem.as_bytes());
+        let roots = authority.certificate_pem().as_bytes();
+
+        let mismatch = Identity::from_pem(certificate, two.key_pem.as_bytes(), roots);
+        assert!(matches!(mismatch, Err(IdentityError::Key(_))), "{mismatch:?}");
+        let empty = Identity::from_pem(b"", key, roots);
+        assert!(matches!(empty, Err(IdentityError::Empty { part: "certificate" })), "{empty:?}");
+        let rootless = Identity::from_pem(certificate, key, b"no pem");
+        assert!(matches!(rootless, Err(IdentityError::Empty { part: "trusted roots" })), "{rootless:?}");
+        let keyless = Identity::from_pem(certificate, certificate, roots);
+        assert!(matches!(keyless, Err(IdentityError::Pem { part: "private key", .. })), "{keyless:?}");
+        let nameless = Identity::from_pem(roots, key, roots);
+        let missing = matches!(nameless, Err(IdentityError::Principal(PrincipalError::Missing)));
+        assert!(missing, "{nameless:?}");
+    }
+}

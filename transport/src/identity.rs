@@ -244,3 +244,42 @@ fn certificates(part: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
     let read = read.map_err(|source| IdentityError::Pem { part, source })?;
     if read.is_empty() { Err(IdentityError::Empty { part }) } else { Ok(read) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_has_one_written_form() {
+        let broker = Principal::Broker(NodeId(3));
+        let client = Principal::Client("site.web-1_a".to_owned());
+
+        for principal in [broker, client] {
+            assert_eq!(Principal::from_uri(&principal.uri()), Ok(principal));
+        }
+        for uri in [
+            "highwater:broker:03",
+            "highwater:broker:+3",
+            "highwater:broker:2147483648",
+            "highwater:broker:",
+            "highwater:client:",
+            "highwater:client:a b",
+            "highwater:admin:a",
+            "highwater:broker",
+            "https://example",
+        ] {
+            assert_eq!(Principal::from_uri(uri), Err(PrincipalError::Unknown(uri.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_client_is_never_the_broker_that_was_expected() {
+        let (broker, client) = (Principal::Broker(NodeId(3)), Principal::Client("3".to_owned()));
+
+        assert!(Expect::AnyBroker.admits(&broker));
+        assert!(Expect::Broker(NodeId(3)).admits(&broker));
+        assert!(!Expect::Broker(NodeId(4)).admits(&broker));
+        assert!(!Expect::AnyBroker.admits(&client));
+        assert!(!Expect::Broker(NodeId(3)).admits(&client));
+    }
+}

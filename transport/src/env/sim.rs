@@ -286,3 +286,6 @@ impl World {
         locked(&self.failure).clone().map_or(Ok(value), Err)
     }
 }
+
+#[cfg(test)]
+mod tests;

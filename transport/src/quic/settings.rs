@@ -25,6 +25,9 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
+    /// The round trip assumed before one was measured. Lost packets of a handshake are sent again after three of it,
+    /// which must fit into the idle timeout a few times; a longer way only costs packets sent twice.
+    pub initial_round_trip: Duration,
     /// Unread bytes that a peer may have under way on one channel.
     pub stream_window_bytes: u32,
     /// Unread bytes that a peer may have under way on one connection. Above twice the stream window, so that one
@@ -55,6 +58,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_millis(1200),
             keep_alive: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(2),
+            initial_round_trip: Duration::from_millis(50),
             stream_window_bytes: 1 << 20,
             connection_window_bytes: 5 << 19,
             send_window_bytes: 4 << 20,
@@ -89,6 +93,7 @@ impl Settings {
         transport
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(Some(self.keep_alive))
+            .initial_rtt(self.initial_round_trip)
             .stream_receive_window(VarInt::from_u32(self.stream_window_bytes))
             .receive_window(VarInt::from_u32(self.connection_window_bytes))
             .send_window(u64::from(self.send_window_bytes))

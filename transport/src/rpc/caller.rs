@@ -10,7 +10,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Asks over one channel. A cheap handle; when the last one and all its calls are dropped the channel ends.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ struct Inner {
     env: Env,
     sender: Sender,
     table: Arc<Mutex<Table>>,
+    /// Closed when no more answers come; it has no permits.
+    answers: Arc<Semaphore>,
     reader: Task,
 }
 
@@ -75,8 +77,13 @@ impl Caller {
     pub fn new(env: &Env, channel: Channel) -> Self {
         let (sender, receiver) = channel.split();
         let table = Arc::new(Mutex::new(Table::default()));
-        let reader = env.spawn("read answers", read(receiver, Arc::clone(&table)));
-        Self { inner: Arc::new(Inner { env: env.clone(), sender, table, reader }) }
+        let answers = Arc::new(Semaphore::new(0));
+        let (reading, ending) = (Arc::clone(&table), Arc::clone(&answers));
+        let reader = env.spawn("read answers", async move {
+            read(receiver, reading).await;
+            ending.close();
+        });
+        Self { inner: Arc::new(Inner { env: env.clone(), sender, table, answers, reader }) }
     }
 
     /// Asks, and awaits the answer for at most `timeout` from here.
@@ -124,7 +131,11 @@ impl Caller {
 
     /// Waits until no call can succeed any more.
     pub async fn closed(&self) {
-        self.inner.sender.closed().await;
+        tokio::select! {
+            biased;
+            () = self.inner.sender.closed() => {}
+            _ = self.inner.answers.acquire() => {}
+        }
     }
 
     /// True when no call can succeed any more.
