@@ -4,6 +4,9 @@
 //! driver frames: type and version are [`Record::type_id`] and [`Record::version`], the body is the inner value's serde
 //! form. A body never changes under its version; a new field is a new version.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -3,9 +3,6 @@
 //! Soundness of the eligible leaders: while the ISR is below min.insync.replicas the high watermark is frozen (R21), so
 //! whoever leaves the ISR then, or brings it below, still holds everything committed (R55).
 
-#[cfg(test)]
-mod tests;
-
 use super::super::{Missing, MissingReason, Partition, TopicConfig, effective_min_isr};
 use crate::fault::{Bug, Faults};
 use crate::replication::{FlushPolicy, IsrSet, ReplicaIdx};

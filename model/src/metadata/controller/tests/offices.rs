@@ -1,0 +1,100 @@
+//! When answers are given, and what is forgotten.
+
+use super::*;
+
+#[test]
+fn an_answer_waits_for_the_commit() {
+    let mut cluster = Cluster::new();
+    cluster.hold = true;
+    let effects = cluster.submit(Command::RegisterBroker(registration(1, 1, None)));
+
+    assert_eq!(effects, vec![Effect::Arm(Timer::Session(NodeId(1)))]);
+    let answer = Ok(Outcome::Registered { broker_epoch: BrokerEpoch(1) });
+    assert_eq!(cluster.commit(), vec![Effect::Reply(Reply { request: RequestId(1), answer })]);
+}
+
+#[test]
+fn a_refusal_waits_for_the_decision_that_it_rests_on() {
+    let mut cluster = Cluster::running("2");
+    cluster.hold = true;
+    let stale = cluster.proposal(&[1, 2]);
+    cluster.lose_session(3);
+
+    let node = NodeId(1);
+    let effects = cluster.submit(Command::AlterPartition { node, partition: partition(), proposal: stale });
+    assert_eq!(effects, vec![]);
+    let answers: Vec<_> = cluster.commit().into_iter().filter_map(reply).collect();
+    let [Err(CommandRefusal::StalePartitionEpoch { .. })] = answers.as_slice() else {
+        panic!("{answers:?} is not one refusal of a stale partition epoch")
+    };
+}
+
+#[test]
+fn a_deposed_controller_forgets_what_is_not_committed_and_says_that_the_outcome_is_open() {
+    let mut cluster = Cluster::new();
+    let before = cluster.controller.committed().clone();
+    cluster.hold = true;
+    cluster.submit(Command::RegisterBroker(registration(1, 1, None)));
+    let effects = cluster.step(Input::Deposed);
+
+    let open = Effect::Reply(Reply { request: RequestId(1), answer: Err(CommandRefusal::Deposed) });
+    let disarmed = [Timer::Session(NodeId(1)), Timer::LeaderRebalance].map(Effect::Disarm);
+    assert_eq!(effects, disarmed.into_iter().chain([open]).collect::<Vec<_>>());
+    assert_eq!(cluster.controller, Controller::new(Sound, before));
+}
+
+#[test]
+fn a_commit_learned_under_another_epoch_answers_nothing() {
+    let mut cluster = Cluster::new();
+    cluster.hold = true;
+    cluster.submit(Command::RegisterBroker(registration(1, 1, None)));
+    let (end, records) = cluster.held.remove(0);
+
+    let later = Input::Committed { end, quorum_epoch: QuorumEpoch(2), records };
+    assert_eq!(cluster.step(later), vec![]);
+    assert!(cluster.controller.has_pending());
+}
+
+#[test]
+fn a_new_office_watches_every_broker_that_may_lead() {
+    let mut cluster = Cluster::running("2");
+    cluster.lose_session(3);
+    cluster.step(Input::Deposed);
+    let committed = cluster.controller.committed().end();
+    let effects = cluster.step(Input::Elected { quorum_epoch: QuorumEpoch(2), committed });
+
+    assert_eq!(effects, [1, 2].map(|node| Effect::Arm(Timer::Session(NodeId(node)))));
+}
+
+#[test]
+fn nothing_is_decided_before_the_last_batch_has_its_place() {
+    let mut cluster = Cluster::new();
+    let (tenure, mut effects) = (Tenure::default(), Vec::new());
+    let asked = |run| Input::Asked {
+        request: RequestId(1),
+        at_ms: 0,
+        command: Command::RegisterBroker(registration(1, run, None)),
+    };
+    cluster.controller.step(&tenure, asked(1), &mut effects).unwrap();
+
+    assert_eq!(cluster.controller.step(&tenure, asked(2), &mut effects), Err(Refusal::AppendUnderWay));
+    cluster.controller.step(&tenure, Input::NotAppended, &mut Vec::new()).unwrap();
+    assert_eq!(cluster.controller.step(&tenure, asked(2), &mut effects), Ok(()));
+}
+
+#[test]
+fn inputs_out_of_place_are_refused_and_change_nothing() {
+    let tenure = Tenure::default();
+    let mut controller = Controller::new(Sound, Image::default());
+    let before = controller.clone();
+    let mut refused = |input| controller.step(&tenure, input, &mut Vec::new()).unwrap_err();
+
+    let elected = Input::Elected { quorum_epoch: QuorumEpoch(1), committed: Offset(1) };
+    assert_eq!(refused(elected), Refusal::Behind { committed: Offset(1), applied: Offset(0) });
+    assert_eq!(refused(Input::Appended { end: Offset(1) }), Refusal::NotActive);
+    let command = Command::DeleteTopic { name: "t".to_string() };
+    assert_eq!(refused(Input::Asked { request: RequestId(1), at_ms: 0, command }), Refusal::NotActive);
+    let empty = Input::Committed { end: Offset(0), quorum_epoch: QuorumEpoch(1), records: Vec::new() };
+    assert_eq!(refused(empty), Refusal::OutOfOrder { end: Offset(0), applied: Offset(0) });
+    assert_eq!(controller, before);
+}
