@@ -8,6 +8,12 @@ use crate::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 /// Summaries of consecutive batches.
 pub type Batches = SmallVec<[BatchSummary; 1]>;
 
+/// No offset is above this: Kafka's are signed.
+pub(super) const OFFSET_MAX: Offset = Offset(u64::MAX >> 2);
+
+/// No sequence is above this (R71).
+const SEQUENCE_MAX: Sequence = Sequence(0x7fff_ffff);
+
 /// What a batch holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BatchKind {
@@ -47,6 +53,15 @@ pub struct BatchSummary {
 }
 
 impl BatchSummary {
+    /// Whether its sequences are sequences and as many as its records.
+    pub(super) fn sequences_fit(&self) -> bool {
+        let Some(last_place) = self.count.checked_sub(1) else { return false };
+        self.producer.is_none_or(|producer| {
+            producer.first_sequence <= SEQUENCE_MAX
+                && producer.first_sequence.after(last_place) == producer.last_sequence
+        })
+    }
+
     /// Offset after its last record, exclusive.
     ///
     /// # Panics

@@ -54,7 +54,9 @@ pub struct Progress {
     pub leader_epoch: LeaderEpoch,
     /// The follower's registration, and so its incarnation.
     pub broker_epoch: BrokerEpoch,
-    /// What it has synced, exclusive.
+    /// The fetch that it amends: what was synced of a log that has been cut since must not count.
+    pub request_id: RequestId,
+    /// What it has synced, exclusive; counts at most up to the offset of that fetch.
     pub durable_end: Offset,
 }
 

@@ -66,7 +66,8 @@ pub enum Refusal {
         /// The own.
         known: LeaderEpoch,
     },
-    /// The request is of a newer leader epoch (R11).
+    /// The request is of a newer leader epoch (R11): it has overtaken this broker's metadata. A driver that keeps the
+    /// last such message of each sender and gives it again after the next view spares the sender its retry timer.
     UnknownLeaderEpoch {
         /// The request's.
         given: LeaderEpoch,

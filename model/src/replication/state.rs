@@ -2,53 +2,168 @@
 
 use serde::Serialize;
 
-use super::{BatchSummary, Effects, Input, Refusal, Tenure, VisibleHighWatermark};
-use crate::fault::Faults;
-use crate::id::{LeaderEpoch, Offset};
+use super::follow::Following;
+use super::leading::Leading;
+use super::producer::Producers;
+use super::{Effects, Input, IsrSet, Message, PartitionView, Refusal, ReplicaIdx, Tenure};
+use crate::fault::{Bug, Faults};
+use crate::id::{LeaderEpoch, LogGeneration, Offset, RequestId};
 use crate::log::LogShape;
 
-/// What a broker finds of a replica when it starts (R63).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Recovered<'a> {
-    /// The log after recovery, from [`LogShape::recovered`]; its epoch history rebuilt from its batches.
-    pub log: LogShape<LeaderEpoch>,
-    /// The checkpointed high watermark: a hint, possibly stale, 0 when there is none.
-    pub high_watermark: Offset,
-    /// Summaries of the log's batches in order; only those of idempotent producers matter.
-    pub batches: &'a [BatchSummary],
+/// What a replica is in the leader epoch of its view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[expect(clippy::large_enum_variant, reason = "the checker clones it more often than a broker stores it")]
+pub(super) enum Role {
+    /// The partition has no leader that this replica knows of.
+    #[default]
+    Idle,
+    Following(Following),
+    Leading(Leading),
 }
 
 /// One replica of one partition in one incarnation of its broker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Replica<F> {
     #[serde(skip)]
-    faults: F,
-    log: LogShape<LeaderEpoch>,
-    high_watermark: Offset,
+    pub(super) faults: F,
+    pub(super) log: LogShape<LeaderEpoch>,
+    pub(super) high_watermark: Offset,
+    /// Where the sync that is outstanding for this log generation ends.
+    pub(super) syncing: Option<Offset>,
+    pub(super) producers: Producers,
+    /// The newest metadata; its ISR may be ahead of its offset by an answered proposal (R45).
+    pub(super) view: PartitionView,
+    /// `min_isr` of the view before; equals the view's unless B-14 is planted.
+    pub(super) min_isr_before: u8,
+    pub(super) role: Role,
+    /// The last id that was given to a request of this incarnation.
+    pub(super) last_request: RequestId,
 }
 
 impl<F: Faults> Replica<F> {
-    /// A replica as it comes back from disk: neither leader nor follower until the first view.
-    #[must_use]
-    pub fn recover(_tenure: &Tenure, faults: F, recovered: Recovered<'_>) -> Self {
-        let high_watermark = recovered.high_watermark.min(recovered.log.end()).max(recovered.log.start());
-        Self { faults, log: recovered.log, high_watermark }
-    }
-
     /// Takes one input. Effects are appended in the order in which they must be issued.
     ///
     /// # Errors
     /// A refusal: the state is as it was, and nothing was appended to `effects`.
-    pub fn step(&mut self, _tenure: &Tenure, _input: Input, _effects: &mut Effects) -> Result<(), Refusal> {
-        Err(self.not_leader())
+    ///
+    /// # Panics
+    /// When an assertion on the own state fails: a defect of this core, never of an input.
+    pub fn step(&mut self, tenure: &Tenure, input: Input, effects: &mut Effects) -> Result<(), Refusal> {
+        let isr_before = self.view.isr;
+        match input {
+            Input::View(view) => self.on_view(tenure, view, effects)?,
+            Input::Produce { acks, request_id, batch } => {
+                self.on_produce(acks, request_id, batch, effects)?
+            }
+            Input::RequestExpired { request_id } => self.on_request_expired(tenure, request_id, effects)?,
+            Input::Message { from, message, batches } => {
+                self.admit_sender(tenure, from)?;
+                match message {
+                    Message::Fetch(fetch) => self.on_fetch(from, &fetch, effects)?,
+                    Message::Progress(progress) => self.on_progress(from, &progress)?,
+                    Message::FetchAnswer(answer) => {
+                        self.admit_answer(tenure, from, &answer)?;
+                        self.on_fetch_answer(&answer, batches, effects)?;
+                    }
+                }
+            }
+            Input::Written { end, generation } => self.on_written(end, generation)?,
+            Input::Flushed { end, generation } => self.on_flushed(end, generation)?,
+            Input::AlterPartitionAnswered(answer) => self.on_alter_partition_answer(answer, effects)?,
+            Input::Expired(timer) => self.on_expired(tenure, timer, effects)?,
+            Input::EndRead { request_id } => self.on_end_read(tenure, request_id)?,
+            Input::RaiseLogStart { to } => self.on_raise_log_start(to, effects)?,
+            Input::ForgetProducer { producer_id } => self.producers.forget(producer_id),
+        }
+        // R22: whatever changed, evaluate the watermark again.
+        let isr_changed = isr_before != self.view.isr;
+        let reevaluate = !(isr_changed && self.faults.has(Bug::WatermarkNotReevaluated));
+        self.settle(tenure, reevaluate, effects);
+        self.assert_sound();
+        Ok(())
     }
 
-    /// End of what consumers may read here (R5).
-    ///
-    /// # Errors
-    /// When this replica does not lead.
-    pub fn readable_end(&self) -> Result<VisibleHighWatermark, Refusal> {
-        Err(self.not_leader())
+    /// Does what has become possible: syncs, the watermark, answers that waited, proposals, the next fetch.
+    fn settle(&mut self, tenure: &Tenure, reevaluate: bool, effects: &mut Effects) {
+        self.sync_if_needed(effects);
+        match self.role {
+            Role::Idle => {}
+            Role::Following(_) => self.fetch_if_needed(tenure, effects),
+            Role::Leading(_) => {
+                if reevaluate {
+                    self.advance_watermark(tenure, effects);
+                }
+                self.acknowledge(effects);
+                self.answer_end_reads(tenure, effects);
+                self.answer_parked(effects);
+                self.arm_lag_timers(tenure, effects);
+                self.propose_isr(tenure, effects);
+            }
+        }
+    }
+
+    fn admit_sender(&self, tenure: &Tenure, from: ReplicaIdx) -> Result<(), Refusal> {
+        let replicas = tenure.replica_count();
+        if from == tenure.own || from.0 >= replicas {
+            return Err(Refusal::NotAReplica { given: from, replicas });
+        }
+        Ok(())
+    }
+
+    /// Cuts the log and everything derived from it (R31, R35).
+    pub(super) fn cut(&mut self, to: Offset) {
+        let noop = to >= self.log.end();
+        if !(noop && self.faults.has(Bug::EpochSurvivesNoopTruncation)) {
+            self.log.truncate(to);
+        }
+        self.syncing = None;
+        self.high_watermark = self.high_watermark.min(self.log.end());
+        if !self.faults.has(Bug::ProducersNotTruncated) {
+            self.producers.truncate(self.log.end());
+        }
+    }
+
+    fn assert_sound(&self) {
+        self.log.assert_ordered();
+        assert!(self.log.start() <= self.high_watermark, "a log starts within what is committed (R80)");
+        assert!(self.high_watermark <= self.log.end(), "a high watermark is within the log (R15)");
+        if let Role::Leading(lead) = &self.role {
+            assert_eq!(
+                self.log.last_epoch(),
+                Some(self.view.leader_epoch),
+                "a leader has begun its epoch (R30)"
+            );
+            assert!(lead.epoch_start <= self.log.end(), "a leader never cuts its log");
+            assert!(lead.for_commit.is_sorted_by_key(|wait| wait.end), "produces are answered in order");
+            let first = lead.for_commit.first();
+            assert!(
+                first.is_none_or(|wait| wait.end > self.high_watermark),
+                "what is committed is acknowledged"
+            );
+        }
+    }
+
+    pub(super) fn lead(&self) -> Result<&Leading, Refusal> {
+        match &self.role {
+            Role::Leading(lead) => Ok(lead),
+            Role::Idle | Role::Following(_) => Err(self.not_leader()),
+        }
+    }
+
+    pub(super) fn lead_mut(&mut self) -> Option<&mut Leading> {
+        match &mut self.role {
+            Role::Leading(lead) => Some(lead),
+            Role::Idle | Role::Following(_) => None,
+        }
+    }
+
+    pub(super) fn not_leader(&self) -> Refusal {
+        Refusal::NotLeader { leader: self.view.leader, leader_epoch: self.view.leader_epoch }
+    }
+
+    pub(super) fn next_request(&mut self) -> RequestId {
+        self.last_request = self.last_request.next();
+        self.last_request
     }
 
     /// The log.
@@ -63,8 +178,39 @@ impl<F: Faults> Replica<F> {
         self.high_watermark
     }
 
-    fn not_leader(&self) -> Refusal {
-        let _ = self.faults;
-        Refusal::NotLeader { leader: None, leader_epoch: LeaderEpoch::default() }
+    /// The metadata that this replica acts on. Before the first view it names no leader.
+    #[must_use]
+    pub fn view(&self) -> &PartitionView {
+        &self.view
+    }
+
+    /// Whether this replica believes that it leads, in the leader epoch of its view.
+    #[must_use]
+    pub fn is_leading(&self) -> bool {
+        matches!(self.role, Role::Leading(_))
+    }
+
+    /// Where the leader epoch begins that this replica leads in.
+    #[must_use]
+    pub fn leader_epoch_start(&self) -> Option<Offset> {
+        self.lead().ok().map(|lead| lead.epoch_start)
+    }
+
+    /// The generation that completions for the present log name.
+    #[must_use]
+    pub fn generation(&self) -> LogGeneration {
+        self.log.generation()
+    }
+
+    /// Whether a proposal of another ISR is in flight or refused without being settled.
+    #[must_use]
+    pub fn is_changing_isr(&self) -> bool {
+        self.lead().is_ok_and(|lead| lead.change.pending.is_some() || !lead.change.unsettled.is_empty())
+    }
+
+    /// The replicas that may be in the ISR as the controller has it (R44), if this one leads.
+    #[must_use]
+    pub fn maximal_isr(&self) -> Option<IsrSet> {
+        self.lead().ok().map(|lead| self.maximal(lead))
     }
 }

@@ -1,0 +1,171 @@
+//! A leader serves its followers' fetches (R10-R12, R33).
+
+use smallvec::SmallVec;
+
+use super::leading::FollowerProgress;
+use super::{
+    Answered, Effect, Effects, Fetch, FetchAnswer, FetchBody, Message, Progress, ReadRound, Refusal, Replica,
+    ReplicaIdx,
+};
+use crate::fault::{Bug, Faults};
+use crate::id::{BrokerEpoch, LeaderEpoch, Offset, RequestId};
+use crate::log::Position;
+
+/// The fences that every request of a follower carries.
+struct Fences {
+    leader_epoch: LeaderEpoch,
+    broker_epoch: BrokerEpoch,
+    request_id: RequestId,
+}
+
+impl<F: Faults> Replica<F> {
+    pub(super) fn on_fetch(
+        &mut self,
+        from: ReplicaIdx,
+        fetch: &Fetch,
+        effects: &mut Effects,
+    ) -> Result<(), Refusal> {
+        let Fetch { leader_epoch, broker_epoch, request_id, generation, .. } = *fetch;
+        self.admit_request(from, &Fences { leader_epoch, broker_epoch, request_id })?;
+        if fetch.durable_end > fetch.fetch_offset {
+            return Err(Refusal::MalformedMessage);
+        }
+        let answered = Answered { request_id, broker_epoch, generation };
+        let refused = match self.position_of(fetch) {
+            Position::Valid => {
+                self.count_fetch(from, fetch);
+                self.park(from, answered);
+                return Ok(());
+            }
+            Position::Diverging(end) => FetchBody::Diverging(end),
+            Position::OutOfRange => FetchBody::OutOfRange,
+        };
+        if self.faults.has(Bug::DivergingCounts) {
+            self.count_fetch(from, fetch);
+        }
+        effects.push(self.answer(from, answered, refused));
+        Ok(())
+    }
+
+    /// A finished sync amends the fetch that it followed, and no other.
+    pub(super) fn on_progress(&mut self, from: ReplicaIdx, told: &Progress) -> Result<(), Refusal> {
+        let Progress { leader_epoch, broker_epoch, request_id, durable_end } = *told;
+        self.admit_request(from, &Fences { leader_epoch, broker_epoch, request_id })?;
+        let known = self.lead()?.progress(from);
+        let amends =
+            |known: &&FollowerProgress| known.request_id == request_id && known.broker_epoch == broker_epoch;
+        if known.filter(amends).is_none() {
+            return Err(Refusal::StaleRequest {
+                given: request_id,
+                known: known.map(|known| known.request_id).unwrap_or_default(),
+            });
+        }
+        let progress = self
+            .lead_mut()
+            .and_then(|lead| lead.follower_mut(from))
+            .and_then(|known| known.progress.as_mut());
+        if let Some(progress) = progress {
+            progress.durable_end = progress.durable_end.max(durable_end.min(progress.end));
+        }
+        self.note_lag(from, None);
+        Ok(())
+    }
+
+    /// R11, before anything else: leader epoch, incarnation, order within the incarnation.
+    fn admit_request(&self, from: ReplicaIdx, fences: &Fences) -> Result<(), Refusal> {
+        let (given, known) = (fences.leader_epoch, self.view.leader_epoch);
+        if given > known {
+            return Err(Refusal::UnknownLeaderEpoch { given, known });
+        }
+        let lead = self.lead()?;
+        if given < known && !self.faults.has(Bug::UnfencedFetch) {
+            return Err(Refusal::FencedLeaderEpoch { given, known });
+        }
+        let given = fences.broker_epoch;
+        let progress = lead.progress(from).map(|known| (known.broker_epoch, known.request_id));
+        let registered = self.view.replica(from).and_then(|replica| replica.broker_epoch);
+        // The image may lag behind a registration that a fetch has told of (KIP-903, R61).
+        let known = registered.max(progress.map(|(broker_epoch, _)| broker_epoch)).unwrap_or_default();
+        let unfenced = self.faults.has(Bug::StaleBrokerEpoch) || self.faults.has(Bug::StaleRequestProgress);
+        if given < known && !unfenced {
+            return Err(Refusal::StaleBrokerEpoch { given, known });
+        }
+        match progress {
+            Some((broker_epoch, known)) if broker_epoch == given && fences.request_id < known => {
+                Err(Refusal::StaleRequest { given: fences.request_id, known })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the follower's log is a prefix of this one (R33).
+    fn position_of(&self, fetch: &Fetch) -> Position<LeaderEpoch> {
+        if fetch.fetch_offset < self.log.start() {
+            return Position::OutOfRange;
+        }
+        if fetch.fetch_offset <= self.log.end() && self.faults.has(Bug::SkipDivergenceTest) {
+            return Position::Valid;
+        }
+        let sparse = self.faults.has(Bug::SparseEpochLookup);
+        let last_epoch = if sparse { Some(fetch.last_epoch.unwrap_or_default()) } else { fetch.last_epoch };
+        self.log.position(fetch.fetch_offset, last_epoch)
+    }
+
+    /// R12: a valid fetch says what the follower has.
+    fn count_fetch(&mut self, from: ReplicaIdx, fetch: &Fetch) {
+        let end = fetch.fetch_offset;
+        let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
+        // A repetition that was overtaken must not take back what an amendment told.
+        let same = follower
+            .progress
+            .as_ref()
+            .filter(|known| known.request_id == fetch.request_id && known.broker_epoch == fetch.broker_epoch);
+        let told = same.map_or(fetch.durable_end, |known| known.durable_end.max(fetch.durable_end));
+        follower.progress = Some(FollowerProgress {
+            broker_epoch: fetch.broker_epoch,
+            request_id: fetch.request_id,
+            end,
+            durable_end: told.min(end),
+            round: fetch.round,
+        });
+        self.note_lag(from, Some(end));
+    }
+
+    fn park(&mut self, from: ReplicaIdx, answered: Answered) {
+        if let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) {
+            follower.parked = Some(answered);
+        }
+    }
+
+    /// Answers every parked fetch that has something to tell: written records, or a round that its sender has not
+    /// echoed and that a read waits for.
+    pub(super) fn answer_parked(&mut self, effects: &mut Effects) {
+        let mut ready = SmallVec::<[(ReplicaIdx, Answered, Offset); 3]>::new();
+        let written = self.log.written();
+        let Some(lead) = self.lead_mut() else { return };
+        let wanted = lead.end_reads.last().map(|read| read.round).unwrap_or_default();
+        for (at, follower) in (0..).zip(lead.followers.iter_mut()) {
+            let Some(progress) = &follower.progress else { continue };
+            if progress.end < written || progress.round < wanted {
+                ready.extend(follower.parked.take().map(|parked| (ReplicaIdx(at), parked, progress.end)));
+            }
+        }
+        for (to, answered, from) in ready {
+            let end = written.max(from);
+            effects.push(self.answer(to, answered, FetchBody::Records { from, end }));
+        }
+    }
+
+    fn answer(&self, to: ReplicaIdx, answered: Answered, body: FetchBody) -> Effect {
+        let round = self.lead().map(|lead| lead.round).unwrap_or_default();
+        let message = Message::FetchAnswer(FetchAnswer {
+            answered,
+            leader_epoch: self.view.leader_epoch,
+            high_watermark: self.high_watermark,
+            log_start: self.log.start(),
+            round,
+            body,
+        });
+        Effect::Send { to, message }
+    }
+}
