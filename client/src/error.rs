@@ -107,6 +107,19 @@ impl ClientError {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ConnectionLost { .. })
     }
 
+    /// Whether it may have been done all the same.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::TimedOut { outcome, .. } => *outcome,
+            Self::ConnectionLost { .. } | Self::UnexpectedAnswer { .. } => Outcome::Unknown,
+            Self::Refused(error) if error.code == ErrorCode::RequestTimedOut => Outcome::Unknown,
+            Self::Refused(_) | Self::Unreachable { .. } | Self::Identity(_) | Self::Closed => {
+                Outcome::NotDone
+            }
+        }
+    }
+
     /// Whether the same request may succeed a little later, perhaps elsewhere.
     #[must_use]
     pub fn is_retriable(&self) -> bool {

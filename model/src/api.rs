@@ -26,11 +26,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error_code::ErrorCode;
 
-/// Kind of the frames that carry a [`Request`] to a broker, and its [`Answer`] back.
-pub const FRAME_KIND: u16 = 1;
-/// Version of the bodies of those frames.
-pub const FRAME_VERSION: u8 = 0;
-
 /// Why a request, or one item of it, was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ApiError {

@@ -10,24 +10,29 @@ use highwater_model::id::{Offset, ProducerEpoch, Sequence};
 use crate::error::Outcome;
 
 /// Batches of one partition that a leader remembers, hence at most so many in flight (R70, R73).
-pub const IN_FLIGHT_MAX: usize = 5;
+pub(crate) const IN_FLIGHT_MAX: usize = 5;
 
-/// Identity of a batch within its queue; ascending in send order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BatchId(u64);
+/// One sending of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// Which batch of the queue; ascending in send order.
+    batch: u64,
+    /// How often it had been sent before.
+    number: u32,
+}
 
 /// Under which producer epoch and sequence a batch is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Added to the epoch that the producer id was given with.
-    pub epoch: ProducerEpoch,
+    pub(crate) epoch: ProducerEpoch,
     /// Sequence of its first record.
-    pub sequence: Sequence,
+    pub(crate) sequence: Sequence,
 }
 
 /// What came of sending a batch once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is written; the offset of its first record, unless there is none to know (`acks=0`).
     Acknowledged(Option<Offset>),
     /// It may be sent again. `outcome` is about this attempt alone.
@@ -48,16 +53,16 @@ pub enum Verdict {
 
 /// A batch that is done with.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finished<B> {
+pub(crate) struct Finished<B> {
     /// The batch.
-    pub batch: B,
+    pub(crate) batch: B,
     /// What it came to.
-    pub end: End,
+    pub(crate) end: End,
 }
 
 /// What a batch came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Acknowledged, with the offset of its first record if there is one.
     Acknowledged(Option<Offset>),
     /// Its time is over.
@@ -76,7 +81,8 @@ pub enum End {
 
 #[derive(Clone, Debug)]
 struct Slot<B, T> {
-    id: BatchId,
+    id: u64,
+    attempts: u32,
     batch: B,
     records: u32,
     deadline: T,
@@ -88,7 +94,7 @@ struct Slot<B, T> {
 
 /// The batches of one partition, oldest first.
 #[derive(Debug)]
-pub struct Queue<B, T> {
+pub(crate) struct Queue<B, T> {
     slots: VecDeque<Slot<B, T>>,
     next_id: u64,
     stamp: Stamp,
@@ -106,7 +112,7 @@ pub struct Queue<B, T> {
 impl<B, T: Copy + Ord> Queue<B, T> {
     /// An empty queue with at most so many batches in flight.
     #[must_use]
-    pub fn new(in_flight_max: usize) -> Self {
+    pub(crate) fn new(in_flight_max: usize) -> Self {
         Self {
             slots: VecDeque::new(),
             next_id: 0,
@@ -120,9 +126,10 @@ impl<B, T: Copy + Ord> Queue<B, T> {
     }
 
     /// Adds a batch behind all others.
-    pub fn push(&mut self, batch: B, records: u32, deadline: T) {
+    pub(crate) fn push(&mut self, batch: B, records: u32, deadline: T) {
         self.slots.push_back(Slot {
-            id: BatchId(self.next_id),
+            id: self.next_id,
+            attempts: 0,
             batch,
             records,
             deadline,
@@ -134,39 +141,33 @@ impl<B, T: Copy + Ord> Queue<B, T> {
         self.next_id += 1;
     }
 
-    /// Batches that are not done with.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Whether every batch is done with.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Batches that wait to be sent.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.slots.len() - self.in_flight
     }
 
     /// Batches that are under way.
     #[must_use]
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
     /// Whether another batch may be sent now.
     #[must_use]
-    pub fn may_send(&self) -> bool {
+    pub(crate) fn may_send(&self) -> bool {
         let most = if self.known { self.in_flight_max } else { 1 };
         !self.rewinding && self.in_flight < most
     }
 
     /// The next batch to send, stamped and counted as under way, if one may be sent now.
-    pub fn send_next(&mut self) -> Option<(BatchId, Stamp, &mut B)> {
+    pub(crate) fn send_next(&mut self) -> Option<(Attempt, Stamp, &mut B)> {
         if !self.may_send() {
             return None;
         }
@@ -180,15 +181,21 @@ impl<B, T: Copy + Ord> Queue<B, T> {
                 stamp
             }
         };
+        let attempt = Attempt { batch: slot.id, number: slot.attempts };
+        slot.attempts += 1;
         slot.in_flight = true;
         self.in_flight += 1;
-        Some((slot.id, stamp, &mut slot.batch))
+        Some((attempt, stamp, &mut slot.batch))
     }
 
-    /// Takes what came of a batch. An answer to a batch that is done with is ignored; an acknowledgement counts even if
-    /// the attempt had been given up.
-    pub fn answered(&mut self, id: BatchId, verdict: Verdict) -> Option<Finished<B>> {
-        let at = self.slots.iter().position(|slot| slot.id == id)?;
+    /// Takes what came of an attempt. One that was given up counts only if it is an acknowledgement after all.
+    pub(crate) fn answered(&mut self, attempt: Attempt, verdict: Verdict) -> Option<Finished<B>> {
+        let at = self.slots.iter().position(|slot| slot.id == attempt.batch)?;
+        let is_latest = self.slots.get(at).is_some_and(|slot| slot.attempts == attempt.number + 1);
+        let is_acknowledged = matches!(verdict, Verdict::Acknowledged(_));
+        if !(is_acknowledged || is_latest) {
+            return None;
+        }
         let was_in_flight = self.land(at);
         let finished = match verdict {
             Verdict::Acknowledged(offset) => {
@@ -211,7 +218,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
     }
 
     /// Gives up every attempt that is under way, because the leader changed or the connection is lost.
-    pub fn abandon(&mut self, outcome: Outcome, why: &str) {
+    pub(crate) fn abandon(&mut self, outcome: Outcome, why: &str) {
         for at in 0..self.slots.len() {
             if self.land(at) {
                 self.rewind(at, outcome, why.to_owned());
@@ -221,7 +228,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
     }
 
     /// Ends every batch whose deadline is at or before `now`.
-    pub fn expire(&mut self, now: T) -> Vec<Finished<B>> {
+    pub(crate) fn expire(&mut self, now: T) -> Vec<Finished<B>> {
         let mut finished = Vec::new();
         while let Some(at) = self.slots.iter().position(|slot| slot.deadline <= now) {
             let in_flight = self.land(at);
@@ -235,7 +242,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
     }
 
     /// Ends every batch: the producer closes.
-    pub fn close(&mut self) -> Vec<(B, Outcome)> {
+    pub(crate) fn close(&mut self) -> Vec<(B, Outcome)> {
         self.in_flight = 0;
         let outcome = |slot: &Slot<B, T>| if slot.in_flight { Outcome::Unknown } else { slot.outcome };
         self.slots
@@ -249,7 +256,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
 
     /// The earliest deadline of a batch.
     #[must_use]
-    pub fn deadline(&self) -> Option<T> {
+    pub(crate) fn deadline(&self) -> Option<T> {
         self.slots.iter().map(|slot| slot.deadline).min()
     }
 

@@ -1,0 +1,280 @@
+//! A client of the cluster: what it knows of it, and how it asks.
+//!
+//! Keeps the metadata fresh and finds whom to ask; leaves records to `producer` and `consumer` and operations to `admin`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_model::api::{Answer, Request};
+use highwater_model::error_code::ErrorCode;
+use highwater_model::id::NodeId;
+use highwater_transport::env::{Env, Instant};
+use highwater_transport::identity::{Expect, Identity};
+use tokio::sync::{Mutex as AsyncMutex, watch};
+
+use crate::admin::Admin;
+use crate::consumer::Consumer;
+use crate::error::{ClientError, Outcome};
+use crate::link::{Link, Links, name_of};
+use crate::metadata::Image;
+use crate::producer::Producer;
+use crate::settings::{ClientSettings, ConsumerSettings, ProducerSettings};
+
+/// How long a broker is waited for before the next one is asked, at first.
+const IMPATIENCE: Duration = Duration::from_millis(300);
+
+/// A client of one cluster. A cheap handle: clones share connections and metadata.
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    env: Env,
+    settings: ClientSettings,
+    links: Links,
+    image: watch::Sender<Arc<Image>>,
+    refreshing: AsyncMutex<Refreshed>,
+}
+
+/// When metadata was last asked for, and from whom to start asking next.
+#[derive(Debug, Default)]
+struct Refreshed {
+    at: Option<Instant>,
+    turn: usize,
+}
+
+impl Client {
+    /// A client of the cluster that `settings.bootstrap_servers` belong to. Connects when it is first used.
+    #[must_use]
+    pub fn new(env: &Env, identity: Identity, settings: ClientSettings) -> Self {
+        let links = Links::new(env, identity, settings.connect_timeout);
+        let (image, _) = watch::channel(Arc::new(Image::default()));
+        let refreshing = AsyncMutex::default();
+        Self { shared: Arc::new(Shared { env: env.clone(), settings, links, image, refreshing }) }
+    }
+
+    /// A producer.
+    #[must_use]
+    pub fn producer(&self, settings: ProducerSettings) -> Producer {
+        Producer::new(self.clone(), settings)
+    }
+
+    /// A consumer of partitions that it is told.
+    #[must_use]
+    pub fn consumer(&self, settings: ConsumerSettings) -> Consumer {
+        Consumer::new(self.clone(), settings)
+    }
+
+    /// Operations on topics, configuration and the cluster.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.clone())
+    }
+
+    /// The environment that it runs in.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
+    /// What it was told.
+    #[must_use]
+    pub fn settings(&self) -> &ClientSettings {
+        &self.shared.settings
+    }
+
+    /// What it knows of the cluster at present.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        self.shared.image.borrow().clone()
+    }
+
+    /// Follows what it knows of the cluster.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Image>> {
+        self.shared.image.subscribe()
+    }
+
+    /// Closes the connections in good order.
+    pub async fn close(&self) {
+        self.shared.links.close().await;
+    }
+
+    /// Asks some broker for the metadata of `topics`, or of all, and remembers the answer. A call that waited for
+    /// another one's answer to the same question takes that.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] if no broker answers.
+    pub async fn refresh(&self, topics: Option<&[String]>) -> Result<Arc<Image>, ClientError> {
+        let asked = self.env().now();
+        let mut refreshed = self.shared.refreshing.lock().await;
+        let known = |image: &Image| {
+            topics.is_some_and(|topics| topics.iter().all(|topic| image.topic(topic).is_some()))
+        };
+        if refreshed.at.is_some_and(|at| at >= asked) && known(&self.image()) {
+            return Ok(self.image());
+        }
+        let request = Request::Metadata { topics: topics.map(<[String]>::to_vec) };
+        let answered = self.ask_any(&request, &mut refreshed.turn).await?;
+        let Answer::Metadata(answer) = answered else {
+            return Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "metadata" });
+        };
+        refreshed.at = Some(self.env().now());
+        let mut image = self.image().merged(&answer);
+        for missing in answer.topics.iter().filter_map(|topic| topic.as_ref().err()) {
+            if missing.1.code == ErrorCode::UnknownTopicOrPartition {
+                image.forget(&missing.0);
+            }
+        }
+        let image = Arc::new(image);
+        self.shared.image.send_replace(Arc::clone(&image));
+        Ok(image)
+    }
+
+    /// Asks brokers in turn, those known and those from the settings, until one answers.
+    async fn ask_any(&self, request: &Request, turn: &mut usize) -> Result<Answer, ClientError> {
+        let image = self.image();
+        let known = image.brokers().map(|(node, address)| (address.to_owned(), Expect::Broker(node)));
+        let bootstrap =
+            self.settings().bootstrap_servers.iter().map(|address| (address.clone(), Expect::AnyBroker));
+        let mut servers: Vec<(String, Expect)> = known.collect();
+        for (address, expect) in bootstrap {
+            if !servers.iter().any(|(known, _)| *known == address) {
+                servers.push((address, expect));
+            }
+        }
+        let mut last = "no address is known".to_owned();
+        // A dead broker must not hold up the question for long while another one lives.
+        for patience in [IMPATIENCE.min(self.settings().connect_timeout), self.settings().connect_timeout] {
+            for _ in 0..servers.len() {
+                let Some((address, expect)) = servers.get(*turn % servers.len()) else { break };
+                let asked = self.ask_at(address, *expect, request, patience);
+                match self.env().timeout(patience, asked).await {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(ClientError::Refused(error))) if !error.code.is_retriable() => {
+                        return Err(ClientError::Refused(error));
+                    }
+                    Ok(Err(error)) => last = error.to_string(),
+                    Err(_) => last = format!("{address} did not answer within {} ms", patience.as_millis()),
+                }
+                *turn = turn.wrapping_add(1);
+            }
+        }
+        let servers: Vec<&str> = servers.iter().map(|(address, _)| address.as_str()).collect();
+        Err(ClientError::Unreachable { servers: servers.join(","), last })
+    }
+
+    async fn ask_at(
+        &self,
+        address: &str,
+        expect: Expect,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Answer, ClientError> {
+        let link = self.shared.links.link(address, expect).await?;
+        let pending = link.start(request, Vec::new(), timeout).await?;
+        pending.answer().await.map(|(answer, _)| answer)
+    }
+
+    /// The connection to a broker.
+    pub(crate) async fn link(&self, node: NodeId) -> Result<Link, ClientError> {
+        let image = self.image();
+        let Some(address) = image.address(node) else {
+            return Err(ClientError::Unreachable {
+                servers: format!("broker {node}"),
+                last: "its address is not known".to_owned(),
+            });
+        };
+        self.shared.links.link(address, Expect::Broker(node)).await
+    }
+
+    /// Asks one broker.
+    pub(crate) async fn ask(
+        &self,
+        node: NodeId,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Answer, ClientError> {
+        let pending = self.link(node).await?.start(request, Vec::new(), timeout).await?;
+        pending.answer().await.map(|(answer, _)| answer)
+    }
+
+    /// Asks any broker, again and again until one answers or the time is over. Errors that may pass are tried again only
+    /// if repeating the request does no harm.
+    pub(crate) async fn ask_until(&self, request: &Request, repeatable: bool) -> Result<Answer, ClientError> {
+        let deadline = self.env().now() + self.settings().api_timeout;
+        let mut backoff = self.backoff();
+        loop {
+            let left = deadline.since(self.env().now());
+            let error = match self.ask_once(request, left.min(self.settings().request_timeout)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let may_be_done = error.outcome() == Outcome::Unknown;
+            if !error.is_retriable() || (may_be_done && !repeatable) {
+                return Err(error);
+            }
+            let pause = backoff.next();
+            if self.env().now() + pause >= deadline {
+                return Err(self.out_of_time(request, &error, may_be_done));
+            }
+            self.env().sleep(pause).await;
+        }
+    }
+
+    fn out_of_time(&self, request: &Request, error: &ClientError, may_be_done: bool) -> ClientError {
+        if matches!(error, ClientError::Unreachable { .. } | ClientError::Refused(_)) {
+            return error.clone();
+        }
+        ClientError::TimedOut {
+            what: name_of(request).to_owned(),
+            after: self.settings().api_timeout,
+            last: Some(error.to_string()),
+            outcome: if may_be_done { Outcome::Unknown } else { Outcome::NotDone },
+        }
+    }
+
+    pub(crate) async fn ask_once(&self, request: &Request, timeout: Duration) -> Result<Answer, ClientError> {
+        if self.image().brokers().next().is_none() {
+            self.refresh(Some(&[])).await?;
+        }
+        let image = self.image();
+        let controller = image.controller();
+        let mut nodes: Vec<NodeId> = image.brokers().map(|(node, _)| node).collect();
+        nodes.sort_by_key(|node| Some(*node) != controller);
+        let mut last = ClientError::Unreachable {
+            servers: "the cluster".to_owned(),
+            last: "no broker is known".to_owned(),
+        };
+        for node in nodes {
+            match self.ask(node, request, timeout).await {
+                Err(error @ ClientError::Unreachable { .. }) => last = error,
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    /// Pauses between attempts: doubling from `retry.backoff.ms` to `retry.backoff.max.ms`.
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff { next: self.settings().retry_backoff, most: self.settings().retry_backoff_max }
+    }
+}
+
+/// Pauses between attempts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    next: Duration,
+    most: Duration,
+}
+
+impl Backoff {
+    /// The next pause.
+    pub(crate) fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.most);
+        pause
+    }
+}
