@@ -1,5 +1,7 @@
 //! Invariants as named predicates, one file each.
 
+pub mod metadata;
+
 use alloc::string::String;
 
 /// A broken invariant: which, and the values that break it.
