@@ -4,8 +4,7 @@ use smallvec::SmallVec;
 
 use super::leading::FollowerProgress;
 use super::{
-    Answered, Effect, Effects, Fetch, FetchAnswer, FetchBody, Message, Progress, ReadRound, Refusal, Replica,
-    ReplicaIdx,
+    Answered, Effect, Effects, Fetch, FetchAnswer, FetchBody, Message, Progress, Refusal, Replica, ReplicaIdx,
 };
 use crate::fault::{Bug, Faults};
 use crate::id::{BrokerEpoch, LeaderEpoch, Offset, RequestId};
