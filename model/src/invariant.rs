@@ -1,6 +1,7 @@
 //! Invariants as named predicates, one file each.
 
 pub mod metadata;
+pub mod quorum;
 pub mod replication;
 
 use alloc::string::String;

@@ -20,6 +20,7 @@ mod message;
 mod read;
 mod recover;
 mod refusal;
+mod rename;
 mod replication;
 mod snapshot;
 mod state;

@@ -26,10 +26,10 @@ impl<F: Faults> Quorum<F> {
         self.advance_high_watermark(tenure, effects);
     }
 
-    /// Tells every voter that has not fetched in this epoch who leads it.
+    /// Tells every voter that has no fetch waiting here who leads: it may not know, or may have restarted.
     pub(super) fn announce(&self, tenure: &Tenure, effects: &mut Effects) {
         for voter in self.other_voters(tenure) {
-            if self.progress_of(voter).is_none() {
+            if self.progress_of(voter).is_none_or(|progress| progress.parked.is_none()) {
                 self.send(tenure, voter.id, Body::BeginQuorum, effects);
             }
         }

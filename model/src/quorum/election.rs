@@ -225,9 +225,17 @@ impl<F: Faults> Quorum<F> {
         if let (false, Some(leader)) = (answer.granted, answer.leader) {
             self.attach(tenure, leader, effects);
         }
-        if let Role::Prospective(standing) | Role::Candidate(standing) = &mut self.role {
-            let side = if answer.granted { &mut standing.granted } else { &mut standing.rejected };
-            *side |= bit;
+        match &mut self.role {
+            Role::Prospective(standing) if !answer.granted => standing.rejected |= bit,
+            Role::Prospective(standing) | Role::Candidate(standing) if answer.granted => {
+                standing.granted |= bit
+            }
+            Role::Unattached(_)
+            | Role::Follower(_)
+            | Role::Prospective(_)
+            | Role::Candidate(_)
+            | Role::Leader(_)
+            | Role::Resigned => {}
         }
         self.count_votes(tenure, effects);
         Ok(())

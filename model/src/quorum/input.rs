@@ -38,7 +38,7 @@ pub enum Timer {
     CheckQuorum,
     /// Parked fetches are answered after so long though there is no news, so that idle followers see a live leader.
     LongPoll,
-    /// The leader announces itself again to voters that have not fetched yet.
+    /// The leader announces itself again to voters that have no fetch waiting at it.
     Announce,
 }
 

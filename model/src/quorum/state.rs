@@ -118,7 +118,7 @@ pub(super) struct Standing {
     pub(super) request: RequestId,
     /// One bit per voter that granted.
     pub(super) granted: u32,
-    /// One bit per voter that refused.
+    /// One bit per voter that refused the pre-vote; a candidate waits for its timer instead.
     pub(super) rejected: u32,
     /// The leader of this epoch, if a pre-vote began for want of an answer from it.
     pub(super) leader: Option<VoterKey>,

@@ -143,9 +143,9 @@ fn a_follower_of_a_live_leader_grants_no_pre_vote() {
     replica.does(received(2, 1, records(1, 2, None, vec![])));
     let after = replica.takes(received(3, 1, ask(1, true, None, 0)));
 
-    let unsure = VoteAnswer { granted: true, ..refused.clone() };
+    assert_eq!(after, vec![send(1, 1, 3, Body::VoteAnswer(refused.clone()))]);
+    let unsure = VoteAnswer { granted: true, ..refused };
     assert_eq!(before, vec![send(1, 1, 3, Body::VoteAnswer(unsure))]);
-    assert_eq!(after, vec![send(1, 1, 3, Body::VoteAnswer(refused))]);
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! QI8 VoteOnce: a voter gives at most one vote in an epoch, across restarts.
+//!
+//! Source: Raft §5.2. Catches B-33, B-33b, P-05, P-07.
+
+use alloc::format;
+
+use super::{View, name, violation};
+use crate::id::QuorumEpoch;
+use crate::invariant::Violation;
+use crate::quorum::VoterKey;
+
+/// The vote that is being given is the only one of its voter in its epoch, and its epoch is none that the voter has left.
+///
+/// # Errors
+/// With both votes.
+pub fn one_vote_per_epoch(
+    view: &View<'_>,
+    (voter, epoch, candidate): (VoterKey, QuorumEpoch, VoterKey),
+) -> Result<(), Violation> {
+    let earlier = view.granted.iter().find(|(theirs, given, whom)| {
+        *theirs == voter && (*given > epoch || (*given == epoch && *whom != candidate))
+    });
+    match earlier {
+        Some((_, given, whom)) => {
+            let details =
+                format!("{voter} votes for {candidate} in epoch {epoch} after {whom} in epoch {given}");
+            Err(violation(name::ONE_VOTE_PER_EPOCH, details))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{key, view};
+    use super::*;
+
+    #[test]
+    fn a_second_candidate_of_an_epoch_is_noticed() {
+        let given = [(key(1), QuorumEpoch(2), key(2))];
+        let view = View { granted: &given, ..view(&[], &[]) };
+
+        assert_eq!(one_vote_per_epoch(&view, (key(1), QuorumEpoch(2), key(2))), Ok(()));
+        assert_eq!(one_vote_per_epoch(&view, (key(1), QuorumEpoch(3), key(3))), Ok(()));
+        assert_eq!(one_vote_per_epoch(&view, (key(3), QuorumEpoch(2), key(3))), Ok(()));
+        assert!(one_vote_per_epoch(&view, (key(1), QuorumEpoch(2), key(3))).is_err());
+        assert!(one_vote_per_epoch(&view, (key(1), QuorumEpoch(1), key(2))).is_err());
+    }
+}

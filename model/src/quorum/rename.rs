@@ -1,0 +1,89 @@
+//! Request ids as names, for a checker.
+//!
+//! Request ids are compared within one run of one replica, for equality and order, and never otherwise. States that differ
+//! only in how often replicas have asked before are therefore one state: a checker renames the ids in all cores and
+//! messages alike, keeping their order, and so visits it once.
+
+use alloc::vec::Vec;
+
+use super::message::{Asked, Body, FetchAnswer, Message, VoteAnswer};
+use super::state::{Progress, Quorum, Role, Tenure};
+use super::voter::VoterKey;
+use crate::fault::Faults;
+use crate::id::RequestId;
+
+impl<F: Faults> Quorum<F> {
+    /// Every request that this replica remembers, with who asked.
+    #[must_use]
+    pub fn requests(&self, tenure: &Tenure) -> Vec<(VoterKey, Asked)> {
+        let mut found = Vec::new();
+        // A clone's requests are renamed to what they are called already: one list of the places serves both.
+        self.clone().rename_requests(tenure, |requester, asked| {
+            found.push((requester, asked));
+            asked.request
+        });
+        found
+    }
+
+    /// Calls every request that this replica remembers by the name that `rename` gives it.
+    pub fn rename_requests(&mut self, tenure: &Tenure, mut rename: impl FnMut(VoterKey, Asked) -> RequestId) {
+        let incarnation = tenure.incarnation;
+        let mut own = |request: &mut RequestId| {
+            *request = rename(tenure.key, Asked { incarnation, request: *request });
+        };
+        own(&mut self.last_request);
+        match &mut self.role {
+            Role::Unattached(probing) => probing.outstanding.iter_mut().for_each(own),
+            Role::Follower(following) => following.outstanding.iter_mut().for_each(own),
+            Role::Prospective(standing) | Role::Candidate(standing) => own(&mut standing.request),
+            Role::Leader(_) | Role::Resigned => {}
+        }
+        if let Role::Leader(leadership) = &mut self.role {
+            for Progress { key, last, .. } in &mut leadership.replicas {
+                last.request = rename(*key, *last);
+            }
+        }
+        if let Some(owed) = &mut self.owed {
+            owed.asked.request = rename(owed.candidate, owed.asked);
+        }
+    }
+
+    /// The request whose answer this replica waits for.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<RequestId> {
+        match &self.role {
+            Role::Unattached(probing) => probing.outstanding,
+            Role::Follower(following) => following.outstanding,
+            Role::Prospective(standing) | Role::Candidate(standing) => Some(standing.request),
+            Role::Leader(_) | Role::Resigned => None,
+        }
+    }
+}
+
+impl Message {
+    /// The request that this message makes or answers: who asked is the sender, or the receiver `to`.
+    #[must_use]
+    pub fn request(&self, to: VoterKey) -> Option<(VoterKey, Asked)> {
+        let made = |request| Some((self.from, Asked { incarnation: self.incarnation, request }));
+        match &self.body {
+            Body::Vote(vote) => made(vote.request),
+            Body::Fetch(fetch) => made(fetch.request),
+            Body::VoteAnswer(VoteAnswer { asked, .. }) | Body::FetchAnswer(FetchAnswer { asked, .. }) => {
+                Some((to, *asked))
+            }
+            Body::BeginQuorum | Body::EndQuorum { .. } => None,
+        }
+    }
+
+    /// Calls the request that this message makes or answers by another name.
+    pub fn rename_request(&mut self, name: RequestId) {
+        match &mut self.body {
+            Body::Vote(vote) => vote.request = name,
+            Body::Fetch(fetch) => fetch.request = name,
+            Body::VoteAnswer(VoteAnswer { asked, .. }) | Body::FetchAnswer(FetchAnswer { asked, .. }) => {
+                asked.request = name;
+            }
+            Body::BeginQuorum | Body::EndQuorum { .. } => {}
+        }
+    }
+}
