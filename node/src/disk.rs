@@ -10,10 +10,12 @@
 mod completion;
 mod fault;
 mod real;
+mod sim;
 
 pub use completion::{Completer, Completion};
 pub use fault::Fault;
 pub use real::RealDisk;
+pub use sim::SimDisk;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -75,6 +77,12 @@ pub trait Disk: Send + Sync + Debug {
     ///
     /// A failure takes the directory offline and is never retried.
     fn sync(&self, set: SyncSet) -> Completion<()>;
+
+    /// As [`Self::sync`], but blocks until it is done: for rare work that must be durable within a call.
+    ///
+    /// # Errors
+    /// As [`Self::sync`].
+    fn sync_now(&self, set: SyncSet) -> Result<(), Fault>;
 
     /// Replaces a whole file atomically and durably: writes `<path>.tmp`, syncs it, renames it, syncs the directory (Q43).
     /// Replacements of one path happen in the order of the calls. Completes when the new content survives a power loss;

@@ -7,6 +7,7 @@
 mod file;
 mod threads;
 
+use std::any::Any;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,9 +17,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use bytes::Bytes;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
-use super::{Completion, Disk, Entry, Fault, FileRef, Open, SyncSet};
+use super::{Completion, Disk, DiskFile, Entry, Fault, FileRef, Open, SyncSet};
 use file::RealFile;
-use threads::{Job, ReadJob};
+use threads::{Job, ReadJob, Target};
 
 /// Where Linux tells the identity of the running kernel.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -84,6 +85,12 @@ impl RealDisk {
         if plain { Ok(self.shared.root.join(path)) } else { Err(Fault::BadPath { path: path.to_owned() }) }
     }
 
+    fn targets_of(&self, set: &SyncSet) -> Result<Vec<Target>, Fault> {
+        let files = set.files.iter().map(|file| own_file(file).map(Target::File));
+        let directories = set.directories.iter().map(|path| self.resolve(path).map(Target::Directory));
+        files.chain(directories).collect()
+    }
+
     fn submit<T>(&self, job: impl FnOnce(super::Completer<T>) -> Job) -> Completion<T> {
         if let Err(fault) = self.shared.state.check() {
             return Completion::done(Err(fault));
@@ -126,25 +133,14 @@ impl Disk for RealDisk {
     }
 
     fn sync(&self, set: SyncSet) -> Completion<()> {
-        let mut targets = Vec::with_capacity(set.files.len() + set.directories.len());
-        for file in set.files {
-            let file: Arc<dyn std::any::Any + Send + Sync> = file;
-            match file.downcast::<RealFile>() {
-                Ok(file) => targets.push(threads::Target::File(file)),
-                Err(_) => {
-                    return Completion::done(Err(Fault::BadPath {
-                        path: "a file of another disk".to_owned(),
-                    }));
-                }
-            }
+        match self.targets_of(&set) {
+            Ok(targets) => self.submit(|completer| Job::Sync { targets, completer }),
+            Err(fault) => Completion::done(Err(fault)),
         }
-        for directory in set.directories {
-            match self.resolve(&directory) {
-                Ok(full) => targets.push(threads::Target::Directory(full)),
-                Err(fault) => return Completion::done(Err(fault)),
-            }
-        }
-        self.submit(|completer| Job::Sync { targets, completer })
+    }
+
+    fn sync_now(&self, set: SyncSet) -> Result<(), Fault> {
+        self.sync(set).wait()
     }
 
     fn replace(&self, path: &str, content: Bytes) -> Completion<()> {
@@ -172,10 +168,7 @@ impl Disk for RealDisk {
         }
         if let Some((file, length)) = keep {
             file.truncate(length)?;
-            let any: Arc<dyn std::any::Any + Send + Sync> = Arc::<dyn super::DiskFile>::clone(file);
-            let file = any.downcast::<RealFile>();
-            let file = file.map_err(|_| Fault::BadPath { path: "a file of another disk".to_owned() })?;
-            threads::sync_file(&self.shared.name, &self.shared.state, &file)?;
+            threads::sync_file(&self.shared.name, &self.shared.state, own_file(file)?.as_ref())?;
         }
         Ok(())
     }
@@ -227,6 +220,10 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self) -> Result<(), Fault> {
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some() {
+            return Ok(());
+        }
         let full = self.resolve(".lock")?;
         let shown = full.display().to_string();
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -234,7 +231,7 @@ impl Disk for RealDisk {
         let fd = fd.map_err(|errno| system("open", &shown, errno.into()))?;
         match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(fd);
+                *held = Some(fd);
                 Ok(())
             }
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Fault::Locked { directory: self.shared.name.clone() }),
@@ -247,6 +244,11 @@ impl Disk for RealDisk {
         let text = fs::read_to_string(BOOT_ID).map_err(|error| system("read", BOOT_ID, error))?;
         Ok(text.trim().to_owned())
     }
+}
+
+fn own_file(file: &FileRef) -> Result<Arc<RealFile>, Fault> {
+    let any: Arc<dyn Any + Send + Sync> = Arc::<dyn DiskFile>::clone(file);
+    any.downcast::<RealFile>().map_err(|_| Fault::BadPath { path: "a file of another disk".to_owned() })
 }
 
 /// The system's error as a fault.

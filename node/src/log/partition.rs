@@ -309,9 +309,10 @@ impl PartitionLog {
         self.disk.cut(&remove, None)?;
         let interval_bytes = self.config.index_interval_bytes;
         let segment = Segment::create(self.disk.as_ref(), &self.directory, start, interval_bytes)?;
+        // Were only a later segment's name to survive, the log would seem to begin there.
+        self.disk.sync_now(SyncSet { files: Vec::new(), directories: vec![self.directory.clone()] })?;
         self.segments = vec![segment];
         self.unsynced.clear();
-        self.is_directory_unsynced = true;
         self.start = start;
         Ok(())
     }

@@ -89,12 +89,26 @@ impl<'a> Scan<'a> {
                     }
                 }
                 Err(reason) => {
-                    let is_torn_tail = is_last && reason == CutReason::Torn;
+                    let is_torn = is_last && reason == CutReason::Torn;
+                    let is_torn_tail = is_torn && !self.is_followed_by_batch(&reader.file, position)?;
                     return Ok(Some(Unsound { position, reason, is_torn_tail }));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Whether a sound batch of this log lies behind what looks torn: then it is no torn tail, but a changed length.
+    fn is_followed_by_batch(&self, file: &FileRef, position: u64) -> Result<bool, Fault> {
+        let length = usize::try_from(file.len_bytes().saturating_sub(position)).unwrap_or(usize::MAX);
+        let rest = file.read_now(position, length.min(self.config.batch_bytes_max))?;
+        let end = self.end();
+        let is_batch = |from: usize| {
+            let mut bytes = rest.slice(from..);
+            let plausible = BatchHeader::parse(&bytes).is_ok_and(|header| header.base_offset > end);
+            plausible && Batch::split_first(&mut bytes).is_ok_and(|batch| batch.check_crc().is_ok())
+        };
+        Ok((1..rest.len().saturating_sub(HEADER_BYTES)).any(is_batch))
     }
 
     /// Takes a batch that parses, if it continues the log and its bytes are what was written.

@@ -1,20 +1,24 @@
-//! One suite for both forms of a disk.
+//! One suite for both forms of a disk: each test of [`both`] runs on a real directory and on a simulated one.
 
 use std::sync::Arc;
 
-use highwater_transport::batch::{Batch, BatchBuilder, NewRecord, split};
+use highwater_model::id::{PartitionIndex, TopicId};
+use highwater_transport::batch::{Batch, BatchBuilder, BatchHeader, NewRecord, split};
 
 use super::*;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, Fault, Open, RealDisk, SimDisk};
 
 mod behaviour;
+mod damage;
+mod faults;
+mod power;
 
 const LOG: &str = "t-0";
 
-/// A batch of `count` records that weighs about `weight` bytes.
+/// A batch of `count` records of `weight` bytes each.
 fn batch(base: u64, epoch: u32, count: u32, weight: usize) -> Batch {
     let mut builder = BatchBuilder::new();
-    let value = vec![u8::try_from(base % 251).unwrap(); weight];
+    let value = vec![u8::try_from((base + u64::from(epoch)) % 251).unwrap(); weight];
     for index in 0..count {
         let timestamp_ms = i64::try_from(base).unwrap() * 10 + i64::from(index);
         builder.push(&NewRecord { timestamp_ms, value: Some(&value), ..NewRecord::default() }).unwrap();
@@ -23,12 +27,37 @@ fn batch(base: u64, epoch: u32, count: u32, weight: usize) -> Batch {
     Batch::split_first(&mut bytes).unwrap()
 }
 
+/// So many batches of three records, from offset 0 on, in one epoch.
+fn batches(count: u64, epoch: u32) -> Vec<Batch> {
+    (0..count).map(|at| batch(at * 3, epoch, 3, 60)).collect()
+}
+
+fn headers(batches: &[Batch]) -> Vec<BatchHeader> {
+    batches.iter().map(|batch| *batch.header()).collect()
+}
+
+/// Small enough that a few batches fill a segment.
 fn small() -> LogConfig {
     LogConfig { segment_bytes_max: 2000, index_interval_bytes: 200, ..LogConfig::default() }
 }
 
 async fn open(disk: &Arc<dyn Disk>, hints: Hints) -> (PartitionLog, Recovered) {
     PartitionLog::open(Arc::clone(disk), LOG, None, small(), hints).await.unwrap()
+}
+
+/// A log with these batches, appended one by one and synced.
+async fn filled(disk: &Arc<dyn Disk>, batches: &[Batch]) -> PartitionLog {
+    let (mut log, _) = open(disk, Hints::default()).await;
+    append_all(&mut log, batches).await;
+    log.sync().await.unwrap();
+    log
+}
+
+async fn append_all(log: &mut PartitionLog, batches: &[Batch]) {
+    for batch in batches {
+        let end = batch.header().end_offset();
+        assert_eq!(log.append(std::slice::from_ref(batch)).await.unwrap(), Written { end });
+    }
 }
 
 async fn contents(log: &PartitionLog) -> Vec<Batch> {
@@ -42,8 +71,31 @@ async fn contents(log: &PartitionLog) -> Vec<Batch> {
     batches
 }
 
-fn real() -> (tempfile::TempDir, Arc<dyn Disk>) {
-    let directory = tempfile::tempdir().unwrap();
-    let disk = RealDisk::open(directory.path()).unwrap();
-    (directory, Arc::new(disk))
+fn simulated() -> (SimDisk, Arc<dyn Disk>) {
+    let disk = SimDisk::new("sim", 7);
+    let mount = disk.mount(None);
+    (disk, mount)
 }
+
+/// Runs a test on both forms of a disk.
+macro_rules! both {
+    ($(async fn $name:ident($disk:ident: Arc<dyn Disk>) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            async fn body($disk: Arc<dyn Disk>) $body
+
+            #[tokio::test]
+            async fn real() {
+                let directory = tempfile::tempdir().unwrap();
+                body(Arc::new(RealDisk::open(directory.path()).unwrap())).await;
+            }
+
+            #[tokio::test]
+            async fn simulated() {
+                body(SimDisk::new("sim", 7).mount(None)).await;
+            }
+        })*
+    };
+}
+use both;

@@ -1,0 +1,310 @@
+//! What a simulated disk holds: for every file what the kernel has and what is synced, and likewise for names.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::random::Random;
+use crate::disk::{Entry, Fault};
+
+/// A power loss keeps or loses unsynced bytes in blocks of this length.
+const SECTOR_BYTES: usize = 512;
+
+/// Content of one file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inode {
+    /// As the kernel has it.
+    pub(super) current: Vec<u8>,
+    /// As the last sync left it.
+    synced: Vec<u8>,
+    /// Both are equal up to here.
+    clean: usize,
+}
+
+impl Inode {
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.current.truncate(length);
+        self.clean = self.clean.min(length);
+    }
+
+    /// Syncs what was there when the sync was issued: the first `length` bytes.
+    fn sync(&mut self, length: usize) {
+        let length = length.min(self.current.len());
+        self.synced.truncate(self.clean);
+        self.synced.extend_from_slice(self.current.get(self.clean..length).unwrap_or_default());
+        self.clean = self.clean.max(length).min(self.synced.len());
+    }
+
+    /// Each unsynced block may be kept, be as it was, or be zero, whatever becomes of the others (X11).
+    fn lose_power(&mut self, random: &mut Random) {
+        let (shorter, longer) = order(self.synced.len(), self.current.len());
+        let length = match random.below(3) {
+            0 => self.synced.len(),
+            1 => self.current.len(),
+            _ => shorter + random.index(longer - shorter + 1),
+        };
+        let kept_in = 1 + random.below(4);
+        let mut content = self.synced.get(..self.clean.min(length)).unwrap_or_default().to_vec();
+        while content.len() < length {
+            let from = content.len();
+            let to = length.min((from / SECTOR_BYTES + 1) * SECTOR_BYTES);
+            let source = if random.one_in(kept_in) { &self.current } else { &self.synced };
+            let there = source.get(from..to.min(source.len())).unwrap_or_default();
+            content.extend_from_slice(there);
+            content.resize(to, 0);
+        }
+        self.clean = content.len();
+        self.synced = content.clone();
+        self.current = content;
+    }
+}
+
+fn order(one: usize, two: usize) -> (usize, usize) {
+    (one.min(two), one.max(two))
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    Directory,
+    File(u64),
+}
+
+/// A replacement that has been issued and is not complete.
+#[derive(Clone, Debug)]
+struct Replacement {
+    path: String,
+    content: Bytes,
+}
+
+/// Faults that a test asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asked {
+    pub(super) lying_sync: bool,
+    pub(super) failing_syncs: u32,
+    pub(super) capacity_bytes: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Media {
+    pub(super) random: Random,
+    pub(super) asked: Asked,
+    inodes: BTreeMap<u64, Inode>,
+    names: BTreeMap<String, Name>,
+    synced_names: BTreeMap<String, Name>,
+    replacements: Vec<Replacement>,
+    next_inode: u64,
+    /// Raised by every stop: what was mounted before is gone.
+    pub(super) incarnation: u64,
+    /// Raised by every power loss.
+    pub(super) boot: u64,
+    pub(super) locked: bool,
+}
+
+impl Media {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            random: Random::new(seed),
+            asked: Asked::default(),
+            inodes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            synced_names: BTreeMap::new(),
+            replacements: Vec::new(),
+            next_inode: 0,
+            incarnation: 0,
+            boot: 1,
+            locked: false,
+        }
+    }
+
+    pub(super) fn inode(&mut self, inode: u64) -> &mut Inode {
+        self.inodes.entry(inode).or_default()
+    }
+
+    pub(super) fn find(&self, path: &str) -> Option<Name> {
+        if path.is_empty() { Some(Name::Directory) } else { self.names.get(path).copied() }
+    }
+
+    pub(super) fn create(&mut self, path: &str, content: &[u8]) -> u64 {
+        let inode = self.next_inode;
+        self.next_inode += 1;
+        self.inodes.insert(inode, Inode { current: content.to_vec(), ..Inode::default() });
+        self.names.insert(path.to_owned(), Name::File(inode));
+        inode
+    }
+
+    pub(super) fn create_dir(&mut self, path: &str) {
+        let mut whole = String::new();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            if !whole.is_empty() {
+                whole.push('/');
+            }
+            whole.push_str(part);
+            self.names.entry(whole.clone()).or_insert(Name::Directory);
+        }
+    }
+
+    pub(super) fn used_bytes(&self) -> u64 {
+        let lengths = self.inodes.values().map(|inode| inode.current.len());
+        lengths.map(|length| u64::try_from(length).unwrap_or(u64::MAX)).sum()
+    }
+
+    pub(super) fn content(&self, path: &str) -> Result<Bytes, Fault> {
+        match self.find(path) {
+            Some(Name::File(inode)) => {
+                let content =
+                    self.inodes.get(&inode).map(|inode| inode.current.as_slice()).unwrap_or_default();
+                Ok(Bytes::copy_from_slice(content))
+            }
+            Some(Name::Directory) | None => Err(Fault::Missing { path: path.to_owned() }),
+        }
+    }
+
+    pub(super) fn list(&self, path: &str) -> Result<Vec<Entry>, Fault> {
+        if self.find(path) != Some(Name::Directory) {
+            return Err(Fault::Missing { path: path.to_owned() });
+        }
+        let child = |(name, what): (&String, &Name)| {
+            (parent(name) == path).then(|| Entry {
+                name: name.rsplit('/').next().unwrap_or_default().to_owned(),
+                is_directory: *what == Name::Directory,
+            })
+        };
+        Ok(self.names.iter().filter_map(child).collect())
+    }
+
+    pub(super) fn remove(&mut self, path: &str) -> Result<(), Fault> {
+        match self.names.remove(path) {
+            Some(Name::File(_)) => Ok(()),
+            Some(Name::Directory) => {
+                self.names.insert(path.to_owned(), Name::Directory);
+                Err(Fault::BadPath { path: path.to_owned() })
+            }
+            None => Err(Fault::Missing { path: path.to_owned() }),
+        }
+    }
+
+    pub(super) fn remove_dir(&mut self, path: &str) {
+        let inside = format!("{path}/");
+        self.names.retain(|name, _| name != path && !name.starts_with(&inside));
+    }
+
+    /// A journalled file system does half a rename at no time, and this one never forgets one.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        rename_in(&mut self.names, from, to);
+        if !self.asked.lying_sync {
+            rename_in(&mut self.synced_names, from, to);
+        }
+    }
+
+    /// Syncs the first `length` bytes of a file.
+    pub(super) fn sync_file(&mut self, inode: u64, length: usize) {
+        if !self.asked.lying_sync {
+            self.inode(inode).sync(length);
+        }
+    }
+
+    /// Syncs what a directory contains.
+    pub(super) fn sync_dir(&mut self, path: &str) {
+        if self.asked.lying_sync {
+            return;
+        }
+        self.synced_names.retain(|name, _| parent(name) != path);
+        let children = self.names.iter().filter(|(name, _)| parent(name) == path);
+        self.synced_names.extend(children.map(|(name, what)| (name.clone(), *what)));
+    }
+
+    pub(super) fn begin_replacement(&mut self, path: &str, content: Bytes) {
+        self.replacements.push(Replacement { path: path.to_owned(), content });
+    }
+
+    /// Carries out the oldest replacement.
+    pub(super) fn finish_replacement(&mut self) {
+        if self.replacements.is_empty() {
+            return;
+        }
+        let Replacement { path, content } = self.replacements.remove(0);
+        let inode = self.create(&path, &content);
+        self.sync_file(inode, content.len());
+        if !self.asked.lying_sync {
+            self.synced_names.insert(path, Name::File(inode));
+        }
+    }
+
+    /// Carries out all replacements.
+    pub(super) fn finish_replacements(&mut self) {
+        while !self.replacements.is_empty() {
+            self.finish_replacement();
+        }
+    }
+
+    /// A process ends in the midst of things: some of the replacements it had issued may have been done, in order.
+    pub(super) fn stop(&mut self, random: &mut Random) {
+        for _ in 0..random.index(self.replacements.len() + 1) {
+            self.finish_replacement();
+        }
+        let unfinished = self.replacements.drain(..).next();
+        if let Some(Replacement { path, content }) = unfinished {
+            let written = random.index(content.len() + 1);
+            self.create(&format!("{path}.tmp"), content.get(..written).unwrap_or_default());
+        }
+        self.incarnation += 1;
+        self.locked = false;
+        let names = &self.names;
+        let synced = &self.synced_names;
+        let is_named = |inode: &u64| {
+            let wanted = Name::File(*inode);
+            names.values().chain(synced.values()).any(|name| *name == wanted)
+        };
+        self.inodes.retain(|inode, _| is_named(inode));
+    }
+
+    /// Unsynced names may be as before, unsynced bytes as they were, zero or kept.
+    pub(super) fn lose_power(&mut self, random: &mut Random) {
+        self.boot += 1;
+        let mut paths: Vec<String> = self.names.keys().chain(self.synced_names.keys()).cloned().collect();
+        paths.sort();
+        paths.dedup();
+        let mut left = BTreeMap::new();
+        for path in paths {
+            let source = if random.one_in(2) { &self.names } else { &self.synced_names };
+            let above = parent(&path);
+            let has_parent = above.is_empty() || left.contains_key(above);
+            if let Some(name) = source.get(&path).copied().filter(|_| has_parent) {
+                left.insert(path, name);
+            }
+        }
+        self.synced_names.clone_from(&left);
+        self.names = left;
+        for inode in self.inodes.values_mut() {
+            inode.lose_power(random);
+        }
+    }
+
+    /// Flips a bit for good.
+    pub(super) fn flip_bit(&mut self, path: &str, byte: usize, bit: u8) -> bool {
+        let Some(Name::File(inode)) = self.find(path) else { return false };
+        let inode = self.inode(inode);
+        let mask = 1_u8 << (bit & 7);
+        if let Some(synced) = inode.synced.get_mut(byte) {
+            *synced ^= mask;
+        }
+        inode.current.get_mut(byte).map(|current| *current ^= mask).is_some()
+    }
+}
+
+/// The directory that a path lies in.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+fn rename_in(names: &mut BTreeMap<String, Name>, from: &str, to: &str) {
+    let inside = format!("{from}/");
+    let moved: Vec<String> =
+        names.keys().filter(|name| *name == from || name.starts_with(&inside)).cloned().collect();
+    for name in moved {
+        if let Some(what) = names.remove(&name) {
+            names.insert(format!("{to}{}", name.get(from.len()..).unwrap_or_default()), what);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Failing syncs, full disks, and processes that end.
+
+use super::*;
+
+#[tokio::test]
+async fn a_failed_sync_takes_the_directory_offline_for_good() {
+    let (sim, disk) = simulated();
+    let mut log = filled(&disk, &batches(2, 1)).await;
+    sim.fail_syncs(1);
+    append_all(&mut log, &[batch(6, 1, 1, 1)]).await;
+
+    let fault = log.sync().await.unwrap_err();
+    assert_eq!(
+        fault.to_string(),
+        "log directory sim is offline since syncing t-0/00000000000000000000.log gave: simulated fault"
+    );
+    for fault in [
+        log.sync().await.unwrap_err(),
+        log.append(&[batch(7, 1, 1, 1)]).await.unwrap_err(),
+        log.read(Offset(0), 1, Offset(6)).await.unwrap_err(),
+        disk.replace("x", bytes::Bytes::new()).await.unwrap_err(),
+        disk.list("").unwrap_err(),
+    ] {
+        assert!(fault.is_offline(), "{fault}");
+    }
+    assert!(disk.offline().is_some());
+    sim.power_loss(3);
+    let recovered = open(&sim.mount(None), Hints::default()).await.1;
+    assert!(recovered.end >= Offset(6));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_reads_on_and_resumes() {
+    let (sim, disk) = simulated();
+    let written = batches(3, 1);
+    let mut log = filled(&disk, &written[..2]).await;
+    sim.set_capacity(Some(sim.used_bytes() + 100));
+
+    assert!(log.append(&written[2..]).await.unwrap_err().is_full());
+    assert_eq!((log.end(), contents(&log).await), (Offset(6), written[..2].to_vec()));
+    log.sync().await.unwrap();
+    sim.set_capacity(None);
+    append_all(&mut log, &written[2..]).await;
+    assert_eq!(open(&disk, Hints::default()).await.1.batches, headers(&written));
+}
+
+#[tokio::test]
+async fn whatever_was_mounted_before_a_kill_is_gone() {
+    let (sim, disk) = simulated();
+    let written = batches(3, 1);
+    let mut log = filled(&disk, &written[..2]).await;
+    append_all(&mut log, &written[2..]).await;
+    let boot = disk.boot_id().unwrap();
+    sim.kill();
+
+    assert!(matches!(log.append(&[batch(9, 1, 1, 1)]).await, Err(Fault::Gone)));
+    let disk = sim.mount(None);
+    assert_eq!(disk.boot_id().unwrap(), boot);
+    assert_eq!(open(&disk, Hints::default()).await.1.batches, headers(&written));
+    sim.power_loss(1);
+    assert_ne!(sim.mount(None).boot_id().unwrap(), boot);
+}
+
+#[tokio::test]
+async fn without_syncs_a_power_loss_loses() {
+    let lost = async |lying| {
+        let (sim, disk) = simulated();
+        sim.set_lying_sync(lying);
+        filled(&disk, &batches(20, 1)).await;
+        sim.power_loss(5);
+        open(&sim.mount(None), Hints::default()).await.1.end < Offset(60)
+    };
+
+    assert!(!lost(false).await);
+    assert!(lost(true).await);
+}
