@@ -1,5 +1,5 @@
 //! What the broker stands on: time, timers, randomness, spawning and datagrams, real or simulated from a seed
-//! ([`env`]); identities and certificates ([`identity`], [`certs`]); frames over QUIC ([`frame`], [`quic`]) and calls
+//! ([`mod@env`]); identities and certificates ([`identity`], [`certs`]); frames over QUIC ([`frame`], [`quic`]) and calls
 //! over frames ([`rpc`]).
 //!
 //! It moves bytes between proven identities and never takes a protocol decision: it compares no epochs and does not

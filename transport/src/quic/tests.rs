@@ -35,7 +35,9 @@ fn echo(env: &Env, endpoint: &Endpoint) {
                 while let Ok(mut channel) = connection.accept().await {
                     env_of_connection.spawn("echo channel", async move {
                         while let Ok(Some(frame)) = channel.receive().await {
-                            channel.send(frame).await.unwrap();
+                            if channel.send(frame).await.is_err() {
+                                break;
+                            }
                         }
                     });
                 }

@@ -62,28 +62,89 @@ fn loss_and_a_partition_that_heals_lose_no_frame() {
     assert_eq!(outcome.success(), 60);
 }
 
-/// Set for the second process of the test below: the seed whose trace to print.
+/// Four brokers that each dial the next and send, while one after another is killed and started anew, or cut off.
+fn mesh_run(seed: u64) -> Outcome<u64> {
+    Simulation::run(seed, NetworkConfig::default(), async |sim| {
+        let authority = authority();
+        let count = 4_u8;
+        let processes: Vec<_> =
+            (0..count).map(|id| sim.process(&format!("broker {id}"), address(id))).collect();
+        let identities: Vec<_> =
+            (0..count).map(|id| authority.broker(NodeId(u32::from(id))).unwrap()).collect();
+        for (id, process) in (0..count).zip(&processes) {
+            chatter(process, &identities[usize::from(id)], (id + 1) % count);
+        }
+        for _ in 0..6 {
+            sim.env().sleep(Duration::from_millis(300)).await;
+            let victim = usize::try_from(sim.env().random_u64() % u64::from(count)).unwrap();
+            if sim.env().random_u64().is_multiple_of(2) {
+                processes[victim].kill();
+                sim.env().sleep(Duration::from_millis(100)).await;
+                let _ = processes[victim].restart();
+                let next = u8::try_from(victim + 1).unwrap() % count;
+                chatter(&processes[victim], &identities[victim], next);
+            } else {
+                sim.cut(address(u8::try_from(victim).unwrap()), address(0));
+                sim.env().sleep(Duration::from_millis(400)).await;
+                sim.heal_all();
+            }
+        }
+        sim.counters().delivered
+    })
+}
+
+/// Serves echoes and sends frames to the process at `to` for ever, dialling it again whenever the connection is lost.
+fn chatter(process: &Process, identity: &Identity, to: u8) {
+    let (env, endpoint) = (process.env(), listen(process, identity));
+    echo(&env, &endpoint);
+    process.env().spawn("chatter", async move {
+        loop {
+            let target = SocketAddr::new(address(to), PORT);
+            let Ok(connection) = endpoint.connect(target, Expect::Broker(NodeId(u32::from(to)))).await else {
+                env.sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let Ok(mut channel) = connection.open(Lane::Control).await else { continue };
+            while channel.send(frame(env.random_u64(), 3000)).await.is_ok() {
+                if !matches!(channel.receive().await, Ok(Some(_))) {
+                    break;
+                }
+                env.sleep(Duration::from_millis(10)).await;
+            }
+        }
+    });
+}
+
+/// Set for the second process of the test below: the seed whose traces to print.
 const TRACE_SEED: &str = "HIGHWATER_TEST_TRACE_SEED";
+
+fn traces(seed: u64) -> String {
+    let (lossy, mesh) = (lossy_run(seed), mesh_run(seed));
+    assert!(mesh.counters.unreachable > 0, "{:?}", mesh.counters);
+    let hashes = format!("traces={:016x},{:016x}", lossy.trace.hash(), mesh.trace.hash());
+    assert!(lossy.success() == 60 && mesh.success() > 500);
+    hashes
+}
 
 #[test]
 fn a_seed_gives_one_trace_in_every_process() {
     if let Ok(seed) = std::env::var(TRACE_SEED) {
-        println!("trace={:016x}", lossy_run(seed.parse().unwrap()).trace.hash());
+        println!("{}", traces(seed.parse().unwrap()));
         return;
     }
     let name = "quic::tests::simulated::a_seed_gives_one_trace_in_every_process";
-    let mut hashes = Vec::new();
-    for seed in 2..5_u64 {
-        let here = format!("trace={:016x}", lossy_run(seed).trace.hash());
+    let mut seen = Vec::new();
+    for seed in 2..4_u64 {
+        let here = traces(seed);
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
             .env(TRACE_SEED, seed.to_string())
             .output()
             .unwrap();
-        let output = String::from_utf8(child.stdout).unwrap();
-        assert!(output.contains(&here), "seed {seed}: {here} here, but there:\n{output}");
-        assert!(!hashes.contains(&here), "two seeds, one trace");
-        hashes.push(here);
+        let there = String::from_utf8(child.stdout).unwrap();
+        assert!(there.contains(&here), "seed {seed}: {here} here, but there:\n{there}");
+        assert!(!seen.contains(&here), "two seeds, one trace");
+        seen.push(here);
     }
 }
 
