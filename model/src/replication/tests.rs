@@ -1,6 +1,17 @@
 //! What the tests of the handlers share: replicas in a known role, and the words to drive them.
 
+mod append;
+mod end_read;
+mod follow;
 mod harness;
+mod isr;
+mod lag;
+mod lead;
+mod producer;
+mod random;
+mod recover;
+mod serve;
+mod watermark;
 
 use alloc::vec::Vec;
 
@@ -10,8 +21,8 @@ use super::*;
 use crate::api::Acks;
 use crate::fault::{Bug, Planted};
 use crate::id::{
-    BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch, ProducerId,
-    RequestId, Sequence, TopicId, TopicPartition,
+    BrokerEpoch, LeaderEpoch, LogGeneration, NodeId, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch,
+    ProducerId, RequestId, Sequence, TopicId, TopicPartition,
 };
 use crate::log::LogShape;
 
@@ -158,4 +169,53 @@ pub(super) fn acknowledged(request: u64, base: u64) -> Effect {
 pub(super) fn visible(offset: u64, leader_epoch: u32) -> Effect {
     let (offset, leader_epoch) = (Offset(offset), LeaderEpoch(leader_epoch));
     Effect::HighWatermark(VisibleHighWatermark { offset, leader_epoch })
+}
+
+/// The answer to that fetch, with records of `[from, end)` or none.
+pub(super) fn records(to: ReplicaIdx, request: u64, range: (u64, u64), high_watermark: u64) -> FetchAnswer {
+    let body = FetchBody::Records { from: Offset(range.0), end: Offset(range.1) };
+    answer(to, request, high_watermark, body)
+}
+
+pub(super) fn answer(to: ReplicaIdx, request: u64, high_watermark: u64, body: FetchBody) -> FetchAnswer {
+    let generation = LogGeneration::default();
+    FetchAnswer {
+        answered: Answered { request_id: RequestId(request), broker_epoch: registration(to), generation },
+        leader_epoch: LeaderEpoch(1),
+        high_watermark: Offset(high_watermark),
+        log_start: Offset::ZERO,
+        round: ReadRound::default(),
+        body,
+    }
+}
+
+pub(super) fn sent(to: ReplicaIdx, message: Message) -> Effect {
+    Effect::Send { to, message }
+}
+
+pub(super) fn answered(to: ReplicaIdx, answer: FetchAnswer) -> Effect {
+    sent(to, Message::FetchAnswer(answer))
+}
+
+pub(super) fn arm(timer: Timer) -> Effect {
+    Effect::Arm(timer)
+}
+
+pub(super) fn disarm(timer: Timer) -> Effect {
+    Effect::Disarm(timer)
+}
+
+/// A proposal of the leader of these tests, of members that it has all heard from.
+pub(super) fn proposal(request: u64, partition_epoch: u32, isr: &[ReplicaIdx]) -> AlterPartition {
+    let member = |replica: &ReplicaIdx| ProposedMember {
+        replica: *replica,
+        broker_epoch: Some(registration(*replica)),
+    };
+    AlterPartition {
+        request_id: RequestId(request),
+        broker_epoch: registration(R0),
+        leader_epoch: LeaderEpoch(1),
+        partition_epoch: PartitionEpoch(partition_epoch),
+        members: isr.iter().map(member).collect(),
+    }
 }

@@ -3,16 +3,16 @@
 //! They have private fields and no public constructor, and are neither `Clone` nor `Deserialize`, so that a driver that
 //! acknowledges early, or twice, does not compile.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0451
 //! use highwater_model::{id::{Offset, RequestId}, replication::Acknowledgement};
 //! let forged = Acknowledgement { request_id: RequestId(1), base_offset: Offset(0) };
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0599
 //! fn twice(once: highwater_model::replication::Acknowledgement) {
 //!     let again = once.clone();
 //! }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! fn from_the_wire(bytes: &[u8]) {
 //!     let forged: highwater_model::replication::EndOfLog = postcard::from_bytes(bytes).unwrap();
 //! }

@@ -75,6 +75,9 @@ impl<F: Faults> Replica<F> {
     }
 
     fn is_waited_for(&self, lead: &Leading, replica: ReplicaIdx) -> bool {
+        if self.faults.has(Bug::CommittedIsrOnly) {
+            return false;
+        }
         lead.follower(replica).is_some_and(|follower| follower.caught_up) && self.is_eligible(lead, replica)
     }
 

@@ -63,10 +63,7 @@ impl Cluster {
             }
             let at = usize::from(to.0);
             let mut effects = Vec::new();
-            let arrived = match &input {
-                Input::Produce { batch, .. } => Some(*batch),
-                _ => None,
-            };
+            let arrived = if let Input::Produce { batch, .. } = &input { Some(*batch) } else { None };
             let subject = &mut self.replicas[at];
             if subject.replica.step(&subject.tenure, input, &mut effects).is_ok() {
                 effects.into_iter().for_each(|effect| self.carry_out(to, arrived, effect));

@@ -1,0 +1,59 @@
+//! Who is caught up, and the timers that tell.
+
+use super::*;
+
+#[test]
+fn a_new_leader_gives_every_member_the_lag_time_to_be_heard() {
+    let mut leader = Subject::new(R0, None);
+    let effects = leader.take(Input::View(view(1, R0, 1, &[R0, R1])));
+
+    assert_eq!(effects, [arm(Timer::Lag(R1))]);
+}
+
+#[test]
+fn the_timer_runs_only_while_there_is_something_to_reach() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    assert_eq!(leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0)))), [disarm(Timer::Lag(R1))]);
+    let appended = leader.take(produce(Acks::None, 9, plain(2)));
+    assert_eq!(appended[1..], [arm(Timer::Lag(R1))]);
+    leader.take(leader.written());
+
+    let part_way = leader.take(from(R1, Message::Fetch(fetch(R1, 2, 1))));
+    assert_eq!(part_way[1..], [arm(Timer::Lag(R1))]);
+}
+
+#[test]
+fn a_member_that_does_not_reach_its_goal_in_time_is_dropped_and_one_that_syncs_too_late_also() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(0), ..fetch(R1, 1, 2) })));
+    let effects = leader.take(Input::Expired(Timer::Lag(R1)));
+
+    let proposed = Effect::ProposeIsr(proposal(1, 1, &[R0]));
+    assert_eq!(effects, [proposed, arm(Timer::AlterPartitionRetry)]);
+    assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
+}
+
+#[test]
+fn a_timer_that_does_not_run_does_not_expire() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+
+    assert_eq!(leader.refuse(Input::Expired(Timer::Lag(R1))), Refusal::NotArmed);
+    assert_eq!(leader.refuse(Input::Expired(Timer::FetchRetry)), Refusal::NotArmed);
+}
+
+#[test]
+fn a_dropped_member_comes_back_once_it_fetches_from_where_the_log_ended_before() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(2);
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader.take(Input::View(view(2, R0, 1, &[R0])));
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+    leader.append(2);
+    assert!(!leader.replica.is_changing_isr());
+
+    leader.take(from(R1, Message::Fetch(fetch(R1, 2, 2))));
+    assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
+}

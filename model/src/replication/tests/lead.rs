@@ -1,0 +1,74 @@
+//! Views: who leads, and what newer metadata voids.
+
+use super::*;
+
+#[test]
+fn a_view_of_before_this_incarnation_is_refused() {
+    let mut replica = Subject::new(R0, None);
+    let mut early = view(1, R0, 1, &[R0]);
+    early.replicas[0].broker_epoch = Some(BrokerEpoch(4));
+
+    let refusal = Refusal::NotThisIncarnation { given: Some(BrokerEpoch(4)), known: registration(R0) };
+    assert_eq!(replica.refuse(Input::View(early)), refusal);
+    replica.take(Input::View(view(2, R0, 1, &[R0])));
+    let stale = Refusal::StaleView { given: Offset(102), known: Offset(102) };
+    assert_eq!(replica.refuse(Input::View(view(2, R1, 2, &[R1]))), stale);
+}
+
+#[test]
+fn a_leader_begins_its_epoch_even_without_a_record() {
+    let leader = leader(&[R0, R1], None);
+
+    assert_eq!(leader.replica.log().last_epoch(), Some(LeaderEpoch(1)));
+    assert_eq!(leader.replica.leader_epoch_start(), Some(Offset(0)));
+}
+
+#[test]
+fn whoever_waits_is_told_when_leadership_is_lost() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(produce(Acks::All, 1, plain(1)));
+    leader.take(produce(Acks::Leader, 2, plain(1)));
+    leader.take(Input::EndRead { request_id: RequestId(3) });
+
+    let effects = leader.take(Input::View(view(2, R1, 2, &[R0, R1])));
+    let refusal = Refusal::NotLeader { leader: Some(R1), leader_epoch: LeaderEpoch(2) };
+    let refuse = |request| Effect::Refuse { request_id: RequestId(request), refusal };
+    assert_eq!(effects, [refuse(1), refuse(2), refuse(3), disarm(Timer::Lag(R1))]);
+}
+
+#[test]
+fn progress_of_an_earlier_registration_is_forgotten() {
+    let rebooted = |bug| {
+        let mut leader = leader(&[R0, R1, R2], bug);
+        leader.append(2);
+        leader.take(from(R1, Message::Fetch(fetch(R1, 1, 2))));
+        let mut now = view(2, R0, 1, &[R0, R1]);
+        now.replicas[1].broker_epoch = Some(BrokerEpoch(40));
+        leader.take(Input::View(now));
+        leader.replica.high_watermark()
+    };
+    assert_eq!(rebooted(None), Offset(0));
+    assert_eq!(rebooted(Some(Bug::StaleBrokerEpoch)), Offset(2));
+}
+
+#[test]
+fn every_follower_fetches_anew_in_a_new_leader_epoch() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 2))));
+    leader.take(Input::View(view(2, R0, 3, &[R0, R1])));
+    leader.append(1);
+
+    assert_eq!(leader.replica.high_watermark(), Offset(2));
+}
+
+#[test]
+fn without_a_leader_nothing_is_served() {
+    let mut idle = Subject::new(R0, None);
+    let refusal = Refusal::NotLeader { leader: None, leader_epoch: LeaderEpoch(0) };
+
+    assert_eq!(idle.refuse(produce(Acks::None, 1, plain(1))), refusal);
+    let early = Refusal::UnknownLeaderEpoch { given: LeaderEpoch(1), known: LeaderEpoch(0) };
+    assert_eq!(idle.refuse(from(R1, Message::Fetch(fetch(R1, 1, 0)))), early);
+    assert_eq!(idle.replica.readable_end(), Err(refusal));
+}

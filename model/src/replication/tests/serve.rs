@@ -1,0 +1,131 @@
+//! Serving fetches: fences, divergence, parking.
+
+use super::*;
+use crate::log::EpochEnd;
+
+#[test]
+fn a_fetch_with_nothing_to_send_is_parked_until_there_is() {
+    let mut leader = leader(&[R0, R1, R2], None);
+
+    assert_eq!(leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0)))), [disarm(Timer::Lag(R1))]);
+    assert_eq!(leader.take(produce(Acks::None, 9, plain(2))).last(), Some(&arm(Timer::Lag(R1))));
+    assert_eq!(leader.take(leader.written()), [answered(R1, records(R1, 1, (0, 2), 0))]);
+}
+
+#[test]
+fn a_repeated_fetch_is_answered_again_and_an_overtaken_one_is_not() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    leader.append(2);
+    let first = from(R1, Message::Fetch(fetch(R1, 5, 0)));
+
+    let answer = answered(R1, records(R1, 5, (0, 2), 0));
+    assert!(leader.take(first.clone()).contains(&answer));
+    assert!(leader.take(first.clone()).contains(&answer));
+    leader.take(from(R1, Message::Fetch(fetch(R1, 6, 2))));
+    assert_eq!(leader.refuse(first), Refusal::StaleRequest { given: RequestId(5), known: RequestId(6) });
+}
+
+#[test]
+fn fences_come_before_anything_else() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    let ask = |change: fn(&mut Fetch)| {
+        let mut asked = fetch(R1, 1, 0);
+        change(&mut asked);
+        from(R1, Message::Fetch(asked))
+    };
+
+    let (given, known) = (LeaderEpoch(0), LeaderEpoch(1));
+    let older = leader.refuse(ask(|fetch| fetch.leader_epoch = LeaderEpoch(0)));
+    assert_eq!(older, Refusal::FencedLeaderEpoch { given, known });
+    let newer = leader.refuse(ask(|fetch| fetch.leader_epoch = LeaderEpoch(2)));
+    assert_eq!(newer, Refusal::UnknownLeaderEpoch { given: LeaderEpoch(2), known });
+    let before = leader.refuse(ask(|fetch| fetch.broker_epoch = BrokerEpoch(3)));
+    assert_eq!(before, Refusal::StaleBrokerEpoch { given: BrokerEpoch(3), known: registration(R1) });
+    let claims = leader.refuse(ask(|fetch| fetch.durable_end = Offset(1)));
+    assert_eq!(claims, Refusal::MalformedMessage);
+    let own = leader.refuse(from(R0, Message::Fetch(fetch(R0, 1, 0))));
+    assert_eq!(own, Refusal::NotAReplica { given: R0, replicas: 3 });
+}
+
+#[test]
+fn progress_of_an_earlier_incarnation_never_replaces_that_of_a_later_one() {
+    let later = Fetch { broker_epoch: BrokerEpoch(50), ..fetch(R1, 1, 1) };
+    let earlier = from(R1, Message::Fetch(fetch(R1, 9, 2)));
+    let mut sound = leader(&[R0, R1], None);
+    sound.append(2);
+    sound.take(from(R1, Message::Fetch(later)));
+
+    let refusal = Refusal::StaleBrokerEpoch { given: registration(R1), known: BrokerEpoch(50) };
+    assert_eq!(sound.refuse(earlier.clone()), refusal);
+
+    let mut planted = leader(&[R0, R1], Some(Bug::StaleRequestProgress));
+    planted.append(2);
+    planted.take(from(R1, Message::Fetch(later)));
+    assert_eq!(planted.take(earlier).first(), Some(&visible(2, 1)));
+}
+
+/// A leader in leader epoch 3 over records of epochs 1 (up to 2) and 3 (up to 3).
+fn leader_after_another(bug: Option<Bug>) -> Subject {
+    let mut leader = leader(&[R0, R1], bug);
+    leader.append(2);
+    leader.take(Input::View(view(2, R0, 3, &[R0, R1])));
+    leader.append(1);
+    leader
+}
+
+fn diverged() -> Fetch {
+    Fetch { leader_epoch: LeaderEpoch(3), last_epoch: Some(LeaderEpoch(2)), ..fetch(R1, 1, 3) }
+}
+
+#[test]
+fn a_log_that_parts_is_told_where_and_counts_for_nothing() {
+    let mut leader = leader_after_another(None);
+
+    let body = FetchBody::Diverging(EpochEnd { epoch: LeaderEpoch(1), end: Offset(2) });
+    let told = FetchAnswer { leader_epoch: LeaderEpoch(3), ..answer(R1, 1, 0, body) };
+    assert_eq!(leader.take(from(R1, Message::Fetch(diverged()))), [answered(R1, told)]);
+    assert_eq!(leader.replica.high_watermark(), Offset(0));
+}
+
+#[test]
+fn planted_a_log_that_parts_counts() {
+    let mut nack = leader_after_another(Some(Bug::DivergingCounts));
+    nack.take(from(R1, Message::Fetch(diverged())));
+    assert_eq!(nack.replica.high_watermark(), Offset(3));
+
+    let mut untested = leader_after_another(Some(Bug::SkipDivergenceTest));
+    untested.take(from(R1, Message::Fetch(diverged())));
+    assert_eq!(untested.replica.high_watermark(), Offset(3));
+}
+
+#[test]
+fn a_fetch_below_the_log_start_is_out_of_range() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(4);
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 4))));
+    leader.take(Input::RaiseLogStart { to: Offset(3) });
+
+    let told = FetchAnswer { log_start: Offset(3), ..answer(R2, 1, 4, FetchBody::OutOfRange) };
+    assert!(leader.take(from(R2, Message::Fetch(fetch(R2, 1, 2)))).contains(&answered(R2, told)));
+}
+
+#[test]
+fn progress_amends_the_fetch_that_it_names_and_no_other() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(4);
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(1), ..fetch(R1, 3, 3) })));
+    assert_eq!(leader.replica.high_watermark(), Offset(1));
+
+    let progress = |request_id, durable_end| {
+        let (leader_epoch, broker_epoch) = (LeaderEpoch(1), registration(R1));
+        let (request_id, durable_end) = (RequestId(request_id), Offset(durable_end));
+        from(R1, Message::Progress(Progress { leader_epoch, broker_epoch, request_id, durable_end }))
+    };
+    let stale = Refusal::StaleRequest { given: RequestId(4), known: RequestId(3) };
+    assert_eq!(leader.refuse(progress(4, 4)), stale);
+    // What it claims beyond its fetch was not tested for divergence.
+    assert_eq!(leader.take(progress(3, 9))[0], visible(3, 1));
+}
