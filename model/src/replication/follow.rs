@@ -16,8 +16,11 @@ use crate::log::EpochEnd;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub(super) struct Following {
     pub(super) leader: ReplicaIdx,
-    /// The fetch without an answer. It is repeated as it was, but for the durable end.
-    pub(super) fetch: Option<RequestId>,
+    /// Id of the last fetch, or of the next one while none is open. Ids begin anew in each leader epoch, which fences
+    /// them, and advance with the log: how records came in batches makes no difference to a state.
+    pub(super) request_id: RequestId,
+    /// Whether that fetch is without an answer. It is repeated as it was, but for the durable end.
+    pub(super) open: bool,
     /// The durable end that the leader was told with it.
     pub(super) told: Offset,
     /// The last round that the leader announced.
@@ -26,7 +29,13 @@ pub(super) struct Following {
 
 impl Following {
     pub(super) fn begin(leader: ReplicaIdx) -> Self {
-        Self { leader, fetch: None, told: Offset::ZERO, round: ReadRound::default() }
+        let (request_id, round) = (RequestId(1), ReadRound::default());
+        Self { leader, request_id, open: false, told: Offset::ZERO, round }
+    }
+
+    /// The fetch without an answer, if there is one.
+    pub(super) fn open_fetch(&self) -> Option<RequestId> {
+        self.open.then_some(self.request_id)
     }
 }
 
@@ -50,15 +59,12 @@ impl<F: Faults> Replica<F> {
     pub(super) fn fetch_if_needed(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let durable_end = self.durable_end();
         let commit = self.view.flush == FlushPolicy::Commit;
-        let Ok(&Following { leader, fetch, told, .. }) = self.following() else { return };
-        let Some(request_id) = fetch else {
+        let Ok(&Following { leader, request_id, open, told, .. }) = self.following() else { return };
+        if !open {
             if self.log.written() == self.log.end() {
-                let request_id = self.next_request();
-                self.send_fetch(tenure, request_id, effects);
+                self.send_fetch(tenure, effects);
             }
-            return;
-        };
-        if commit && durable_end > told {
+        } else if commit && durable_end > told {
             let (leader_epoch, broker_epoch) = (self.view.leader_epoch, tenure.broker_epoch);
             let progress = Progress { leader_epoch, broker_epoch, request_id, durable_end };
             effects.push(Effect::Send { to: leader, message: Message::Progress(progress) });
@@ -70,17 +76,19 @@ impl<F: Faults> Replica<F> {
 
     /// The link is new, or the answer is late: the same fetch again.
     pub(super) fn fetch_again(&mut self, tenure: &Tenure, effects: &mut Effects) -> Result<(), Refusal> {
-        let request_id = self.following().ok().and_then(|following| following.fetch);
-        self.send_fetch(tenure, request_id.ok_or(Refusal::NotArmed)?, effects);
+        if self.following().ok().and_then(Following::open_fetch).is_none() {
+            return Err(Refusal::NotArmed);
+        }
+        self.send_fetch(tenure, effects);
         Ok(())
     }
 
-    fn send_fetch(&mut self, tenure: &Tenure, request_id: RequestId, effects: &mut Effects) {
+    fn send_fetch(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let durable_end = self.durable_end();
         let Some(following) = self.following_mut() else { return };
-        following.fetch = Some(request_id);
+        following.open = true;
         following.told = durable_end;
-        let (to, round) = (following.leader, following.round);
+        let Following { leader: to, request_id, round, .. } = *following;
         let fetch = Fetch {
             leader_epoch: self.view.leader_epoch,
             broker_epoch: tenure.broker_epoch,
@@ -121,7 +129,7 @@ impl<F: Faults> Replica<F> {
         if given != known && !self.faults.has(Bug::StaleResponse) {
             return Err(Refusal::StaleBrokerEpoch { given, known });
         }
-        let waited_for = following.leader == from && following.fetch == Some(request_id);
+        let waited_for = following.leader == from && following.open_fetch() == Some(request_id);
         if !waited_for || generation != self.log.generation() {
             return Err(Refusal::StaleAnswer);
         }
@@ -135,6 +143,7 @@ impl<F: Faults> Replica<F> {
         batches: Batches,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
+        let before = self.log.end();
         match answer.body {
             FetchBody::Records { from, end } => {
                 self.admit_batches(from, end, &batches)?;
@@ -150,8 +159,10 @@ impl<F: Faults> Replica<F> {
             }
             FetchBody::OutOfRange => self.restart_log(answer.log_start, effects)?,
         }
+        let advance = self.log.end().since(before).max(1);
         if let Some(following) = self.following_mut() {
-            following.fetch = None;
+            following.open = false;
+            following.request_id = RequestId(following.request_id.0.wrapping_add(advance));
             following.round = answer.round;
         }
         Ok(())

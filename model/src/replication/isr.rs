@@ -14,7 +14,8 @@ impl<F: Faults> Replica<F> {
     /// Proposes what is wanted, unless a change is in flight (R40) or was just refused.
     pub(super) fn propose_isr(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let Some(isr) = self.wanted_isr(tenure) else { return };
-        let request_id = self.next_request();
+        self.last_proposal = self.last_proposal.next();
+        let request_id = self.last_proposal;
         let Ok(lead) = self.lead() else { return };
         let member = |replica| ProposedMember {
             replica,

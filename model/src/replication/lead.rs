@@ -91,7 +91,7 @@ impl<F: Faults> Replica<F> {
         match core::mem::take(&mut self.role) {
             Role::Idle => {}
             Role::Following(following) => {
-                if following.fetch.is_some() {
+                if following.open {
                     effects.push(Effect::Disarm(Timer::FetchRetry));
                 }
             }

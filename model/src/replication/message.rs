@@ -31,7 +31,8 @@ pub struct Fetch {
     pub leader_epoch: LeaderEpoch,
     /// The follower's registration, and so its incarnation.
     pub broker_epoch: BrokerEpoch,
-    /// Which request this is. A repetition of the same request has the same id.
+    /// Which request this is: of one incarnation in one leader epoch, a later one has a larger id, and a repetition the
+    /// same.
     pub request_id: RequestId,
     /// Generation of the follower's log; the answer echoes it.
     pub generation: LogGeneration,

@@ -44,7 +44,7 @@ impl<F: Faults> Replica<F> {
             view: nothing_known(),
             min_isr_before: 1,
             role: Role::Idle,
-            last_request: RequestId::default(),
+            last_proposal: RequestId::default(),
         }
     }
 }

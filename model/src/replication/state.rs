@@ -36,8 +36,8 @@ pub struct Replica<F> {
     /// `min_isr` of the view before; equals the view's unless B-14 is planted.
     pub(super) min_isr_before: u8,
     pub(super) role: Role,
-    /// The last id that was given to a request of this incarnation.
-    pub(super) last_request: RequestId,
+    /// Id of the last proposal of this incarnation.
+    pub(super) last_proposal: RequestId,
 }
 
 impl<F: Faults> Replica<F> {
@@ -159,11 +159,6 @@ impl<F: Faults> Replica<F> {
 
     pub(super) fn not_leader(&self) -> Refusal {
         Refusal::NotLeader { leader: self.view.leader, leader_epoch: self.view.leader_epoch }
-    }
-
-    pub(super) fn next_request(&mut self) -> RequestId {
-        self.last_request = self.last_request.next();
-        self.last_request
     }
 
     /// The log.

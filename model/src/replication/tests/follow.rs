@@ -37,7 +37,7 @@ fn of_two_epochs(bug: Option<Bug>) -> Subject {
 
 fn diverging(epoch: u32, end: u64) -> FetchAnswer {
     let body = FetchBody::Diverging(EpochEnd { epoch: LeaderEpoch(epoch), end: Offset(end) });
-    FetchAnswer { leader_epoch: LeaderEpoch(3), ..answer(R1, 3, 4, body) }
+    FetchAnswer { leader_epoch: LeaderEpoch(3), ..answer(R1, 1, 4, body) }
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn records_are_appended_and_the_next_fetch_waits_for_their_write() {
     let generation = LogGeneration::default();
     let appended = Effect::AppendFetched { batches, end: Offset(3), generation };
     assert_eq!(effects, [appended, Effect::FollowerHighWatermark(Offset(2))]);
-    assert_eq!(follower.take(follower.written()), asked(2, 3, 0));
+    assert_eq!(follower.take(follower.written()), asked(4, 3, 0));
 }
 
 #[test]
@@ -60,12 +60,12 @@ fn a_finished_sync_is_told_while_the_fetch_is_parked() {
     let written = follower.take(follower.written());
     let sync = Effect::Sync { up_to: Offset(2), generation: LogGeneration::default() };
     assert_eq!(written[0], sync);
-    assert_eq!(written[1..], asked(2, 2, 0));
+    assert_eq!(written[1..], asked(3, 2, 0));
 
     let (leader_epoch, broker_epoch) = (LeaderEpoch(1), registration(R1));
-    let progress = Progress { leader_epoch, broker_epoch, request_id: RequestId(2), durable_end: Offset(2) };
+    let progress = Progress { leader_epoch, broker_epoch, request_id: RequestId(3), durable_end: Offset(2) };
     assert_eq!(follower.take(follower.flushed()), [sent(R0, Message::Progress(progress))]);
-    assert_eq!(follower.take(Input::Expired(Timer::FetchRetry)), asked(2, 2, 2));
+    assert_eq!(follower.take(Input::Expired(Timer::FetchRetry)), asked(3, 2, 2));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn planted_a_follower_tells_what_it_has_not_synced() {
     follower.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
     follower.take(come(records(R1, 1, (0, 2), 0), &[batch(0, 2, 1)]));
 
-    assert_eq!(follower.take(follower.written())[1..], asked(2, 2, 2));
+    assert_eq!(follower.take(follower.written())[1..], asked(3, 2, 2));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_diverging_log_is_cut_where_both_are_known_to_agree() {
         batches: Batches::new(),
     });
     assert_eq!(effects[0], Effect::Truncate { to: Offset(2), generation: LogGeneration(1) });
-    let mut next = fetch(R1, 4, 2);
+    let mut next = fetch(R1, 2, 2);
     next.leader_epoch = LeaderEpoch(3);
     next.generation = LogGeneration(1);
     next.durable_end = Offset(0);
@@ -209,6 +209,6 @@ fn a_follower_raises_its_log_start_with_the_leaders() {
     follower.take(follower.written());
     follower.take(follower.flushed());
 
-    let told = FetchAnswer { log_start: Offset(1), ..records(R1, 2, (2, 3), 2) };
+    let told = FetchAnswer { log_start: Offset(1), ..records(R1, 3, (2, 3), 2) };
     assert!(follower.take(come(told, &[batch(2, 1, 1)])).contains(&Effect::TrimLog { to: Offset(1) }));
 }

@@ -106,7 +106,7 @@ fn a_cut_forgets_the_batches_that_it_removes_and_no_other() {
         subject.take(Input::View(view(3, R0, 3, &[R0, R1])));
         let end = crate::log::EpochEnd { epoch: LeaderEpoch(1), end: Offset(2) };
         let body = FetchBody::Diverging(end);
-        let told = FetchAnswer { leader_epoch: LeaderEpoch(3), ..answer(R1, 3, 0, body) };
+        let told = FetchAnswer { leader_epoch: LeaderEpoch(3), ..answer(R1, 1, 0, body) };
         subject.take(from(R0, Message::FetchAnswer(told)));
         subject.take(Input::View(view(4, R1, 4, &[R0, R1])));
         subject
