@@ -1,5 +1,5 @@
 //! Prints what one connection over loopback carries: megabytes per second in frames of 64 KiB and of 1 MiB, and calls
-//! per second..
+//! per second, each side on a thread of its own.
 //!
 //! Run with `cargo run --release -p highwater-transport --example throughput`.
 #![expect(clippy::print_stdout, reason = "an example prints its result")]

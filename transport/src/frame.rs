@@ -8,8 +8,8 @@ mod decode;
 mod encode;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 pub use decode::Decoder;
 pub use encode::Encoder;
@@ -145,7 +145,7 @@ pub enum FrameError {
 }
 
 /// The header as it is written.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 struct Header {
     kind: u16,
     version: u8,

@@ -3,7 +3,7 @@
 //! Leaves the receiving to the channel. No length from outside leads to an allocation before it was checked, and none
 //! before the bytes themselves are there.
 
-use super::{Frame, FrameError, FrameLimits, HEADER_BYTES_MAX, Header};
+use super::{Frame, FrameError, FrameLimits, HEADER_BYTES_MAX, Header, PAYLOAD_CHUNKS_MAX};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -97,10 +97,7 @@ impl Decoder {
     }
 
     fn on_header(&mut self, length: usize) -> Result<Progress, FrameError> {
-        let bytes = self.take(length);
-        // Fields of later versions follow those known here.
-        let (header, _later): (Header, _) =
-            postcard::take_from_bytes(&bytes).map_err(FrameError::MalformedHeader)?;
+        let header = header(&self.take(length))?;
         let payload = header.payload.iter().map(|length| wide(*length)).fold(0, usize::saturating_add);
         self.limits.check(wide(header.body), payload, header.payload.len())?;
         let content = wide(header.body) + payload;
@@ -150,6 +147,24 @@ impl Decoder {
         }
         gathered.freeze()
     }
+}
+
+/// Reads a header field by field, so that the count of payload chunks is checked before there is room for them.
+fn header(bytes: &[u8]) -> Result<Header, FrameError> {
+    let fixed = postcard::take_from_bytes(bytes).map_err(FrameError::MalformedHeader)?;
+    let ((kind, version, correlation, body, count), mut rest): ((u16, u8, u64, u32, u32), &[u8]) = fixed;
+    let count = wide(count);
+    if count > PAYLOAD_CHUNKS_MAX {
+        return Err(FrameError::TooManyChunks { count });
+    }
+    let mut payload = Vec::with_capacity(count.min(rest.len()));
+    for _ in 0..count {
+        let (length, after) = postcard::take_from_bytes(rest).map_err(FrameError::MalformedHeader)?;
+        payload.push(length);
+        rest = after;
+    }
+    // What is left are fields of later versions.
+    Ok(Header { kind, version, correlation, body, payload })
 }
 
 enum Progress {

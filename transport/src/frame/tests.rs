@@ -87,6 +87,12 @@ fn a_frame_over_the_limits_is_refused_by_sender_and_receiver() {
         assert_eq!(decoder.next_frame(), Err(error.clone()));
         assert_eq!(decoder.next_frame(), Err(error));
     }
+    let count = 0xffff_ffff_u32;
+    let claim = postcard::to_allocvec(&(1_u16, 1_u8, 1_u64, 1_u32, count)).unwrap();
+    let mut decoder = Decoder::new(limits);
+    decoder.push(u16::try_from(claim.len()).unwrap().to_le_bytes().to_vec().into());
+    decoder.push(claim.into());
+    assert_eq!(decoder.next_frame(), Err(FrameError::TooManyChunks { count: 0xffff_ffff }));
     assert_eq!(
         Encoder::default().push(&chunks, &limits),
         Err(FrameError::TooManyChunks { count: PAYLOAD_CHUNKS_MAX + 1 })

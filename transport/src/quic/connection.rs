@@ -77,10 +77,12 @@ impl Connection {
     pub async fn accept(&self) -> Result<Channel, ConnectionLost> {
         let (send, mut receive) = self.quinn.accept_bi().await.map_err(|error| self.lost(error))?;
         let mut opening = [0; 2];
-        let read = receive.read_exact(&mut opening).await;
+        // Who opens a channel sends these bytes with it; who does not is no peer of ours.
+        let limit = self.settings.connect_timeout;
+        let read = self.env.timeout(limit, receive.read_exact(&mut opening)).await;
         let [version, code] = opening;
         match Lane::from_code(code) {
-            Some(lane) if read.is_ok() && version == PROTOCOL_VERSION => {
+            Some(lane) if matches!(read, Ok(Ok(()))) && version == PROTOCOL_VERSION => {
                 // As above.
                 let _ = send.set_priority(lane.priority());
                 Ok(Channel::start(self, lane, send, receive))

@@ -170,3 +170,36 @@ async fn a_closed_endpoint_tells_its_peers() {
     assert!(matches!(dialled.closed().await.reason, LossReason::ClosedByPeer { code: 0, .. }));
     assert!(broker.accept().await.is_none());
 }
+
+#[tokio::test]
+async fn a_peer_that_opens_no_known_channel_is_cut_off() {
+    let (env, authority) = (Env::real(), authority());
+    let broker = bind(&env, LOCAL, &authority.broker(NodeId(1)).unwrap());
+    let client = bind(&env, LOCAL, &authority.client("alice").unwrap());
+    let dialled = client.connect(broker.local_address(), Expect::AnyBroker).await.unwrap();
+    let accepted = broker.accept().await.unwrap();
+    let (mut send, _receive) = dialled.quinn().open_bi().await.unwrap();
+    send.write_all(&[PROTOCOL_VERSION, 9]).await.unwrap();
+
+    assert_eq!(accepted.accept().await.unwrap_err().reason, LossReason::ClosedHere);
+
+    let reason = "unknown channel".to_owned();
+    assert_eq!(dialled.closed().await.reason, LossReason::ClosedByPeer { code: 2, reason });
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_frame_end_the_channel_with_a_typed_error() {
+    let (env, authority) = (Env::real(), authority());
+    let broker = bind(&env, LOCAL, &authority.broker(NodeId(1)).unwrap());
+    let client = bind(&env, LOCAL, &authority.client("alice").unwrap());
+    let dialled = client.connect(broker.local_address(), Expect::AnyBroker).await.unwrap();
+    let accepted = broker.accept().await.unwrap();
+    let (mut send, _receive) = dialled.quinn().open_bi().await.unwrap();
+    send.write_all(&[PROTOCOL_VERSION, Lane::Data.code(), 0xff, 0xff]).await.unwrap();
+
+    let mut channel = accepted.accept().await.unwrap();
+
+    let error = ReceiveError::Frame(crate::frame::FrameError::HeaderTooLarge { length: 0xffff });
+    assert_eq!(channel.receive().await, Err(error.clone()));
+    assert_eq!(channel.receive().await, Err(error));
+}
