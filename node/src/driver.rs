@@ -5,4 +5,5 @@
 
 mod issued;
 pub(crate) mod quorum;
+pub(crate) mod replication;
 mod timers;

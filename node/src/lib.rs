@@ -1,6 +1,7 @@
 //! The Highwater broker: storage, drivers of the protocol cores, request handling and the command line.
 
 pub mod config;
+mod controller_client;
 pub mod disk;
 mod driver;
 pub mod log;

@@ -1,0 +1,193 @@
+//! Asking the active controller, wherever it is.
+//!
+//! Every node may be asked by a client for what only the active controller decides. This finds it, asks, asks again when
+//! it moved, and says who is missing when there is none. What is decided is the controller's.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use highwater_model::api::ApiError;
+use highwater_model::error_code::ErrorCode;
+use highwater_model::id::NodeId;
+use highwater_model::metadata::{Command, CommandRefusal, Outcome};
+use highwater_transport::env::{Env, Instant};
+use tokio::sync::{oneshot, watch};
+
+use crate::driver::quorum::{Ask, QuorumFeeds};
+use crate::peers::Peers;
+use crate::peers::wire::{ControllerAnswer, ControllerCall};
+
+/// How long to wait before asking again when nobody is known to lead.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Finds and asks the active controller. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct ControllerClient {
+    env: Env,
+    own: NodeId,
+    quorum: QuorumFeeds,
+    peers: Peers,
+}
+
+/// Why one attempt gave no answer. The outcome may be open.
+#[derive(Debug)]
+pub(crate) struct NoAnswer {
+    /// Whether the controller may have acted upon it.
+    pub(crate) is_open: bool,
+}
+
+impl ControllerClient {
+    pub(crate) fn new(env: &Env, own: NodeId, quorum: QuorumFeeds, peers: Peers) -> Self {
+        Self { env: env.clone(), own, quorum, peers }
+    }
+
+    /// The active controller as this node knows it.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        *self.quorum.leader.borrow()
+    }
+
+    /// Tells of every change of the active controller.
+    pub(crate) fn leaders(&self) -> watch::Receiver<Option<NodeId>> {
+        self.quorum.leader.clone()
+    }
+
+    /// Asks for a decision once, of whoever is thought to lead.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when there was none in time.
+    pub(crate) async fn decide_once(
+        &self,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<Result<Outcome, CommandRefusal>, NoAnswer> {
+        match self.ask_once(ControllerCall::Decide(command), timeout).await? {
+            ControllerAnswer::Decided(answer) => Ok(answer),
+            _ => Err(NoAnswer { is_open: false }),
+        }
+    }
+
+    /// Asks for a decision until there is an answer, or `timeout` has passed.
+    ///
+    /// # Errors
+    /// As a client is told it.
+    pub(crate) async fn decide(&self, command: Command, timeout: Duration) -> Result<Outcome, ApiError> {
+        match self.ask(ControllerCall::Decide(command), timeout).await? {
+            ControllerAnswer::Decided(answer) => {
+                answer.map_err(|refusal| ApiError::new(refusal.code(), refusal.to_string()))
+            }
+            _ => Err(ApiError::new(ErrorCode::UnknownServerError, "the controller answered something else")),
+        }
+    }
+
+    /// Asks until there is an answer that is not "ask another", or `timeout` has passed. A call whose outcome is open is
+    /// not repeated.
+    ///
+    /// # Errors
+    /// As a client is told it: who is missing, when no controller is active.
+    pub(crate) async fn ask(
+        &self,
+        call: ControllerCall,
+        timeout: Duration,
+    ) -> Result<ControllerAnswer, ApiError> {
+        let deadline = self.env.now() + timeout;
+        let mut leaders = self.quorum.leader.clone();
+        loop {
+            let left = deadline.since(self.env.now());
+            if left.is_zero() {
+                return Err(self.no_controller(timeout));
+            }
+            let known = *leaders.borrow_and_update();
+            match self.ask_once(call.clone(), left).await {
+                Ok(ControllerAnswer::NotController { .. }) => {}
+                Ok(ControllerAnswer::Refused(error)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+                Err(NoAnswer { is_open: true }) => return Err(self.lost(known)),
+                Err(NoAnswer { is_open: false }) => {}
+            }
+            self.pause(&mut leaders, deadline).await;
+        }
+    }
+
+    async fn ask_once(&self, call: ControllerCall, timeout: Duration) -> Result<ControllerAnswer, NoAnswer> {
+        let Some(leader) = self.leader() else { return Err(NoAnswer { is_open: false }) };
+        if leader != self.own {
+            return self.peers.call(leader, &call, timeout).await.map_err(|error| {
+                tracing::debug!(%leader, %error, "the controller gave no answer");
+                NoAnswer { is_open: is_open(&error) }
+            });
+        }
+        self.ask_here(call, timeout).await
+    }
+
+    /// Asks the quorum's task of this node.
+    pub(crate) async fn ask_here(
+        &self,
+        call: ControllerCall,
+        timeout: Duration,
+    ) -> Result<ControllerAnswer, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        if self.quorum.asks.send(Ask::Call { call, reply }).await.is_err() {
+            return Err(NoAnswer { is_open: false });
+        }
+        match self.env.timeout(timeout, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(NoAnswer { is_open: true }),
+        }
+    }
+
+    async fn pause(&self, leaders: &mut watch::Receiver<Option<NodeId>>, deadline: Instant) {
+        let until = deadline.min(self.env.now() + PAUSE);
+        // Whether it changed or not, the next turn looks.
+        drop(self.env.timeout_at(until, leaders.changed()).await);
+    }
+
+    fn lost(&self, leader: Option<NodeId>) -> ApiError {
+        let who = leader.map_or_else(|| "the controller".to_owned(), |leader| format!("controller {leader}"));
+        ApiError::new(
+            ErrorCode::RequestTimedOut,
+            format!(
+                "{who} took the request and gave no answer; it may still take effect: look before you ask again.{}",
+                self.quorum_in_words()
+            ),
+        )
+    }
+
+    fn no_controller(&self, waited: Duration) -> ApiError {
+        let message = format!(
+            "no controller is active; nothing was done in {} ms.{}",
+            waited.as_millis(),
+            self.quorum_in_words()
+        );
+        ApiError::new(ErrorCode::RequestTimedOut, message)
+    }
+
+    /// Which voters can be reached from here, and how many are needed.
+    pub(crate) fn quorum_in_words(&self) -> String {
+        let voters = self.quorum.voters.borrow().clone();
+        let mut words = format!(" Metadata quorum of {}, {} needed:", voters.len(), voters.len() / 2 + 1);
+        for voter in voters {
+            // Writing to a string does not fail.
+            let _ = match self.peers.report(voter) {
+                None if voter == self.own => write!(words, " node {voter} is up (this one);"),
+                None => write!(words, " node {voter} has no known address;"),
+                Some(link) if link.is_up => write!(words, " node {voter} is connected;"),
+                Some(link) => write!(
+                    words,
+                    " node {voter} is unreachable for {} ms ({});",
+                    link.for_so_long.as_millis(),
+                    link.trouble.as_deref().unwrap_or("not tried yet")
+                ),
+            };
+        }
+        words
+    }
+}
+
+/// Whether a failed call may have been acted upon.
+fn is_open(error: &crate::peers::PeerCallError) -> bool {
+    match error {
+        crate::peers::PeerCallError::NotConnected(_) => false,
+        crate::peers::PeerCallError::Call(error) => error.outcome_unknown(),
+        crate::peers::PeerCallError::Answer(_) => true,
+    }
+}

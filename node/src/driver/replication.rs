@@ -1,0 +1,419 @@
+//! The driver of one replica of one partition.
+//!
+//! A task owns the [`Replica`] core and the partition's log. Producers, readers and other replicas come through its
+//! inbox; the effects of each step are issued in order; writes, syncs and reads are submitted, many may be under way,
+//! and their ends come back as inputs. Bytes pass through by reference: nothing is decoded, copied or encoded again.
+
+mod clients;
+mod effects;
+mod explain;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use highwater_model::api::{Acks, ApiError, OffsetSpec, ReplicaDetail};
+use highwater_model::error_code::ErrorCode;
+use highwater_model::fault::Faults;
+use highwater_model::id::{DirectoryId, LeaderEpoch, LogGeneration, NodeId, Offset, RequestId};
+use highwater_model::metadata::Image;
+use highwater_model::replication::{
+    AlterPartitionAnswer, Effect, Input, Message, Recovered, Replica, ReplicaIdx, Tenure, Timer,
+};
+use highwater_transport::batch::{self, Batch};
+use highwater_transport::env::{Env, Instant};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::controller_client::ControllerClient;
+use crate::disk::{Completion, Fault};
+use crate::driver::issued::Issued;
+use crate::driver::timers::Timers;
+use crate::log::{self, Flushed, PartitionLog, Written};
+use crate::peers::Peers;
+use crate::peers::wire::ReplicaMessage;
+use crate::server::{Limits, Timing};
+
+/// What a client is told, or why not.
+pub(crate) type Told<T> = Result<T, ApiError>;
+
+/// Bytes to be read, aside from the task.
+pub(crate) type Reading = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
+
+/// Something for the task of a replica.
+pub(crate) enum Command {
+    /// The broker applied more of the metadata log.
+    Image(Arc<Image>),
+    /// A client wants a batch appended, which has been validated.
+    Produce(Produce),
+    /// A client wants to read.
+    Read(Read),
+    /// A client wants to know where the log begins or ends.
+    ListOffset {
+        /// Which end.
+        spec: OffsetSpec,
+        /// When to give up.
+        deadline: Instant,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Told<(Offset, LeaderEpoch)>>,
+    },
+    /// Another replica says something.
+    Message {
+        /// The node that the connection belongs to.
+        from: NodeId,
+        /// What it says.
+        message: Message,
+        /// The bytes beside it.
+        payload: Vec<Bytes>,
+    },
+    /// The controller answered a proposal.
+    ProposalAnswered(AlterPartitionAnswer),
+    /// A link to another node was made or lost.
+    LinkChanged,
+    /// Somebody wants to look at it.
+    Describe(oneshot::Sender<Vec<ReplicaDetail>>),
+    /// The task is to end, and to give the log back.
+    Stop(oneshot::Sender<PartitionLog>),
+}
+
+/// A client's batch.
+pub(crate) struct Produce {
+    /// When to answer.
+    pub(crate) acks: Acks,
+    /// The batch.
+    pub(crate) batch: Batch,
+    /// When to give up.
+    pub(crate) deadline: Instant,
+    /// Where the answer goes; with [`Acks::None`] only a refusal of the batch itself is told.
+    pub(crate) reply: oneshot::Sender<Told<Offset>>,
+}
+
+/// A client's fetch of one partition.
+pub(crate) struct Read {
+    /// First offset wanted, inclusive.
+    pub(crate) from: Offset,
+    /// About how many bytes.
+    pub(crate) bytes_max: usize,
+    /// The leader epoch that the reader believes in.
+    pub(crate) leader_epoch: Option<LeaderEpoch>,
+    /// Woken when more can be read, or when this replica can no longer say.
+    pub(crate) wake: Arc<Notify>,
+    /// Where the answer goes.
+    pub(crate) reply: oneshot::Sender<Told<Grant>>,
+}
+
+/// What a reader may have.
+pub(crate) struct Grant {
+    /// End of what may be read, exclusive.
+    pub(crate) high_watermark: Offset,
+    /// First offset of the log, inclusive.
+    pub(crate) log_start: Offset,
+    /// The bytes.
+    pub(crate) reading: Reading,
+}
+
+/// What a replica's driver is made of.
+pub(crate) struct ReplicaParts<F> {
+    pub(crate) env: Env,
+    pub(crate) faults: F,
+    pub(crate) tenure: Tenure,
+    pub(crate) directory: DirectoryId,
+    pub(crate) log: PartitionLog,
+    pub(crate) recovered: log::Recovered,
+    pub(crate) timing: Timing,
+    pub(crate) limits: Limits,
+    pub(crate) peers: Peers,
+    pub(crate) controller: ControllerClient,
+    /// Told of a directory that failed.
+    pub(crate) failures: mpsc::Sender<DirectoryId>,
+    /// Told of every sync: the end of what is on stable storage (exclusive).
+    pub(crate) flushed: watch::Sender<Offset>,
+}
+
+/// The task's state.
+pub(crate) struct ReplicaDriver<F: Faults> {
+    parts: Held,
+    core: Replica<F>,
+    log: PartitionLog,
+    inbox: mpsc::Receiver<Command>,
+    /// For what this task starts aside.
+    own: mpsc::WeakSender<Command>,
+    image: Option<Arc<Image>>,
+    timers: Timers<Timer, Instant>,
+    deadlines: Timers<RequestId, Instant>,
+    writes: Issued<Completion<Written>, LogGeneration>,
+    syncs: Issued<Completion<Flushed>, LogGeneration>,
+    sends: Issued<Reading, (NodeId, ReplicaMessage)>,
+    open: BTreeMap<RequestId, Open>,
+    /// The batch of the produce of this turn.
+    produced: Option<(RequestId, Batch)>,
+    /// What came with the message of this turn.
+    attached: Vec<Batch>,
+    /// Readers that wait for more.
+    readers: Vec<Arc<Notify>>,
+    last_request: u64,
+    /// Why this replica does nothing any more, if storage failed it.
+    failed: Option<String>,
+}
+
+/// What a driver has and does not change.
+struct Held {
+    env: Env,
+    tenure: Tenure,
+    directory: DirectoryId,
+    timing: Timing,
+    limits: Limits,
+    peers: Peers,
+    controller: ControllerClient,
+    failures: mpsc::Sender<DirectoryId>,
+    flushed: watch::Sender<Offset>,
+}
+
+/// A client that waits.
+enum Open {
+    Produce(oneshot::Sender<Told<Offset>>),
+    EndRead(oneshot::Sender<Told<(Offset, LeaderEpoch)>>),
+}
+
+/// What woke the task.
+enum Turn {
+    Step(Input),
+    Command(Command),
+    Send(Bytes, NodeId, ReplicaMessage),
+    Expired(RequestId),
+    Failed(Fault),
+    Nothing,
+    Ended,
+}
+
+impl<F: Faults> ReplicaDriver<F> {
+    /// A replica as it was found on disk. It does nothing before the first image.
+    pub(crate) fn new(
+        parts: ReplicaParts<F>,
+        own: &mpsc::Sender<Command>,
+        inbox: mpsc::Receiver<Command>,
+    ) -> Self {
+        let batches: Vec<_> = parts.recovered.batches.iter().map(summary::of).collect();
+        let recovered = Recovered {
+            log: parts.recovered.shape(LeaderEpoch),
+            high_watermark: parts.recovered.start,
+            batches: &batches,
+        };
+        let core = Replica::recover(&parts.tenure, parts.faults, recovered);
+        Self {
+            core,
+            log: parts.log,
+            inbox,
+            own: own.downgrade(),
+            image: None,
+            timers: Timers::new(),
+            deadlines: Timers::new(),
+            writes: Issued::new(),
+            syncs: Issued::new(),
+            sends: Issued::new(),
+            open: BTreeMap::new(),
+            produced: None,
+            attached: Vec::new(),
+            readers: Vec::new(),
+            last_request: 0,
+            failed: None,
+            parts: Held {
+                env: parts.env,
+                tenure: parts.tenure,
+                directory: parts.directory,
+                timing: parts.timing,
+                limits: parts.limits,
+                peers: parts.peers,
+                controller: parts.controller,
+                failures: parts.failures,
+                flushed: parts.flushed,
+            },
+        }
+    }
+
+    /// Runs until it is told to stop, or nobody can tell it anything any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            match self.turn().await {
+                Turn::Step(input) => self.step_or_trace(input),
+                Turn::Send(bytes, to, message) => self.send_records(bytes, to, &message),
+                Turn::Expired(request_id) => self.step_or_trace(Input::RequestExpired { request_id }),
+                Turn::Failed(fault) => self.fail(&fault),
+                Turn::Command(Command::Stop(reply)) => {
+                    self.let_go("the replica is being stopped");
+                    drop(reply.send(self.log));
+                    return;
+                }
+                Turn::Command(command) => self.on_command(command),
+                Turn::Nothing => {}
+                Turn::Ended => return,
+            }
+        }
+    }
+
+    /// Waits for the next thing to happen. Completions come before commands, so that what is done is not waited for.
+    async fn turn(&mut self) -> Turn {
+        let now = self.parts.env.now();
+        if let Some(timer) = self.timers.expired(now) {
+            return Turn::Step(Input::Expired(timer));
+        }
+        if let Some(request_id) = self.deadlines.expired(now) {
+            return Turn::Expired(request_id);
+        }
+        let deadline = [self.timers.next(), self.deadlines.next()].into_iter().flatten().min();
+        let asleep = self.parts.env.sleep_until(deadline.unwrap_or(now + Duration::from_secs(3_600)));
+        tokio::select! {
+            biased;
+            (written, generation) = self.writes.next() => match written {
+                Ok(written) => Turn::Step(Input::Written { end: written.end, generation }),
+                Err(fault) => Turn::Failed(fault),
+            },
+            (flushed, generation) = self.syncs.next() => match flushed {
+                Ok(flushed) => {
+                    self.parts.flushed.send_replace(flushed.end);
+                    Turn::Step(Input::Flushed { end: flushed.end, generation })
+                }
+                Err(fault) => Turn::Failed(fault),
+            },
+            (read, (to, message)) = self.sends.next() => match read {
+                Ok(bytes) => Turn::Send(bytes, to, message),
+                // The log was cut meanwhile, and the message is void with it.
+                Err(Fault::OutOfRange { .. }) => Turn::Nothing,
+                Err(fault) => Turn::Failed(fault),
+            },
+            () = asleep => Turn::Nothing,
+            command = self.inbox.recv() => command.map_or(Turn::Ended, Turn::Command),
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        if let Some(failed) = &self.failed {
+            let error = ApiError::new(ErrorCode::KafkaStorageError, failed.clone());
+            return refuse(command, &error);
+        }
+        match command {
+            Command::Image(image) => self.on_image(image),
+            Command::Produce(produce) => self.on_produce(produce),
+            Command::Read(read) => self.on_read(read),
+            Command::ListOffset { spec, deadline, reply } => self.on_list_offset(spec, deadline, reply),
+            Command::Message { from, message, payload } => self.on_message(from, message, payload),
+            Command::ProposalAnswered(answer) => self.step_or_trace(Input::AlterPartitionAnswered(answer)),
+            Command::LinkChanged => {
+                // The fetch may have been lost with the link; the core asks again.
+                if self.timers.is_armed(Timer::FetchRetry) {
+                    self.timers.disarm(Timer::FetchRetry);
+                    self.step_or_trace(Input::Expired(Timer::FetchRetry));
+                }
+            }
+            Command::Describe(reply) => drop(reply.send(self.describe())),
+            Command::Stop(_) => unreachable!("the loop ends at a stop"),
+        }
+    }
+
+    fn on_image(&mut self, image: Arc<Image>) {
+        let view = image.partition_view(self.parts.tenure.partition);
+        self.image = Some(image);
+        if let Some(view) = view {
+            self.step_or_trace(Input::View(view));
+        }
+        // Whoever waits to read may wait in vain now, or may read already.
+        self.wake_readers();
+    }
+
+    fn on_message(&mut self, from: NodeId, message: Message, payload: Vec<Bytes>) {
+        let Some(from) = self.replica_on(from) else { return };
+        let mut attached = Vec::new();
+        for bytes in payload {
+            match batch::split(bytes) {
+                Ok(batches) => attached.extend(batches),
+                Err(error) => {
+                    return tracing::warn!(%from, %error, "dropped a message with malformed batches");
+                }
+            }
+        }
+        if let Some(error) = attached.iter().find_map(|batch| batch.check_crc().err()) {
+            return tracing::warn!(%from, %error, "dropped a message with a wrong checksum");
+        }
+        let batches = attached.iter().map(|batch| summary::of(batch.header())).collect();
+        self.attached = attached;
+        self.step_or_trace(Input::Message { from, message, batches });
+        self.attached.clear();
+    }
+
+    fn replica_on(&self, node: NodeId) -> Option<ReplicaIdx> {
+        let at = self.parts.tenure.replicas.iter().position(|replica| *replica == node)?;
+        u8::try_from(at).ok().map(ReplicaIdx)
+    }
+
+    fn step_or_trace(&mut self, input: Input) {
+        if let Err(refusal) = self.step(input) {
+            tracing::trace!(partition = %self.parts.tenure.partition, %refusal, "the replica refused an input");
+        }
+    }
+
+    /// One step, and its effects in order.
+    fn step(&mut self, input: Input) -> Result<(), highwater_model::replication::Refusal> {
+        let mut effects: Vec<Effect> = Vec::new();
+        self.core.step(&self.parts.tenure, input, &mut effects)?;
+        for effect in effects {
+            self.issue(effect);
+        }
+        Ok(())
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
+        RequestId(self.last_request)
+    }
+
+    /// Storage failed: nothing can be promised here any more, and the directory is reported so that others take over.
+    fn fail(&mut self, fault: &Fault) {
+        if self.failed.is_some() {
+            return;
+        }
+        tracing::error!(partition = %self.parts.tenure.partition, %fault, "storage failed; the replica is offline");
+        self.failed = Some(format!("the replica is offline: {fault}"));
+        self.let_go(&format!("the replica went offline: {fault}"));
+        let (failures, directory) = (self.parts.failures.clone(), self.parts.directory);
+        drop(self.parts.env.spawn("report a failed directory", async move {
+            drop(failures.send(directory).await);
+        }));
+    }
+
+    /// Tells everyone who waits that no answer will come from here.
+    fn let_go(&mut self, why: &str) {
+        for open in std::mem::take(&mut self.open).into_values() {
+            let error =
+                ApiError::new(ErrorCode::NotLeaderOrFollower, format!("{why}; it may still take effect"));
+            open.refuse(error);
+        }
+        self.wake_readers();
+    }
+}
+
+impl Open {
+    fn refuse(self, error: ApiError) {
+        match self {
+            Self::Produce(reply) => drop(reply.send(Err(error))),
+            Self::EndRead(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// Answers a command negatively, if it has an answer.
+fn refuse(command: Command, error: &ApiError) {
+    match command {
+        Command::Produce(produce) => drop(produce.reply.send(Err(error.clone()))),
+        Command::Read(read) => drop(read.reply.send(Err(error.clone()))),
+        Command::ListOffset { reply, .. } => drop(reply.send(Err(error.clone()))),
+        Command::Describe(reply) => drop(reply.send(Vec::new())),
+        Command::Image(_)
+        | Command::Message { .. }
+        | Command::ProposalAnswered(_)
+        | Command::LinkChanged
+        | Command::Stop(_) => {}
+    }
+}

@@ -1,0 +1,155 @@
+//! Carrying out what a replica's core asks for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use highwater_model::fault::Faults;
+use highwater_model::id::{NodeId, Offset};
+use highwater_model::metadata::{self, answer_to_proposal};
+use highwater_model::replication::{AlterPartition, Batches, Effect, FetchBody, Message, ReplicaIdx, Timer};
+
+use super::{Command, Open, ReplicaDriver};
+use crate::disk::{Completion, Fault};
+use crate::log::Truncated;
+use crate::peers::Lane;
+use crate::peers::wire::{PeerFrame, ReplicaMessage};
+
+/// How long a proposal that was refused waits before it is made again.
+const PROPOSAL_RETRY: Duration = Duration::from_millis(250);
+
+impl<F: Faults> ReplicaDriver<F> {
+    /// Carries out one effect. Nothing is awaited: what takes time comes back as an input.
+    pub(super) fn issue(&mut self, effect: Effect) {
+        match effect {
+            Effect::AppendLocal { request_id, base_offset, leader_epoch, generation, .. } => {
+                let (produced, batch) =
+                    self.produced.take().expect("a produce is appended in the step that takes it");
+                assert_eq!(
+                    produced, request_id,
+                    "the batch at hand is the one of the produce that is appended"
+                );
+                let batch = batch.stamped(base_offset, leader_epoch.0, None);
+                let written = self.log.append(std::slice::from_ref(&batch));
+                self.writes.push(written, generation);
+            }
+            Effect::AppendFetched { batches, generation, .. } => {
+                let wanted = self.fetched(&batches);
+                let written = self.log.append(&wanted);
+                self.writes.push(written, generation);
+            }
+            Effect::Truncate { to, .. } => {
+                let cut = self.log.truncate(to);
+                self.after_cut(cut, to);
+            }
+            Effect::RestartLog { at, .. } => {
+                let cut = self.log.restart_at(at);
+                self.after_cut(cut, at);
+            }
+            Effect::TrimLog { to } => {
+                if let Err(fault) = self.log.trim(to) {
+                    self.fail(&fault);
+                }
+            }
+            Effect::Sync { generation, .. } => {
+                let synced = self.log.sync();
+                self.syncs.push(synced, generation);
+            }
+            Effect::Send { to, message } => self.send(to, message),
+            Effect::ProposeIsr(proposal) => self.propose(proposal),
+            Effect::Acknowledge(acknowledgement) => {
+                self.deadlines.disarm(acknowledgement.request_id());
+                if let Some(Open::Produce(reply)) = self.open.remove(&acknowledgement.request_id()) {
+                    drop(reply.send(Ok(acknowledgement.base_offset())));
+                }
+            }
+            Effect::Refuse { request_id, refusal } => {
+                self.deadlines.disarm(request_id);
+                let error = self.explained(&refusal);
+                if let Some(open) = self.open.remove(&request_id) {
+                    open.refuse(error);
+                }
+            }
+            Effect::EndKnown(end) => {
+                self.deadlines.disarm(end.request_id());
+                if let Some(Open::EndRead(reply)) = self.open.remove(&end.request_id()) {
+                    drop(reply.send(Ok((end.offset(), end.leader_epoch()))));
+                }
+            }
+            Effect::HighWatermark(_) => self.wake_readers(),
+            // The checkpointed high watermark would be a hint alone (R63), and none is kept.
+            Effect::FollowerHighWatermark(_) => {}
+            Effect::Arm(timer) => {
+                let at = self.parts.env.now() + self.duration(timer);
+                self.timers.arm(timer, at);
+            }
+            Effect::Disarm(timer) => self.timers.disarm(timer),
+        }
+    }
+
+    /// The batches that the core wants of those that came with the message.
+    fn fetched(&mut self, wanted: &Batches) -> Vec<highwater_transport::batch::Batch> {
+        let is_wanted = |offset: Offset| wanted.iter().any(|batch| batch.base_offset == offset);
+        let attached = std::mem::take(&mut self.attached);
+        attached.into_iter().filter(|batch| is_wanted(batch.header().base_offset)).collect()
+    }
+
+    /// A cut is done when the call returns; the log must end where the core believes that it does.
+    fn after_cut(&mut self, cut: Completion<Truncated>, to: Offset) {
+        match cut.now() {
+            Ok(Ok(truncated)) => assert_eq!(truncated.end, to, "a log is cut where a batch ends"),
+            Ok(Err(fault)) => self.fail(&fault),
+            Err(_) => self.fail(&Fault::Gone),
+        }
+    }
+
+    fn send(&mut self, to: ReplicaIdx, message: Message) {
+        let Some(node) = self.parts.tenure.replicas.get(usize::from(to.0)).copied() else { return };
+        let wrapped = ReplicaMessage { partition: self.parts.tenure.partition, message };
+        match message {
+            Message::FetchAnswer(answer) => match answer.body {
+                FetchBody::Records { from, end } => {
+                    let bytes_max = self.parts.limits.replica_fetch_bytes_max;
+                    let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
+                    self.sends.push(Box::pin(reading), (node, wrapped));
+                }
+                FetchBody::Diverging(_) | FetchBody::OutOfRange => self.hand_over(node, &wrapped, Vec::new()),
+            },
+            Message::Fetch(_) | Message::Progress(_) => self.hand_over(node, &wrapped, Vec::new()),
+        }
+    }
+
+    pub(super) fn send_records(&self, bytes: Bytes, to: NodeId, message: &ReplicaMessage) {
+        let payload = if bytes.is_empty() { Vec::new() } else { vec![bytes] };
+        self.hand_over(to, message, payload);
+    }
+
+    fn hand_over(&self, to: NodeId, message: &ReplicaMessage, payload: Vec<Bytes>) {
+        self.parts.peers.send(to, Lane::Data, PeerFrame::replication(message, payload));
+    }
+
+    /// Asks the active controller, aside. An unknown outcome is no answer: the core's timer asks again (R45).
+    fn propose(&self, proposal: AlterPartition) {
+        let (controller, timeout) = (self.parts.controller.clone(), self.parts.timing.request);
+        let request_id = proposal.request_id;
+        let tenure = &self.parts.tenure;
+        let Some(node) = tenure.replicas.get(usize::from(tenure.own.0)).copied() else { return };
+        let command = metadata::Command::AlterPartition { node, partition: tenure.partition, proposal };
+        let own = self.own.clone();
+        let asking = async move {
+            let Ok(answer) = controller.decide_once(command, timeout).await else { return };
+            let Some(answer) = answer_to_proposal(request_id, &answer) else { return };
+            if let Some(own) = own.upgrade() {
+                drop(own.send(Command::ProposalAnswered(answer)).await);
+            }
+        };
+        drop(self.parts.env.spawn("propose an ISR", asking));
+    }
+
+    fn duration(&self, timer: Timer) -> Duration {
+        match timer {
+            Timer::FetchRetry => self.parts.timing.replica_retry,
+            Timer::AlterPartitionRetry => PROPOSAL_RETRY,
+            Timer::Lag(_) => self.parts.timing.replica_lag_max,
+        }
+    }
+}
