@@ -4,6 +4,7 @@
 //! input or an effect.
 
 mod issued;
+pub(crate) mod lifecycle;
 pub(crate) mod quorum;
 pub(crate) mod replication;
 mod timers;

@@ -5,5 +5,6 @@ mod controller_client;
 pub mod disk;
 mod driver;
 pub mod log;
+mod kept;
 mod peers;
 pub mod server;
