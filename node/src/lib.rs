@@ -4,7 +4,9 @@ pub mod config;
 mod controller_client;
 pub mod disk;
 mod driver;
-pub mod log;
 mod kept;
+pub mod log;
+mod partitions;
+
 mod peers;
 pub mod server;

@@ -32,7 +32,7 @@ use crate::peers::Peers;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
 use crate::server::Timing;
 
-pub(crate) use open::{OpenError, QuorumParts};
+pub(crate) use open::{LOG_DIRECTORY, OpenError, QuorumParts};
 pub(crate) use records::RecordsError;
 
 /// Something for the quorum's task.

@@ -1,0 +1,87 @@
+//! Finding the logs that a broker has on its disks when it starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use highwater_model::id::{DirectoryId, TopicPartition};
+
+use crate::disk::Fault;
+use crate::driver::quorum::LOG_DIRECTORY;
+use crate::kept::{LogDirectories, LogDirectory};
+use crate::log::{Hints, LogConfig, PartitionLog, Recovered, parse_directory, topic_id_of};
+
+/// A log as it was found, and where.
+#[derive(Debug)]
+pub(crate) struct FoundLog {
+    pub(crate) directory: DirectoryId,
+    pub(crate) log: PartitionLog,
+    pub(crate) recovered: Recovered,
+}
+
+/// Every log found, and which directories could not be used.
+#[derive(Debug, Default)]
+pub(crate) struct FoundLogs {
+    pub(crate) logs: BTreeMap<TopicPartition, FoundLog>,
+    /// Logs of which less was found than had been counted, by directory.
+    pub(crate) damaged: BTreeMap<DirectoryId, Vec<TopicPartition>>,
+    /// Directories that failed.
+    pub(crate) failed: Vec<DirectoryId>,
+}
+
+impl FoundLogs {
+    /// Opens and recovers every log. A directory that fails is left out: the broker goes on where it can.
+    pub(crate) async fn find(directories: &LogDirectories) -> Self {
+        let mut found = Self::default();
+        for directory in directories.iter() {
+            if let Err(fault) = found.find_in(directory).await {
+                tracing::error!(directory = %directory.id(), %fault, "log directory failed while its logs were opened");
+                found.logs.retain(|_, log| log.directory != directory.id());
+                found.failed.push(directory.id());
+            }
+        }
+        found
+    }
+
+    async fn find_in(&mut self, directory: &LogDirectory) -> Result<(), Fault> {
+        for entry in directory.disk.list("")? {
+            let Some((_, index)) = parse_directory(&entry.name) else { continue };
+            if !entry.is_directory || entry.name == LOG_DIRECTORY {
+                continue;
+            }
+            let Some(topic) = topic_id_of(directory.disk.as_ref(), &entry.name)? else {
+                tracing::warn!(log = entry.name, "removed a log that names no topic: it was never used");
+                directory.disk.remove_dir(&entry.name)?;
+                continue;
+            };
+            let partition = TopicPartition { topic, partition: index };
+            let (log, recovered) = open(directory, &entry.name, partition, LogConfig::default()).await?;
+            if let Some(cut) = &recovered.cut {
+                tracing::warn!(log = entry.name, end = %cut.end, bytes = cut.bytes, reason = ?cut.reason,
+                    damage = cut.is_damage, "cut the end of a log");
+                if cut.is_damage {
+                    self.damaged.entry(directory.id()).or_default().push(partition);
+                }
+            }
+            self.logs.insert(partition, FoundLog { directory: directory.id(), log, recovered });
+        }
+        Ok(())
+    }
+}
+
+/// Opens a log, or creates it.
+pub(super) async fn open(
+    directory: &LogDirectory,
+    name: &str,
+    partition: TopicPartition,
+    config: LogConfig,
+) -> Result<(PartitionLog, Recovered), Fault> {
+    let hints = Hints {
+        recovery_point: directory.recovery_points.offset_of(name).unwrap_or_default(),
+        log_start: directory.log_starts.offset_of(name).unwrap_or_default(),
+        stop: directory.stop,
+    };
+    let disk = Arc::clone(&directory.disk);
+    let (mut log, recovered) = PartitionLog::open(disk, name, Some(partition.topic), config, hints).await?;
+    log.keep_recovery_point(Arc::clone(&directory.recovery_points));
+    Ok((log, recovered))
+}

@@ -1,0 +1,284 @@
+//! The task that starts, feeds, stops and deletes replicas as the metadata says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_model::fault::Faults;
+use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId, Offset, TopicPartition};
+use highwater_model::metadata::Image;
+use highwater_model::replication::{PartitionView, Tenure};
+use highwater_transport::env::Env;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::found::{self, FoundLog};
+use super::{FoundLogs, Partitions};
+use crate::controller_client::ControllerClient;
+use crate::disk::Fault;
+use crate::driver::replication::{Command, ReplicaDriver, ReplicaParts};
+use crate::kept::{LogDirectories, LogDirectory};
+use crate::log::{LogConfig, PartitionLog, directory_of};
+use crate::peers::{LinkChange, Peers};
+use crate::server::{Limits, Timing};
+
+/// How often recovery points are written.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Something for the task.
+pub(crate) enum ToHost {
+    /// Stop all replicas and close their logs; the broker is about to stop.
+    Close(oneshot::Sender<()>),
+}
+
+/// What the task is made of.
+pub(crate) struct HostParts<F> {
+    pub(crate) env: Env,
+    pub(crate) faults: F,
+    pub(crate) own: NodeId,
+    pub(crate) timing: Timing,
+    pub(crate) limits: Limits,
+    pub(crate) directories: LogDirectories,
+    pub(crate) peers: Peers,
+    pub(crate) controller: ControllerClient,
+    pub(crate) images: watch::Receiver<Arc<Image>>,
+    pub(crate) broker_epoch: watch::Receiver<Option<BrokerEpoch>>,
+    pub(crate) failures: mpsc::Sender<DirectoryId>,
+    pub(crate) partitions: Partitions,
+    pub(crate) inbox: mpsc::Receiver<ToHost>,
+}
+
+/// The task's state.
+pub(crate) struct Host<F> {
+    parts: HostParts<F>,
+    /// Logs that no task has yet.
+    idle: BTreeMap<TopicPartition, FoundLog>,
+    running: BTreeMap<TopicPartition, Running>,
+    failed: Vec<DirectoryId>,
+}
+
+/// A replica with its task.
+struct Running {
+    task: mpsc::Sender<Command>,
+    directory: DirectoryId,
+    name: String,
+    broker_epoch: BrokerEpoch,
+    /// What the task was told last, but for the metadata offset.
+    told: Option<PartitionView>,
+    flushed: watch::Receiver<Offset>,
+}
+
+impl<F: Faults> Host<F> {
+    /// Hosts what was found, once the broker is registered and has seen so.
+    pub(crate) fn new(parts: HostParts<F>, found: FoundLogs) -> Self {
+        Self { parts, idle: found.logs, running: BTreeMap::new(), failed: found.failed }
+    }
+
+    /// Runs until it is told to close.
+    pub(crate) async fn run(mut self) {
+        let mut links = self.parts.peers.changes();
+        let mut checkpoint_at = self.parts.env.now() + CHECKPOINT_INTERVAL;
+        loop {
+            tokio::select! {
+                biased;
+                asked = self.parts.inbox.recv() => {
+                    let Some(ToHost::Close(done)) = asked else { return };
+                    self.close().await;
+                    drop(done.send(()));
+                    return;
+                }
+                Ok(()) = self.parts.broker_epoch.changed() => self.follow().await,
+                Ok(()) = self.parts.images.changed() => self.follow().await,
+                Ok(()) = links.changed() => {
+                    let change: LinkChange = *links.borrow_and_update();
+                    tracing::trace!(?change, "told the replicas of a link");
+                    for running in self.running.values() {
+                        drop(running.task.send(Command::LinkChanged).await);
+                    }
+                }
+                () = self.parts.env.sleep_until(checkpoint_at) => {
+                    checkpoint_at = self.parts.env.now() + CHECKPOINT_INTERVAL;
+                    self.checkpoint().await;
+                }
+            }
+        }
+    }
+
+    /// Makes what runs here what the newest image says.
+    async fn follow(&mut self) {
+        let Some(broker_epoch) = *self.parts.broker_epoch.borrow_and_update() else { return };
+        let image = Arc::clone(&self.parts.images.borrow_and_update());
+        // An image from before this registration says nothing about it.
+        if image.broker(self.parts.own).map(|broker| broker.broker_epoch) != Some(broker_epoch) {
+            return;
+        }
+        self.drop_unassigned(&image).await;
+        let assigned: Vec<TopicPartition> = image.partitions_on(self.parts.own).map(|(name, _)| name).collect();
+        for partition in assigned {
+            self.feed(partition, broker_epoch, &image).await;
+        }
+    }
+
+    /// Deletes the replicas that the image does not know (R82).
+    async fn drop_unassigned(&mut self, image: &Image) {
+        let own = self.parts.own;
+        let is_assigned = |partition: &TopicPartition| {
+            image.partition(*partition).is_some_and(|state| state.replicas.contains(&own))
+        };
+        let gone: Vec<_> = self.running.keys().filter(|partition| !is_assigned(partition)).copied().collect();
+        for partition in gone {
+            let directory = self.running.get(&partition).map(|running| running.directory);
+            if let (Some(log), Some(directory)) = (self.stop(partition).await, directory) {
+                self.delete(partition, directory, log);
+            }
+        }
+        let idle = std::mem::take(&mut self.idle);
+        let (kept, stale) = idle.into_iter().partition(|(partition, _)| is_assigned(partition));
+        self.idle = kept;
+        for (partition, found) in stale {
+            self.delete(partition, found.directory, found.log);
+        }
+    }
+
+    fn delete(&self, partition: TopicPartition, directory: DirectoryId, log: PartitionLog) {
+        tracing::info!(%partition, log = log.directory(), "deleted a replica that is assigned no longer");
+        if let Some(directory) = self.directory(directory) {
+            directory.recovery_points.forget(log.directory());
+            directory.log_starts.forget(log.directory());
+        }
+        if let Err(fault) = log.delete() {
+            tracing::error!(%partition, %fault, "cannot delete a log");
+        }
+    }
+
+    /// Tells a replica what is new, and starts it if it does not run under this registration.
+    async fn feed(&mut self, partition: TopicPartition, broker_epoch: BrokerEpoch, image: &Arc<Image>) {
+        let runs_under = self.running.get(&partition).map(|running| running.broker_epoch);
+        if runs_under.is_some_and(|runs_under| runs_under != broker_epoch) {
+            self.stop(partition).await;
+        }
+        if !self.running.contains_key(&partition) {
+            match self.start(partition, broker_epoch, image).await {
+                Ok(running) => {
+                    self.parts.partitions.insert(partition, running.task.clone());
+                    self.running.insert(partition, running);
+                }
+                Err(Some((directory, fault))) => {
+                    tracing::error!(%partition, %fault, "cannot open a log");
+                    self.failed.push(directory);
+                    drop(self.parts.failures.send(directory).await);
+                }
+                Err(None) => tracing::error!(%partition, "no log directory is left for a replica"),
+            }
+        }
+        let Some(view) = image.partition_view(partition) else { return };
+        let Some(running) = self.running.get_mut(&partition) else { return };
+        let view = PartitionView { metadata_offset: Offset::ZERO, ..view };
+        if running.told.as_ref() != Some(&view) {
+            running.told = Some(view);
+            drop(running.task.send(Command::Image(Arc::clone(image))).await);
+        }
+    }
+
+    async fn start(
+        &mut self,
+        partition: TopicPartition,
+        broker_epoch: BrokerEpoch,
+        image: &Image,
+    ) -> Result<Running, Option<(DirectoryId, Fault)>> {
+        let topic = image.topic(partition.topic).ok_or(None)?;
+        let state = topic.partition(partition.partition).ok_or(None)?;
+        let own = state.replica_on(self.parts.own).ok_or(None)?;
+        let found = match self.idle.remove(&partition) {
+            Some(found) => found,
+            None => {
+                let name = directory_of(&topic.name, partition.partition);
+                let config = LogConfig { segment_bytes_max: topic.config.segment_bytes(), ..LogConfig::default() };
+                self.open(&name, partition, config).await?
+            }
+        };
+        let tenure =
+            Tenure { partition, own, replicas: state.replicas.iter().copied().collect(), broker_epoch };
+        let name = found.log.directory().to_owned();
+        let (flushed, flushed_fed) = watch::channel(found.recovered.end);
+        let (task, inbox) = mpsc::channel(self.parts.limits.inbox_length);
+        let parts = ReplicaParts {
+            env: self.parts.env.clone(),
+            faults: self.parts.faults,
+            tenure,
+            directory: found.directory,
+            log: found.log,
+            recovered: found.recovered,
+            timing: self.parts.timing.clone(),
+            limits: self.parts.limits.clone(),
+            peers: self.parts.peers.clone(),
+            controller: self.parts.controller.clone(),
+            failures: self.parts.failures.clone(),
+            flushed,
+        };
+        let driver = ReplicaDriver::new(parts, &task, inbox);
+        drop(self.parts.env.spawn("replica", driver.run()));
+        let directory = found.directory;
+        Ok(Running { task, directory, name, broker_epoch, told: None, flushed: flushed_fed })
+    }
+
+    /// Opens a log in the directory that has the fewest.
+    async fn open(
+        &self,
+        name: &str,
+        partition: TopicPartition,
+        config: LogConfig,
+    ) -> Result<FoundLog, Option<(DirectoryId, Fault)>> {
+        let usable = self.parts.directories.iter().filter(|directory| !self.failed.contains(&directory.id()));
+        let count = |id| self.running.values().filter(|running| running.directory == id).count();
+        let directory = usable.min_by_key(|directory| count(directory.id())).ok_or(None)?;
+        let opened = found::open(directory, name, partition, config).await;
+        let (log, recovered) = opened.map_err(|fault| Some((directory.id(), fault)))?;
+        Ok(FoundLog { directory: directory.id(), log, recovered })
+    }
+
+    /// Ends a replica's task; its log is free then.
+    async fn stop(&mut self, partition: TopicPartition) -> Option<PartitionLog> {
+        self.parts.partitions.remove(partition);
+        let running = self.running.remove(&partition)?;
+        let (reply, log) = oneshot::channel();
+        running.task.send(Command::Stop(reply)).await.ok()?;
+        log.await.ok()
+    }
+
+    /// Stops everything and syncs it, so that a clean-stop marker may be written.
+    async fn close(&mut self) {
+        let running: Vec<TopicPartition> = self.running.keys().copied().collect();
+        for partition in running {
+            let (directory, name) = match self.running.get(&partition) {
+                Some(running) => (running.directory, running.name.clone()),
+                None => continue,
+            };
+            let Some(mut log) = self.stop(partition).await else { continue };
+            match log.close().await {
+                Ok(flushed) => self.note(directory, &name, flushed.end),
+                Err(fault) => tracing::error!(%partition, %fault, "cannot close a log in order"),
+            }
+        }
+    }
+
+    async fn checkpoint(&self) {
+        for running in self.running.values() {
+            self.note(running.directory, &running.name, *running.flushed.borrow());
+        }
+        for directory in self.parts.directories.iter() {
+            if let Err(fault) = directory.recovery_points.store().await {
+                tracing::warn!(directory = %directory.id(), %fault, "cannot write the recovery points");
+            }
+        }
+    }
+
+    fn note(&self, directory: DirectoryId, name: &str, flushed: Offset) {
+        if let Some(directory) = self.directory(directory) {
+            directory.recovery_points.note(name, flushed);
+        }
+    }
+
+    fn directory(&self, id: DirectoryId) -> Option<&LogDirectory> {
+        self.parts.directories.iter().find(|directory| directory.id() == id)
+    }
+}
