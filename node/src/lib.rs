@@ -5,8 +5,9 @@ mod controller_client;
 pub mod disk;
 mod driver;
 mod kept;
+mod listener;
 pub mod log;
 mod partitions;
-
 mod peers;
+mod requests;
 pub mod server;

@@ -1,8 +1,118 @@
-//! A whole node: its endpoint, its quorum member, its partitions and its request handling, assembled over an
-//! environment and a disk.
+//! A whole node: its endpoint, its quorum member, its replicas and its request handling, assembled over an environment
+//! and disks.
 //!
-//! Reaches no clock, file or socket but through these two, so that the same code runs in the simulator.
+//! Reaches no clock, file or socket but through these, so that the same code runs in the simulator. A kill of a
+//! simulated process is a kill of its environment; an orderly end is [`ServerHandle::shutdown`].
 
 mod settings;
+mod start;
 
-pub use settings::{Limits, Roles, Settings, Timing, TopicDefaults};
+use std::net::SocketAddr;
+
+use highwater_model::id::{BrokerEpoch, NodeId};
+use highwater_transport::env::Env;
+use highwater_transport::quic::Endpoint;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::settings::{Limits, Roles, Settings, Timing, TopicDefaults};
+pub use self::start::StartError;
+use crate::driver::lifecycle::Standing;
+use crate::driver::quorum::Ask;
+use crate::kept::LogDirectories;
+use crate::partitions::ToHost;
+use crate::peers::Peers;
+
+/// Starts servers.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+/// A running server. Dropping it leaves the server running.
+#[derive(Debug)]
+pub struct ServerHandle {
+    env: Env,
+    node: NodeId,
+    address: SocketAddr,
+    settings: Settings,
+    endpoint: Endpoint,
+    peers: Peers,
+    directories: LogDirectories,
+    quorum: mpsc::Sender<Ask>,
+    broker: Option<BrokerHandle>,
+    fatal: watch::Receiver<Option<String>>,
+}
+
+/// What an orderly end of the broker's part needs.
+#[derive(Debug)]
+struct BrokerHandle {
+    standing: Standing,
+    stop: watch::Sender<bool>,
+    host: mpsc::Sender<ToHost>,
+}
+
+impl ServerHandle {
+    /// Its id.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Where its endpoint is bound, with its port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the server cannot go on, and tells why. Never completes while it can.
+    pub async fn failed(&mut self) -> String {
+        match self.fatal.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => "the server's tasks have ended".to_owned(),
+        }
+    }
+
+    /// Waits until the broker is registered and unfenced; at once on a node that is no broker.
+    pub async fn ready(&mut self) {
+        if let Some(broker) = &mut self.broker {
+            // Without a sender the server has ended, and is as ready as it will be.
+            drop(broker.standing.fenced.wait_for(|fenced| !fenced).await);
+        }
+    }
+
+    /// Stops in order: leaderships move away, logs are synced and marked clean, the quorum is told (Q56, R60). At the
+    /// latest after `controlled.shutdown.max.ms` it stops without the controller's leave.
+    pub async fn shutdown(mut self) {
+        tracing::info!(node = %self.node, "shutting down");
+        if let Some(broker) = self.broker.take() {
+            self.stop_broker(broker).await;
+        }
+        // A quorum that has ended needs no word.
+        drop(self.quorum.send(Ask::Resign).await);
+        self.env.sleep(std::time::Duration::from_millis(20)).await;
+        self.peers.close();
+        self.endpoint.close().await;
+        tracing::info!(node = %self.node, "stopped");
+    }
+
+    async fn stop_broker(&self, mut broker: BrokerHandle) {
+        drop(broker.stop.send(true));
+        let leave = broker.standing.may_stop.wait_for(Option::is_some);
+        let limit = self.settings.timing.controlled_shutdown;
+        let left = match self.env.timeout(limit, leave).await {
+            Ok(Ok(leave)) => leave.flatten(),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("the controller did not say that this broker may stop; stopping all the same");
+                *broker.standing.broker_epoch.borrow()
+            }
+        };
+        let (done, closed) = oneshot::channel();
+        if broker.host.send(ToHost::Close(done)).await.is_ok() && closed.await.is_ok() {
+            self.mark_clean(left).await;
+        }
+    }
+
+    async fn mark_clean(&self, broker_epoch: Option<BrokerEpoch>) {
+        if let Some(broker_epoch) = broker_epoch {
+            self.directories.note_clean_stop(broker_epoch).await;
+        }
+    }
+}

@@ -70,7 +70,8 @@ impl LifecycleDriver {
         let asked_at = parts.env.now();
         let core = Lifecycle::new();
         let timers = Timers::new();
-        let driver = Self { parts, core, timers, answers, answered, asked_at, broker_epoch, fenced, may_stop };
+        let driver =
+            Self { parts, core, timers, answers, answered, asked_at, broker_epoch, fenced, may_stop };
         (driver, Standing { broker_epoch: broker_epoch_fed, fenced: fenced_fed, may_stop: may_stop_fed })
     }
 

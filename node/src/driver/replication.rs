@@ -28,6 +28,8 @@ use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+pub(crate) use explain::missing_replica;
+
 use crate::controller_client::ControllerClient;
 use crate::disk::{Completion, Fault};
 use crate::driver::issued::Issued;

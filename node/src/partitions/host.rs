@@ -112,7 +112,8 @@ impl<F: Faults> Host<F> {
             return;
         }
         self.drop_unassigned(&image).await;
-        let assigned: Vec<TopicPartition> = image.partitions_on(self.parts.own).map(|(name, _)| name).collect();
+        let assigned: Vec<TopicPartition> =
+            image.partitions_on(self.parts.own).map(|(name, _)| name).collect();
         for partition in assigned {
             self.feed(partition, broker_epoch, &image).await;
         }
@@ -128,24 +129,24 @@ impl<F: Faults> Host<F> {
         for partition in gone {
             let directory = self.running.get(&partition).map(|running| running.directory);
             if let (Some(log), Some(directory)) = (self.stop(partition).await, directory) {
-                self.delete(partition, directory, log);
+                self.delete(partition, directory, log).await;
             }
         }
         let idle = std::mem::take(&mut self.idle);
         let (kept, stale) = idle.into_iter().partition(|(partition, _)| is_assigned(partition));
         self.idle = kept;
         for (partition, found) in stale {
-            self.delete(partition, found.directory, found.log);
+            self.delete(partition, found.directory, found.log).await;
         }
     }
 
-    fn delete(&self, partition: TopicPartition, directory: DirectoryId, log: PartitionLog) {
+    async fn delete(&self, partition: TopicPartition, directory: DirectoryId, log: PartitionLog) {
         tracing::info!(%partition, log = log.directory(), "deleted a replica that is assigned no longer");
         if let Some(directory) = self.directory(directory) {
             directory.recovery_points.forget(log.directory());
             directory.log_starts.forget(log.directory());
         }
-        if let Err(fault) = log.delete() {
+        if let Err(fault) = log.delete().await {
             tracing::error!(%partition, %fault, "cannot delete a log");
         }
     }
@@ -192,7 +193,8 @@ impl<F: Faults> Host<F> {
             Some(found) => found,
             None => {
                 let name = directory_of(&topic.name, partition.partition);
-                let config = LogConfig { segment_bytes_max: topic.config.segment_bytes(), ..LogConfig::default() };
+                let config =
+                    LogConfig { segment_bytes_max: topic.config.segment_bytes(), ..LogConfig::default() };
                 self.open(&name, partition, config).await?
             }
         };
