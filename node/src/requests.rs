@@ -39,13 +39,12 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// Handles requests of clients.
 pub(crate) struct RequestHandler {
-    pub(crate) env: Env,
-    pub(crate) own: NodeId,
-    pub(crate) cluster: ClusterId,
-    pub(crate) timing: Timing,
-    pub(crate) controller: ControllerClient,
-    pub(crate) partitions: Partitions,
-    pub(crate) images: watch::Receiver<Arc<Image>>,
+    env: Env,
+    cluster: ClusterId,
+    timing: Timing,
+    controller: ControllerClient,
+    partitions: Partitions,
+    images: watch::Receiver<Arc<Image>>,
     producer_ids: ProducerIds,
 }
 
@@ -66,7 +65,6 @@ impl RequestHandler {
         let producer_ids = ProducerIds::new(parts.own, parts.controller.clone(), parts.broker_epoch);
         Arc::new(Self {
             env: parts.env,
-            own: parts.own,
             cluster: parts.cluster,
             timing: parts.timing,
             controller: parts.controller,

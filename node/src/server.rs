@@ -8,9 +8,10 @@ mod settings;
 mod start;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use highwater_model::id::{BrokerEpoch, NodeId};
-use highwater_transport::env::Env;
+use highwater_transport::env::{Env, Task};
 use highwater_transport::quic::Endpoint;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -21,6 +22,9 @@ use crate::driver::quorum::Ask;
 use crate::kept::LogDirectories;
 use crate::partitions::ToHost;
 use crate::peers::Peers;
+
+/// How long the quorum's farewell has to leave.
+const FAREWELL: Duration = Duration::from_millis(20);
 
 /// Starts servers.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,7 @@ pub struct ServerHandle {
     quorum: mpsc::Sender<Ask>,
     broker: Option<BrokerHandle>,
     fatal: watch::Receiver<Option<String>>,
+    tasks: Vec<Task>,
 }
 
 /// What an orderly end of the broker's part needs.
@@ -87,14 +92,18 @@ impl ServerHandle {
         }
         // A quorum that has ended needs no word.
         drop(self.quorum.send(Ask::Resign).await);
-        self.env.sleep(std::time::Duration::from_millis(20)).await;
+        self.env.sleep(FAREWELL).await;
         self.peers.close();
         self.endpoint.close().await;
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            task.finished().await;
+        }
         tracing::info!(node = %self.node, "stopped");
     }
 
     async fn stop_broker(&self, mut broker: BrokerHandle) {
-        drop(broker.stop.send(true));
+        let _ = broker.stop.send(true);
         let leave = broker.standing.may_stop.wait_for(Option::is_some);
         let limit = self.settings.timing.controlled_shutdown;
         let left = match self.env.timeout(limit, leave).await {

@@ -152,6 +152,12 @@ impl Env {
         self.spawn_boxed(name, Box::pin(future))
     }
 
+    /// Ends this process without a word to anybody: aborts every task and admits no more. Each is dropped at its next
+    /// turn; a task that calls this runs on until its next `await`.
+    pub fn end(&self) {
+        self.inner.tasks.end();
+    }
+
     fn spawn_boxed(&self, name: &str, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
         task::spawn(self, name, future)
     }

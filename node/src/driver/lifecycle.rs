@@ -160,7 +160,7 @@ impl LifecycleDriver {
         };
         let asking = async move {
             let answer = controller.decide_once(command, patience).await.ok().map(|answer| told(&answer));
-            drop(answered.send((request, answer)).await);
+            let _ = answered.send((request, answer)).await;
         };
         drop(self.parts.env.spawn("ask the controller", asking));
     }

@@ -381,7 +381,7 @@ impl<F: Faults> ReplicaDriver<F> {
         self.let_go(&format!("the replica went offline: {fault}"));
         let (failures, directory) = (self.parts.failures.clone(), self.parts.directory);
         drop(self.parts.env.spawn("report a failed directory", async move {
-            drop(failures.send(directory).await);
+            let _ = failures.send(directory).await;
         }));
     }
 

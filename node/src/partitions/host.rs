@@ -83,7 +83,7 @@ impl<F: Faults> Host<F> {
                 asked = self.parts.inbox.recv() => {
                     let Some(ToHost::Close(done)) = asked else { return };
                     self.close().await;
-                    drop(done.send(()));
+                    let _ = done.send(());
                     return;
                 }
                 Ok(()) = self.parts.broker_epoch.changed() => self.follow().await,
@@ -166,7 +166,7 @@ impl<F: Faults> Host<F> {
                 Err(Some((directory, fault))) => {
                     tracing::error!(%partition, %fault, "cannot open a log");
                     self.failed.push(directory);
-                    drop(self.parts.failures.send(directory).await);
+                    let _ = self.parts.failures.send(directory).await;
                 }
                 Err(None) => tracing::error!(%partition, "no log directory is left for a replica"),
             }
@@ -255,7 +255,7 @@ impl<F: Faults> Host<F> {
                 Some(running) => (running.directory, running.name.clone()),
                 None => continue,
             };
-            let Some(mut log) = self.stop(partition).await else { continue };
+            let Some(log) = self.stop(partition).await else { continue };
             match log.close().await {
                 Ok(flushed) => self.note(directory, &name, flushed.end),
                 Err(fault) => tracing::error!(%partition, %fault, "cannot close a log in order"),

@@ -89,19 +89,12 @@ pub(crate) fn encode<T: Serialize>(body: &T) -> Bytes {
     postcard::to_allocvec(body).map(Bytes::from).expect("a message is a plain value, which always encodes")
 }
 
-/// Reads a body.
-///
-/// # Errors
-/// When the bytes are no such body.
-pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, postcard::Error> {
-    postcard::from_bytes(body)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use highwater_model::id::{BrokerEpoch, LeaderEpoch, LogGeneration, PartitionIndex, RequestId, TopicId};
     use highwater_model::replication::{Fetch, Message, ReadRound};
+    use highwater_transport::frame::decode_body;
 
     fn fetch() -> ReplicaMessage {
         let message = Message::Fetch(Fetch {
@@ -126,12 +119,6 @@ mod tests {
         let golden = [1, 2, 0, 3, 7, 9, 1, 172, 2, 200, 1, 1, 2, 0, 5];
 
         assert_eq!(encode(&fetch()).as_ref(), golden);
-        assert_eq!(decode::<ReplicaMessage>(&golden), Ok(fetch()));
-    }
-
-    #[test]
-    fn bytes_that_are_no_message_are_an_error() {
-        assert!(decode::<ReplicaMessage>(&[1, 2, 99]).is_err());
-        assert!(decode::<ControllerCall>(&[]).is_err());
+        assert_eq!(decode_body::<ReplicaMessage>(&golden), Ok(fetch()));
     }
 }

@@ -100,6 +100,6 @@ impl RequestHandler {
     pub(super) async fn until(&self, is_so: impl Fn(&Image) -> bool + Send) {
         let mut images = self.images.clone();
         let seen = async { drop(images.wait_for(|image| is_so(image)).await) };
-        drop(self.env.timeout(VISIBLE_WAIT, seen).await);
+        let _ = self.env.timeout(VISIBLE_WAIT, seen).await;
     }
 }

@@ -43,7 +43,7 @@ impl RequestHandler {
                 return (Answer::Fetch(FetchAnswer { partitions: look.partitions }), look.payload);
             }
             // Late or not, the next look is what is answered then.
-            drop(self.env.timeout_at(deadline, wake.notified()).await);
+            let _ = self.env.timeout_at(deadline, wake.notified()).await;
         }
     }
 

@@ -1,12 +1,13 @@
 //! Putting a node together, in the order that a start needs: directories, endpoint, quorum, logs, registration.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use highwater_model::fault::Faults;
 use highwater_model::id::{ClusterId, DirectoryId, IncarnationId, NodeId};
 use highwater_model::metadata::{self, DirectoryFacts, Image, LifecycleTenure};
 use highwater_model::quorum::{self, VoterKey, VoterSet};
-use highwater_transport::env::Env;
+use highwater_transport::env::{Env, Task};
 use highwater_transport::identity::{Identity, Principal};
 use highwater_transport::quic::{self, BindError, Endpoint};
 use tokio::sync::{mpsc, watch};
@@ -77,6 +78,7 @@ struct Start<F> {
     advertised: String,
     peers: Peers,
     fatal: watch::Sender<Option<String>>,
+    tasks: Mutex<Vec<Task>>,
 }
 
 impl Server {
@@ -120,6 +122,7 @@ impl Server {
             advertised,
             peers,
             fatal,
+            tasks: Mutex::default(),
         };
         start.assemble(fatal_fed).await
     }
@@ -168,7 +171,7 @@ impl<F: Faults> Start<F> {
             partitions,
             requests,
         };
-        drop(self.env.spawn("listener", listener::run(self.endpoint.clone(), routes)));
+        self.run("listener", listener::run(self.endpoint.clone(), routes));
         tracing::info!(node = %self.settings.node, address = self.advertised, "started");
         Ok(ServerHandle {
             node: self.settings.node,
@@ -181,7 +184,14 @@ impl<F: Faults> Start<F> {
             quorum: asks,
             broker,
             fatal,
+            tasks: self.tasks.into_inner().unwrap_or_else(PoisonError::into_inner),
         })
+    }
+
+    /// Starts a task that lives as long as the server.
+    fn run(&self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
+        let task = self.env.spawn(name, task);
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
     /// Recovers the metadata log and begins to take part in the quorum.
@@ -224,7 +234,7 @@ impl<F: Faults> Start<F> {
                 fatal.send_replace(Some(stopped.to_string()));
             }
         };
-        drop(self.env.spawn("quorum", running));
+        self.run("quorum", running);
         Ok(feeds)
     }
 
@@ -239,7 +249,7 @@ impl<F: Faults> Start<F> {
                 }
             }
         };
-        drop(self.env.spawn("addresses", following));
+        self.run("addresses", following);
     }
 
     /// Recovers the logs, then registers and hosts what the metadata assigns.
@@ -252,7 +262,7 @@ impl<F: Faults> Start<F> {
         let mut found = FoundLogs::find(&self.directories).await;
         let (failures, failed) = mpsc::channel(FAILURES_MAX);
         for directory in &found.failed {
-            drop(failures.send(*directory).await);
+            let _ = failures.send(*directory).await;
         }
         let facts = self.facts(&mut found);
         let (stop, stop_fed) = watch::channel(false);
@@ -273,7 +283,7 @@ impl<F: Faults> Start<F> {
             partitions: partitions.clone(),
             inbox,
         };
-        drop(self.env.spawn("host", Host::new(parts, found).run()));
+        self.run("host", Host::new(parts, found).run());
         BrokerHandle { standing, stop, host }
     }
 
@@ -308,7 +318,7 @@ impl<F: Faults> Start<F> {
             failures,
             stop,
         });
-        drop(self.env.spawn("lifecycle", driver.run()));
+        self.run("lifecycle", driver.run());
         standing
     }
 }
