@@ -179,6 +179,21 @@ impl Env {
         locked(&self.inner.random).fill_bytes(bytes);
     }
 
+    /// The address that `host:port` stands for: an address as it is, a name as the operating system resolves it (its
+    /// first address), and in a simulation the name of a process.
+    ///
+    /// # Errors
+    /// When the text has no port, or nobody knows the name.
+    pub async fn resolve(&self, host_and_port: &str) -> io::Result<SocketAddr> {
+        if let Ok(address) = host_and_port.parse() {
+            return Ok(address);
+        }
+        match &self.inner.world {
+            World::Real => real::resolve(host_and_port).await,
+            World::Simulated(host) => host.resolve(host_and_port),
+        }
+    }
+
     /// Opens a UDP socket; port 0 picks a free one. A simulated process binds under its own address, which the
     /// unspecified address stands for too.
     ///

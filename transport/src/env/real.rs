@@ -33,6 +33,12 @@ pub(super) fn udp_bind(env: &Env, address: SocketAddr) -> io::Result<Arc<dyn qui
     env.wrap_udp_socket(socket.into())
 }
 
+/// Asks the operating system for the first address of a name.
+pub(super) async fn resolve(host_and_port: &str) -> io::Result<SocketAddr> {
+    let mut found = tokio::net::lookup_host(host_and_port).await?;
+    found.next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+}
+
 fn enlarge(socket: &Socket, address: SocketAddr) {
     let asked = socket
         .set_recv_buffer_size(SOCKET_BUFFER_BYTES)

@@ -11,6 +11,7 @@ mod trace;
 
 use super::{Env, Instant, locked};
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
@@ -115,6 +116,7 @@ struct World {
     origin: tokio::time::Instant,
     wall_start_ms: u64,
     network: Mutex<network::Network>,
+    names: Mutex<BTreeMap<String, IpAddr>>,
     arrivals: tokio::sync::Notify,
     failure: Mutex<Option<Failure>>,
     failed: tokio::sync::Notify,
@@ -234,6 +236,7 @@ impl World {
             origin: tokio::time::Instant::now(),
             wall_start_ms: config.wall_start_ms,
             network: Mutex::new(network::Network::new(seed, config.network, config.events_kept)),
+            names: Mutex::default(),
             arrivals: tokio::sync::Notify::new(),
             failure: Mutex::new(None),
             failed: tokio::sync::Notify::new(),

@@ -58,6 +58,7 @@ struct Pause {
 impl Process {
     pub(super) fn new(world: &Arc<World>, name: &str, address: IpAddr) -> Self {
         let name: Arc<str> = name.into();
+        locked(&world.names).insert(name.to_string(), address);
         let run = Run::start(world, &name, address, 0, 0);
         Self { world: Arc::clone(world), name, address, run: Arc::new(Mutex::new(run)) }
     }
@@ -175,6 +176,14 @@ impl Host {
         let mailbox = self.network(|network| network.bind(address))?;
         locked(&self.state.mailboxes).push(Arc::clone(&mailbox));
         Ok(Arc::new(Socket::new(Arc::clone(&self.world), mailbox)))
+    }
+
+    /// The address of the process that is named before the port.
+    pub(in super::super) fn resolve(&self, host_and_port: &str) -> io::Result<SocketAddr> {
+        let (name, port) = host_and_port.rsplit_once(':').ok_or(io::ErrorKind::InvalidInput)?;
+        let port = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+        let address = locked(&self.world.names).get(name).copied().ok_or(io::ErrorKind::NotFound)?;
+        Ok(SocketAddr::new(address, port))
     }
 
     /// True when the process is paused; the task is woken when it runs on.

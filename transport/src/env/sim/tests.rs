@@ -154,3 +154,27 @@ fn an_address_is_bound_once_until_its_process_dies() {
         (std::io::ErrorKind::AddrInUse, std::io::ErrorKind::AddrNotAvailable, free, true)
     );
 }
+
+#[test]
+fn a_process_is_found_by_its_name() {
+    let outcome = Simulation::run(1, Config::default(), async |sim| {
+        let env = sim.process("one", address(1)).env();
+        let two = sim.process("two", address(2));
+        let named = env.resolve("two:9000").await.unwrap();
+        let as_it_is = env.resolve("198.18.0.9:1").await.unwrap();
+        let errors = [env.resolve("three:9000").await.unwrap_err(), env.resolve("two").await.unwrap_err()];
+        assert_eq!(named.ip(), two.address());
+        (named.port(), as_it_is, errors.map(|error| error.kind()))
+    });
+
+    let errors = [std::io::ErrorKind::NotFound, std::io::ErrorKind::InvalidInput];
+    assert_eq!(outcome.success(), (9000, SocketAddr::new(address(9), 1), errors));
+}
+
+#[tokio::test]
+async fn a_real_name_is_resolved_by_the_operating_system() {
+    let env = Env::real();
+
+    assert!(env.resolve("localhost:9000").await.unwrap().ip().is_loopback());
+    assert!(env.resolve("localhost").await.is_err());
+}
