@@ -41,7 +41,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             network: NetworkConfig::default(),
-            time_limit: Duration::from_secs(3600),
+            time_limit: Duration::from_secs(1200),
             wall_start_ms: 1_767_225_600_000,
             events_kept: 0,
         }

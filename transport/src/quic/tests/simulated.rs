@@ -222,3 +222,40 @@ fn a_paused_process_misses_its_connections_when_it_runs_on() {
 
     assert_eq!(outcome.success(), (LossReason::TimedOut, true, LossReason::Forgotten));
 }
+
+#[test]
+fn control_overtakes_records_and_goes_on_when_nobody_reads_them() {
+    let outcome = Simulation::run(10, NetworkConfig::CALM, async |sim| {
+        let authority = authority();
+        let (one, two) = (sim.process("one", address(1)), sim.process("two", address(2)));
+        let broker = listen(&one, &authority.broker(NodeId(1)).unwrap());
+        let client = dialler(&two, &authority.client("alice").unwrap());
+        let dialled = client.connect(broker.local_address(), Expect::AnyBroker).await.unwrap();
+        let accepted = broker.accept().await.unwrap();
+        let (data, control) =
+            (dialled.open(Lane::Data).await.unwrap(), dialled.open(Lane::Control).await.unwrap());
+        for correlation in 0..3 {
+            data.send(frame(correlation, 2 << 20)).await.unwrap();
+        }
+        let start = sim.now();
+        control.send(frame(9, 100)).await.unwrap();
+        let (mut records, mut votes) = (accepted.accept().await.unwrap(), accepted.accept().await.unwrap());
+        assert_eq!((records.lane(), votes.lane()), (Lane::Data, Lane::Control));
+        let first = votes.receive().await;
+        let overtook = sim.now().since(start);
+        // The data lane is full and stays so.
+        sim.env().sleep(Duration::from_secs(5)).await;
+        control.send(frame(10, 100)).await.unwrap();
+        let second = votes.receive().await;
+        let mut count = 0;
+        while count < 3 {
+            assert_eq!(records.receive().await, Ok(Some(frame(count, 2 << 20))));
+            count += 1;
+        }
+        (first, overtook, second)
+    });
+
+    let (first, overtook, second) = outcome.success();
+    assert_eq!((first, second), (Ok(Some(frame(9, 100))), Ok(Some(frame(10, 100)))));
+    assert!(overtook < Duration::from_millis(10), "{overtook:?}");
+}
