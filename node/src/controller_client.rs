@@ -60,9 +60,11 @@ impl ControllerClient {
         command: Command,
         timeout: Duration,
     ) -> Result<Result<Outcome, CommandRefusal>, NoAnswer> {
-        match self.ask_once(ControllerCall::Decide(command), timeout).await? {
-            ControllerAnswer::Decided(answer) => Ok(answer),
-            _ => Err(NoAnswer { is_open: false }),
+        let answer = self.ask_once(ControllerCall::Decide(command), timeout).await?;
+        if let ControllerAnswer::Decided(answer) = answer {
+            Ok(answer)
+        } else {
+            Err(NoAnswer { is_open: false })
         }
     }
 
@@ -71,12 +73,11 @@ impl ControllerClient {
     /// # Errors
     /// As a client is told it.
     pub(crate) async fn decide(&self, command: Command, timeout: Duration) -> Result<Outcome, ApiError> {
-        match self.ask(ControllerCall::Decide(command), timeout).await? {
-            ControllerAnswer::Decided(answer) => {
-                answer.map_err(|refusal| ApiError::new(refusal.code(), refusal.to_string()))
-            }
-            _ => Err(ApiError::new(ErrorCode::UnknownServerError, "the controller answered something else")),
-        }
+        let ControllerAnswer::Decided(answer) = self.ask(ControllerCall::Decide(command), timeout).await?
+        else {
+            return Err(answered_otherwise());
+        };
+        answer.map_err(|refusal| ApiError::new(refusal.code(), refusal.to_string()))
     }
 
     /// Asks until there is an answer that is not "ask another", or `timeout` has passed. A call whose outcome is open is
@@ -181,6 +182,11 @@ impl ControllerClient {
         }
         words
     }
+}
+
+/// What a client is told when the controller's answer is to another question.
+pub(crate) fn answered_otherwise() -> ApiError {
+    ApiError::new(ErrorCode::UnknownServerError, "the controller answered something else")
 }
 
 /// Whether a failed call may have been acted upon.

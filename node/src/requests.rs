@@ -77,15 +77,11 @@ impl RequestHandler {
     /// Begins to handle a request, and gives the rest back. A produce is with its replicas when this returns, so that
     /// produces that come one after another are appended in that order.
     pub(crate) async fn begin(self: &Arc<Self>, request: Request, payload: Vec<Bytes>) -> Handling {
-        match request {
-            Request::Produce { acks, timeout_ms, partitions } => {
-                self.begin_produce(acks, timeout_ms, partitions, payload).await
-            }
-            other => {
-                let handler = Arc::clone(self);
-                Box::pin(async move { handler.handle(other).await })
-            }
+        if let Request::Produce { acks, timeout_ms, partitions } = request {
+            return self.begin_produce(acks, timeout_ms, partitions, payload).await;
         }
+        let handler = Arc::clone(self);
+        Box::pin(async move { handler.handle(request).await })
     }
 
     async fn handle(&self, request: Request) -> Handled {
@@ -119,7 +115,7 @@ impl RequestHandler {
             Request::ChangeVoters { change, timeout_ms } => {
                 told(self.change_voters(change, wait(timeout_ms)).await)
             }
-            _ => told(Err(ApiError::new(
+            Request::Produce { .. } | _ => told(Err(ApiError::new(
                 ErrorCode::UnsupportedVersion,
                 "this broker does not know the request",
             ))),

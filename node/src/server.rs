@@ -52,6 +52,8 @@ struct BrokerHandle {
     standing: Standing,
     stop: watch::Sender<bool>,
     host: mpsc::Sender<ToHost>,
+    /// The active controller, if known.
+    leaders: watch::Receiver<Option<NodeId>>,
 }
 
 impl ServerHandle {
@@ -104,18 +106,35 @@ impl ServerHandle {
 
     async fn stop_broker(&self, mut broker: BrokerHandle) {
         let _ = broker.stop.send(true);
-        let leave = broker.standing.may_stop.wait_for(Option::is_some);
-        let limit = self.settings.timing.controlled_shutdown;
-        let left = match self.env.timeout(limit, leave).await {
-            Ok(Ok(leave)) => leave.flatten(),
-            Ok(Err(_)) | Err(_) => {
-                tracing::warn!("the controller did not say that this broker may stop; stopping all the same");
-                *broker.standing.broker_epoch.borrow()
+        let leave = async {
+            tokio::select! {
+                biased;
+                leave = broker.standing.may_stop.wait_for(Option::is_some) => leave.ok().and_then(|leave| *leave),
+                () = self.no_controller(&mut broker.leaders) => None,
             }
         };
+        let leave = self.env.timeout(self.settings.timing.controlled_shutdown, leave).await;
+        let left = leave.ok().flatten().unwrap_or_else(|| {
+            tracing::warn!("no controller said that this broker may stop; stopping all the same");
+            *broker.standing.broker_epoch.borrow()
+        });
         let (done, closed) = oneshot::channel();
         if broker.host.send(ToHost::Close(done)).await.is_ok() && closed.await.is_ok() {
             self.mark_clean(left).await;
+        }
+    }
+
+    /// Waits until there has been no active controller for two sessions: nobody is there to give leave.
+    async fn no_controller(&self, leaders: &mut watch::Receiver<Option<NodeId>>) {
+        loop {
+            let limit = self.settings.timing.session * 2;
+            let appeared = self.env.timeout(limit, leaders.wait_for(Option::is_some)).await;
+            let gone = !matches!(appeared, Ok(Ok(_)));
+            drop(appeared);
+            let gone = gone || leaders.wait_for(Option::is_none).await.is_err();
+            if gone {
+                return;
+            }
         }
     }
 

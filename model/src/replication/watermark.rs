@@ -5,7 +5,7 @@ use super::{
     Effect, Effects, FlushPolicy, IsrSet, Refusal, Replica, ReplicaIdx, Tenure, VisibleHighWatermark,
 };
 use crate::fault::{Bug, Faults};
-use crate::id::Offset;
+use crate::id::{LeaderEpoch, Offset};
 
 impl<F: Faults> Replica<F> {
     /// End of what consumers may read here (R5). A new leader's may still lie below what an earlier one told.
@@ -17,6 +17,28 @@ impl<F: Faults> Replica<F> {
         let beyond = self.faults.has(Bug::ReadBeyondWatermark);
         let offset = if beyond { self.log.end() } else { self.high_watermark };
         Ok(VisibleHighWatermark { offset, leader_epoch: self.view.leader_epoch })
+    }
+
+    /// As [`Self::readable_end`], for a reader that may believe in a leader epoch and wants to be fenced (KIP-320).
+    ///
+    /// # Errors
+    /// When this replica does not lead, or the reader believes in another leader epoch.
+    pub fn readable_by(&self, believed: Option<LeaderEpoch>) -> Result<VisibleHighWatermark, Refusal> {
+        let (given, known) = (believed.unwrap_or(self.view.leader_epoch), self.view.leader_epoch);
+        if given < known {
+            return Err(Refusal::FencedLeaderEpoch { given, known });
+        }
+        if given > known {
+            return Err(Refusal::UnknownLeaderEpoch { given, known });
+        }
+        self.readable_end()
+    }
+
+    /// How far another replica's log reaches by its last fetch in this leader epoch, exclusive; for people to read.
+    #[must_use]
+    pub fn follower_end(&self, follower: ReplicaIdx) -> Option<Offset> {
+        let lead = self.lead().ok()?;
+        lead.progress(follower).map(|progress| progress.end)
     }
 
     /// The end of the log as plain reads are told it (`latest`), and a coordinator's notion of what is committed (R23).

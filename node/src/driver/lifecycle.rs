@@ -83,7 +83,8 @@ impl LifecycleDriver {
         let metadata_offset = self.parts.images.borrow_and_update().end();
         self.step(LifecycleInput::Applied { metadata_offset }).await;
         while !self.core.may_stop() {
-            let deadline = self.timers.next().unwrap_or(self.parts.env.now() + self.parts.timing.heartbeat);
+            let deadline =
+                self.timers.next().unwrap_or_else(|| self.parts.env.now() + self.parts.timing.heartbeat);
             let asleep = self.parts.env.sleep_until(deadline);
             let input = tokio::select! {
                 biased;

@@ -28,9 +28,12 @@ impl RequestHandler {
             let topic = TopicId(self.env.random_u128());
             let decided =
                 self.controller.decide(Command::CreateTopic { topic, new, validate_only }, timeout).await;
-            let result = decided.map(|outcome| match outcome {
-                Outcome::TopicCreated { topic, partitions } => (topic, partitions),
-                _ => (topic, 0),
+            let result = decided.map(|outcome| {
+                if let Outcome::TopicCreated { topic, partitions } = outcome {
+                    (topic, partitions)
+                } else {
+                    (topic, 0)
+                }
             });
             if let (Ok((topic, _)), false) = (&result, validate_only) {
                 let topic = *topic;

@@ -9,6 +9,7 @@ use highwater_model::id::PartitionIndex;
 use highwater_model::metadata::{Broker, Image, Partition, Topic};
 
 use super::{RequestHandler, unknown_topic};
+use crate::controller_client::answered_otherwise;
 use crate::driver::replication::missing_replica;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
 
@@ -53,10 +54,7 @@ impl RequestHandler {
     async fn catch_up(&self) -> Result<(), ApiError> {
         let answer = self.controller.ask(ControllerCall::ReadPoint, self.timing.request).await?;
         let ControllerAnswer::ReadPoint(point) = answer else {
-            return Err(ApiError::new(
-                ErrorCode::UnknownServerError,
-                "the controller answered something else",
-            ));
+            return Err(answered_otherwise());
         };
         let mut images = self.images.clone();
         let applied = async { drop(images.wait_for(|image| image.end() >= point).await) };
@@ -97,10 +95,8 @@ impl RequestHandler {
     }
 
     pub(super) async fn describe_quorum(&self) -> Result<QuorumDetail, ApiError> {
-        match self.controller.ask(ControllerCall::DescribeQuorum, self.timing.request).await? {
-            ControllerAnswer::Quorum(detail) => Ok(detail),
-            _ => Err(ApiError::new(ErrorCode::UnknownServerError, "the controller answered something else")),
-        }
+        let answer = self.controller.ask(ControllerCall::DescribeQuorum, self.timing.request).await?;
+        if let ControllerAnswer::Quorum(detail) = answer { Ok(detail) } else { Err(answered_otherwise()) }
     }
 }
 

@@ -113,9 +113,7 @@ impl RequestHandler {
 
 /// A storage fault as a reader is told it.
 fn told(fault: &Fault) -> ApiError {
-    let code = match fault {
-        Fault::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        _ => ErrorCode::KafkaStorageError,
-    };
+    let out_of_range = matches!(fault, Fault::OutOfRange { .. });
+    let code = if out_of_range { ErrorCode::OffsetOutOfRange } else { ErrorCode::KafkaStorageError };
     ApiError::new(code, fault.to_string())
 }

@@ -92,10 +92,12 @@ async fn outcome(placed: Placed) -> Result<Offset, ApiError> {
 }
 
 fn illegal(error: &BatchError) -> ApiError {
-    let code = match error {
-        BatchError::Crc { .. } => ErrorCode::CorruptMessage,
-        BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-        _ => ErrorCode::InvalidRecord,
+    let code = if matches!(error, BatchError::Crc { .. }) {
+        ErrorCode::CorruptMessage
+    } else if matches!(error, BatchError::TooLarge { .. }) {
+        ErrorCode::MessageTooLarge
+    } else {
+        ErrorCode::InvalidRecord
     };
     ApiError::new(code, format!("record batch: {error}; nothing was written"))
 }

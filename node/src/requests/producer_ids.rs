@@ -8,7 +8,7 @@ use highwater_model::id::{BrokerEpoch, NodeId, ProducerEpoch, ProducerId};
 use highwater_model::metadata::{Command, Outcome};
 use tokio::sync::{Mutex, watch};
 
-use crate::controller_client::ControllerClient;
+use crate::controller_client::{ControllerClient, answered_otherwise};
 
 /// The ids that are left.
 #[derive(Debug, Default)]
@@ -54,12 +54,11 @@ impl ProducerIds {
         };
         let broker_epoch = (*self.broker_epoch.borrow()).ok_or_else(unregistered)?;
         let command = Command::AllocateProducerIds { node: self.own, broker_epoch };
-        match self.controller.decide(command, timeout).await? {
-            Outcome::ProducerIds { first, count } if count > 0 => Ok(Block { next: first.0, left: count }),
-            other => {
-                tracing::error!(?other, "the controller answered something else");
-                Err(ApiError::new(ErrorCode::UnknownServerError, "the controller gave no producer ids"))
-            }
+        let outcome = self.controller.decide(command, timeout).await?;
+        if let Outcome::ProducerIds { first, count: left @ 1.. } = outcome {
+            return Ok(Block { next: first.0, left });
         }
+        tracing::error!(?outcome, "the controller gave no producer ids");
+        Err(answered_otherwise())
     }
 }

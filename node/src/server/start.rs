@@ -284,7 +284,7 @@ impl<F: Faults> Start<F> {
             inbox,
         };
         self.run("host", Host::new(parts, found).run());
-        BrokerHandle { standing, stop, host }
+        BrokerHandle { standing, stop, host, leaders: controller.leaders() }
     }
 
     fn facts(&self, found: &mut FoundLogs) -> Vec<DirectoryFacts> {

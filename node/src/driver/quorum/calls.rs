@@ -97,16 +97,11 @@ impl<F: Faults> QuorumDriver<F> {
     }
 
     fn refused(&self, refusal: &Refusal) -> ControllerAnswer {
-        let code = match refusal {
-            Refusal::NotLeader { .. } | Refusal::NotEstablished { .. } => return self.not_controller(),
-            Refusal::AlreadyVoter { .. } => ErrorCode::DuplicateVoter,
-            Refusal::NotVoter { .. } => ErrorCode::VoterNotFound,
-            Refusal::Overloaded { .. } | Refusal::ChangeInProgress { .. } | Refusal::NotCaughtUp { .. } => {
-                ErrorCode::RequestTimedOut
-            }
-            _ => ErrorCode::InvalidRequest,
-        };
-        ControllerAnswer::Refused(ApiError::new(code, refused_because(refusal)))
+        if matches!(refusal, Refusal::NotLeader { .. } | Refusal::NotEstablished { .. }) {
+            return self.not_controller();
+        }
+        let (code, message) = told(refusal);
+        ControllerAnswer::Refused(ApiError::new(code, message))
     }
 
     fn detail(&self) -> QuorumDetail {
@@ -162,22 +157,35 @@ impl<F: Faults> QuorumDriver<F> {
     }
 }
 
-/// A refusal in words.
-fn refused_because(refusal: &Refusal) -> String {
+/// A refusal of a read or of a change of the voters, as a client is told it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the refusals of messages and completions are not told to clients"
+)]
+fn told(refusal: &Refusal) -> (ErrorCode, String) {
     match refusal {
-        Refusal::AlreadyVoter { voter } => format!("{voter} is a voter already"),
-        Refusal::NotVoter { key } => format!("{key} is not a voter"),
-        Refusal::LastVoter { voter } => format!("{voter} is the last voter; add another one first"),
+        Refusal::AlreadyVoter { voter } => (ErrorCode::DuplicateVoter, format!("{voter} is a voter already")),
+        Refusal::NotVoter { key } => (ErrorCode::VoterNotFound, format!("{key} is not a voter")),
+        Refusal::LastVoter { voter } => {
+            (ErrorCode::InvalidRequest, format!("{voter} is the last voter; add another one first"))
+        }
         Refusal::NotCaughtUp { key, reached, high_watermark } => {
             let reached = reached.map_or_else(|| "nothing".to_owned(), |end| format!("offset {end}"));
-            format!("{key} has fetched {reached} of {high_watermark}; start it as an observer and ask again")
+            let message = format!(
+                "{key} has fetched {reached} of {high_watermark}; start it as an observer and ask again"
+            );
+            (ErrorCode::RequestTimedOut, message)
         }
-        Refusal::ChangeInProgress { offset, high_watermark } => format!(
-            "another change, at offset {offset}, is not committed yet (committed up to {high_watermark}); ask again soon"
-        ),
+        Refusal::ChangeInProgress { offset, high_watermark } => {
+            let message = format!(
+                "another change, at offset {offset}, is not committed yet (committed up to {high_watermark}); ask \
+                 again soon"
+            );
+            (ErrorCode::RequestTimedOut, message)
+        }
         Refusal::Overloaded { waiting } => {
-            format!("{waiting} proposals or reads wait already; ask again soon")
+            (ErrorCode::RequestTimedOut, format!("{waiting} proposals or reads wait already; ask again soon"))
         }
-        _ => format!("the quorum refused: {refusal:?}"),
+        other => (ErrorCode::InvalidRequest, format!("the quorum refused: {other:?}")),
     }
 }

@@ -106,10 +106,9 @@ impl<F: Faults> QuorumDriver<F> {
 
 /// Where the batch of this proposal ends.
 fn placed(effects: &[quorum::Effect], proposal: ProposalId) -> Option<Offset> {
-    effects.iter().find_map(|effect| match effect {
-        quorum::Effect::Append { batches, origin: quorum::Origin::Proposal(id), .. } if *id == proposal => {
-            batches.last().map(quorum::Batch::end)
-        }
-        _ => None,
+    effects.iter().find_map(|effect| {
+        let quorum::Effect::Append { batches, origin, .. } = effect else { return None };
+        let is_its = *origin == quorum::Origin::Proposal(proposal);
+        batches.last().filter(|_| is_its).map(quorum::Batch::end)
     })
 }

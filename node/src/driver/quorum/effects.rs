@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use highwater_model::fault::Faults;
-use highwater_model::id::{LogGeneration, NodeId, Offset};
+use highwater_model::id::{LogGeneration, NodeId, Offset, QuorumEpoch};
 use highwater_model::metadata;
 use highwater_model::quorum::{self, Body, Effect, Fetched, Message, Origin, Timer};
 use highwater_transport::batch::{self, Batch};
@@ -42,10 +42,12 @@ impl<F: Faults> QuorumDriver<F> {
                 self.timers.arm(timer, at);
             }
             Effect::Disarm(timer) => self.timers.disarm(timer),
-            Effect::BecameLeader { .. }
-            | Effect::LeadershipEstablished { .. }
-            | Effect::LostLeadership { .. }
-            | Effect::LeaderChanged { .. } => self.on_leadership(&effect),
+            Effect::BecameLeader { quorum_epoch } => {
+                tracing::info!(%quorum_epoch, "leads the metadata quorum");
+            }
+            Effect::LeadershipEstablished { quorum_epoch } => self.on_established(quorum_epoch),
+            Effect::LostLeadership { quorum_epoch } => self.on_lost(quorum_epoch),
+            Effect::LeaderChanged { quorum_epoch, leader } => self.on_leader_changed(quorum_epoch, leader),
             Effect::Committed(end) => self.apply(end.high_watermark())?,
             Effect::ProposalCommitted(commitment) => {
                 if let Some(reply) = self.waiting.changes.remove(&commitment.id()) {
@@ -66,25 +68,24 @@ impl<F: Faults> QuorumDriver<F> {
         Ok(())
     }
 
-    fn on_leadership(&mut self, effect: &Effect) {
-        match *effect {
-            Effect::BecameLeader { quorum_epoch } => {
-                tracing::info!(%quorum_epoch, "leads the metadata quorum")
+    fn on_established(&mut self, quorum_epoch: QuorumEpoch) {
+        let committed = self.core.high_watermark().unwrap_or_default();
+        self.decisions.push_back(metadata::Input::Elected { quorum_epoch, committed });
+    }
+
+    fn on_lost(&mut self, quorum_epoch: QuorumEpoch) {
+        tracing::info!(%quorum_epoch, "leads the metadata quorum no more");
+        self.decisions.push_back(metadata::Input::Deposed);
+        self.void_waiting();
+    }
+
+    fn on_leader_changed(&self, quorum_epoch: QuorumEpoch, leader: Option<NodeId>) {
+        let known = self.leader.send_replace(leader);
+        match leader {
+            Some(leader) if known != Some(leader) => {
+                tracing::info!(%quorum_epoch, %leader, "the metadata quorum is led");
             }
-            Effect::LeadershipEstablished { quorum_epoch } => {
-                let committed = self.core.high_watermark().unwrap_or_default();
-                self.decisions.push_back(metadata::Input::Elected { quorum_epoch, committed });
-            }
-            Effect::LostLeadership { quorum_epoch } => {
-                tracing::info!(%quorum_epoch, "leads the metadata quorum no more");
-                self.decisions.push_back(metadata::Input::Deposed);
-                self.void_waiting();
-            }
-            Effect::LeaderChanged { quorum_epoch, leader } => {
-                tracing::info!(%quorum_epoch, ?leader, "leader of the metadata quorum");
-                self.leader.send_replace(leader);
-            }
-            _ => unreachable!("the caller names the effects that come here"),
+            _ => tracing::debug!(%quorum_epoch, ?leader, "leader of the metadata quorum"),
         }
     }
 
@@ -171,18 +172,18 @@ impl<F: Faults> QuorumDriver<F> {
     fn duration(&self, timer: Timer) -> Duration {
         let timing = &self.timing;
         match timer {
-            Timer::Election => self.drawn(timing.quorum_election),
-            Timer::FetchTimeout => self.drawn(timing.quorum_fetch),
+            Timer::Election => self.drawn(timing.quorum_election, timing.quorum_election),
+            Timer::FetchTimeout => self.drawn(timing.quorum_fetch, timing.quorum_fetch / 4),
             Timer::FetchRetry => timing.quorum_retry * 2,
             Timer::LongPoll | Timer::Probe | Timer::Announce => timing.quorum_retry,
             Timer::CheckQuorum => timing.quorum_fetch * 3 / 2,
         }
     }
 
-    /// Between `least` and one and a half times that.
-    fn drawn(&self, least: Duration) -> Duration {
+    /// Between `least` and `least + spread`.
+    fn drawn(&self, least: Duration, spread: Duration) -> Duration {
         let part = u32::try_from(self.env.random_u64() % 1_000).unwrap_or(0);
-        least + least * part / 2_000
+        least + spread * part / 1_000
     }
 }
 

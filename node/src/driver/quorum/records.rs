@@ -169,3 +169,65 @@ fn decode(offset: Offset, value: &[u8]) -> Result<Record, RecordsError> {
     })?;
     record.map_err(|source| RecordsError::Body { offset, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId, QuorumEpoch};
+    use highwater_model::metadata::BrokerChanged;
+    use highwater_model::quorum::VoterKey;
+
+    fn batch(mut bytes: Bytes) -> Batch {
+        Batch::split_first(&mut bytes).expect("an encoded batch is one")
+    }
+
+    fn fenced(node: u32) -> Record {
+        Record::BrokerFenced(BrokerChanged { node: NodeId(node), broker_epoch: BrokerEpoch(300) })
+    }
+
+    #[test]
+    fn a_record_keeps_its_bytes() {
+        let golden = [0, 2, 0, 1, 172, 2];
+
+        assert_eq!(encode(&fenced(1)).expect("a record can be encoded"), golden);
+        assert_eq!(decode(Offset(0), &golden).expect("the bytes are a record"), fenced(1));
+    }
+
+    #[test]
+    fn a_decision_is_one_batch_with_its_place() {
+        let records = [fenced(1), fenced(2)];
+        let bytes = encode_decision(&records, 5).expect("a decision can be encoded");
+        let placed = batch(bytes).stamped(Offset(40), 7, None);
+
+        let expected = Summary {
+            base_offset: Offset(40),
+            count: 2,
+            quorum_epoch: QuorumEpoch(7),
+            kind: BatchKind::Data,
+        };
+        assert_eq!(summary(&placed).expect("a stamped decision has a summary"), expected);
+        assert_eq!(decode_decision(&placed).expect("a decision can be read"), records);
+    }
+
+    #[test]
+    fn control_records_come_back_as_they_were() {
+        let key = VoterKey { id: NodeId(3), directory: DirectoryId(9) };
+        let voters = VoterSet::new([key]).expect("one voter is a set");
+
+        for kind in [BatchKind::LeaderChange, BatchKind::Voters(voters)] {
+            let bytes = encode_control(&kind, 5).expect("it can be encoded").expect("it is a control record");
+            let read = batch(bytes);
+            assert_eq!(summary(&read).expect("it has a summary").kind, kind);
+            assert_eq!(decode_decision(&read).expect("it can be read"), []);
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_named_and_refused() {
+        let unknown = decode(Offset(4), &[0xff, 0, 0]).expect_err("there is no such type");
+        let short = decode(Offset(4), &[0]).expect_err("a type takes two bytes");
+
+        assert!(unknown.to_string().contains("type 65280 and version 0"), "{unknown}");
+        assert!(matches!(short, RecordsError::Envelope { offset: Offset(4) }));
+    }
+}

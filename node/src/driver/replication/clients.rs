@@ -6,7 +6,7 @@ use highwater_model::api::{Acks, ApiError, OffsetSpec, ReplicaDetail};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::fault::Faults;
 use highwater_model::id::{LeaderEpoch, Offset, RequestId};
-use highwater_model::replication::Input;
+use highwater_model::replication::{Input, ReplicaIdx};
 use highwater_transport::env::Instant;
 use tokio::sync::{Notify, oneshot};
 
@@ -49,7 +49,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 self.step_or_refuse(request_id, Input::EndRead { request_id });
             }
             OffsetSpec::Latest => {
-                let end = self.core.readable_end().map(|visible| (visible.offset(), visible.leader_epoch()));
+                let end = self.core.latest_end().map(|visible| (visible.offset(), visible.leader_epoch()));
                 drop(reply.send(end.map_err(|refusal| self.explained(&refusal))));
             }
             OffsetSpec::Earliest => {
@@ -66,12 +66,11 @@ impl<F: Faults> ReplicaDriver<F> {
 
     pub(super) fn on_read(&mut self, read: Read) {
         let Read { from, bytes_max, leader_epoch, wake, reply } = read;
-        match self.core.readable_end() {
+        match self.core.readable_by(leader_epoch) {
             Ok(visible) => {
                 let high_watermark = visible.offset();
                 let reading = Box::pin(self.log.read(from, bytes_max, high_watermark));
                 let grant = Grant { high_watermark, log_start: self.core.log().start(), reading };
-                let _ = leader_epoch;
                 self.wait_for_more(wake);
                 drop(reply.send(Ok(grant)));
             }
@@ -109,11 +108,15 @@ impl<F: Faults> ReplicaDriver<F> {
                 node: *node,
                 log_start: is_own.then(|| self.core.log().start()),
                 high_watermark: is_own.then(|| self.core.high_watermark()),
-                log_end: is_own.then(|| self.core.log().end()),
+                log_end: if is_own { Some(self.core.log().end()) } else { self.follower_end(at) },
                 missing_because: None,
             }
         };
         tenure.replicas.iter().enumerate().map(detail).collect()
+    }
+
+    fn follower_end(&self, at: usize) -> Option<Offset> {
+        self.core.follower_end(ReplicaIdx(u8::try_from(at).ok()?))
     }
 
     fn is_crowded(&self) -> bool {

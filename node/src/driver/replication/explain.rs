@@ -15,6 +15,7 @@ impl<F: Faults> ReplicaDriver<F> {
     pub(super) fn explained(&self, refusal: &Refusal) -> ApiError {
         let tenure = &self.parts.tenure;
         let node = |replica: ReplicaIdx| tenure.replicas.get(usize::from(replica.0)).copied();
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other refusals speak of no node")]
         let message = match refusal {
             Refusal::NotEnoughReplicas { isr, min_isr, missing } => {
                 let needed = format!("{} in sync, min.insync.replicas={min_isr}", isr.count());
