@@ -47,6 +47,19 @@ impl Admin {
         Ok(answer)
     }
 
+    /// As [`Admin::metadata`], but every known broker is asked at most twice, so that a caller can look again itself.
+    ///
+    /// # Errors
+    /// If no broker answers.
+    pub async fn metadata_once(&self, topics: Option<Vec<String>>) -> Result<MetadataAnswer, ClientError> {
+        let mut turn = usize::try_from(self.client.env().random_u64() >> 40).unwrap_or_default();
+        let answer = self.client.ask_any(&Request::Metadata { topics }, &mut turn).await?;
+        let Answer::Metadata(answer) = answer else {
+            return Err(unexpected("metadata"));
+        };
+        Ok(answer)
+    }
+
     /// Creates a topic.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// Asks brokers in turn, those known and those from the settings, until one answers.
-    async fn ask_any(&self, request: &Request, turn: &mut usize) -> Result<Answer, ClientError> {
+    pub(crate) async fn ask_any(&self, request: &Request, turn: &mut usize) -> Result<Answer, ClientError> {
         let image = self.image();
         let known = image.brokers().map(|(node, address)| (address.to_owned(), Expect::Broker(node)));
         let bootstrap =

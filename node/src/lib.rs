@@ -1,5 +1,6 @@
 //! The Highwater broker: storage, drivers of the protocol cores, request handling and the command line.
 
+pub mod cli;
 pub mod config;
 mod controller_client;
 pub mod disk;

@@ -1,0 +1,130 @@
+//! How a command ends that was not done: one line for people, one entry for programs, one exit code.
+
+use highwater_client::error::{ClientError, ConsumeError, ProduceError};
+use highwater_model::api::ApiError;
+use highwater_model::error_code::ErrorCode;
+
+/// Exit codes, the same for all commands.
+pub(crate) mod exit {
+    /// Done.
+    pub(crate) const DONE: u8 = 0;
+    /// An operation or an item failed.
+    pub(crate) const FAILED: u8 = 1;
+    /// The command line or the configuration is wrong.
+    pub(crate) const USAGE: u8 = 2;
+    /// Nobody answered, or not in time.
+    pub(crate) const UNREACHABLE: u8 = 3;
+    /// A check said no.
+    pub(crate) const CHECK_FAILED: u8 = 4;
+    /// Nothing can be said.
+    pub(crate) const INCONCLUSIVE: u8 = 5;
+    /// Ctrl-C.
+    pub(crate) const INTERRUPTED: u8 = 130;
+}
+
+/// Why a command, or one item of it, was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// What the process exits with.
+    pub(crate) exit: u8,
+    /// What it is about: a topic, a file, an address; may be empty.
+    pub(crate) target: String,
+    /// Kafka's code, if the cluster gave one.
+    pub(crate) code: Option<ErrorCode>,
+    /// What was seen against what was expected.
+    pub(crate) message: String,
+    /// What to do next; may be empty.
+    pub(crate) hint: String,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub(crate) fn new(exit: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, target: String::new(), code: None, message: message.into(), hint: hint.into() }
+    }
+
+    /// Something that failed.
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(exit::FAILED, message, hint)
+    }
+
+    /// Something that was asked for wrongly.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(exit::USAGE, message, hint)
+    }
+
+    /// A file that could not be used.
+    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::failed(error.to_string(), "").on(path.display().to_string())
+    }
+
+    /// The same failure, about this target.
+    pub(crate) fn on(mut self, target: impl Into<String>) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// The one line for people, without the hint.
+    pub(crate) fn line(&self) -> String {
+        if self.target.is_empty() { self.message.clone() } else { format!("{}: {}", self.target, self.message) }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = if error.is_unreachable() { exit::UNREACHABLE } else { exit::FAILED };
+        Self {
+            exit,
+            target: String::new(),
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint().to_owned(),
+        }
+    }
+}
+
+impl From<ProduceError> for Failure {
+    fn from(error: ProduceError) -> Self {
+        let hint = error.hint().to_owned();
+        let message = error.to_string();
+        match error {
+            ProduceError::Lookup(error) => Self::from(error),
+            ProduceError::TimedOut { .. } => Self::new(exit::UNREACHABLE, message, hint),
+            ProduceError::Refused { error, .. } => {
+                Self { code: Some(error.code), ..Self::new(exit::FAILED, message, hint) }
+            }
+            _ => Self::new(exit::FAILED, message, hint),
+        }
+    }
+}
+
+impl From<ConsumeError> for Failure {
+    fn from(error: ConsumeError) -> Self {
+        let hint = error.hint().to_owned();
+        match error {
+            ConsumeError::Client(error) => Self::from(error),
+            other => Self::failed(other.to_string(), hint),
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::from(ClientError::Refused(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_answering_and_somebody_refusing_exit_differently() {
+        let refused = ClientError::Refused(ApiError::new(ErrorCode::TopicAlreadyExists, "t exists"));
+        let unreachable =
+            ClientError::Unreachable { servers: "h:1".to_owned(), last: "no answer".to_owned() };
+
+        assert_eq!(Failure::from(refused).exit, exit::FAILED);
+        assert_eq!(Failure::from(unreachable).exit, exit::UNREACHABLE);
+    }
+}

@@ -1,0 +1,231 @@
+//! `highwater server` and `highwater format`: from configuration to a running node, or to a directory that one can run on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use highwater_model::fault::Faults;
+use highwater_model::id::{ClusterId, DirectoryId};
+use highwater_transport::env::Env;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{FormatDirectory, Server as Args};
+use super::failure::{Failure, exit};
+use super::files;
+use super::output::Output;
+use super::session::identity;
+use crate::config::formatted::{FILE_NAME, Formatted, InitialVoter, uuid};
+use crate::config::layers::Layers;
+use crate::config::{Problem, Problems, ServerConfig, VoterEndpoint, effective, file};
+use crate::disk::{Disk, RealDisk};
+use crate::server::{self, Server, Settings, StartError};
+
+/// The settings of all sources.
+fn layers(args: &Args) -> Result<Layers, Failure> {
+    let mut layers = Layers::default();
+    if let Some(path) = &args.config {
+        let name = path.display().to_string();
+        let settings = file::parse(&name, &files::read(path)?);
+        layers.add(settings.map_err(|what| Failure::usage(what, "").on(&name))?);
+    }
+    layers.add_environment(std::env::vars());
+    layers.add_flags(args.set.iter().map(String::as_str));
+    Ok(layers)
+}
+
+/// Prints every problem, and fails with what to do about the last.
+fn refused(output: &Output, problems: &Problems) -> Failure {
+    let failure = |problem: &Problem| Failure::usage(problem.to_string(), problem.hint.clone());
+    let mut failures: Vec<Failure> = problems.0.iter().map(failure).collect();
+    let last = failures.pop().unwrap_or_else(|| Failure::usage("the configuration is refused", ""));
+    for failure in failures {
+        output.failure(&failure);
+    }
+    last
+}
+
+/// Runs a node until it is told to stop or cannot go on.
+pub(super) async fn run<F: Faults>(args: &Args, output: &Output, faults: F) -> Result<u8, Failure> {
+    let layers = layers(args)?;
+    if args.print_config {
+        print_config(&layers, output)?;
+    }
+    let config = ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
+    for warning in &layers.warnings {
+        output.note(format!("warning: {warning}"));
+    }
+    if args.check_config {
+        output.text("the configuration is complete")?;
+    }
+    if args.check_config || args.print_config {
+        return Ok(exit::DONE);
+    }
+    let identity = identity(&config.tls.chain, &config.tls.key, &config.tls.roots)?;
+    let disks = config.log_dirs.iter().map(|dir| open_disk(dir)).collect::<Result<Vec<_>, _>>()?;
+    let settings = settings(&config)?;
+    let started = Server::start(Env::real(), disks, &identity, settings, faults).await;
+    let mut server = started.map_err(|error| start_failure(&error))?;
+    let failed = |error: std::io::Error| Failure::failed(format!("no signals: {error}"), "");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        biased;
+        why = server.failed() => return Err(Failure::failed(why, "see the log above; the node can be started again")),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::select! {
+        biased;
+        // A second signal means now.
+        _ = terminate.recv() => Ok(exit::INTERRUPTED),
+        _ = interrupt.recv() => Ok(exit::INTERRUPTED),
+        () = server.shutdown() => Ok(exit::DONE),
+    }
+}
+
+fn open_disk(dir: &std::path::Path) -> Result<Arc<dyn Disk>, Failure> {
+    let hint = "it must exist and be writable; highwater format makes it";
+    match RealDisk::open(dir) {
+        Ok(disk) => Ok(Arc::new(disk)),
+        Err(fault) => Err(Failure::failed(fault.to_string(), hint).on(dir.display().to_string())),
+    }
+}
+
+fn start_failure(error: &StartError) -> Failure {
+    let mut message = error.to_string();
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        let next_message = next.to_string();
+        if !message.contains(&next_message) {
+            message = format!("{message}: {next_message}");
+        }
+        cause = next;
+    }
+    Failure::failed(message, "highwater server --print-config shows the configuration; highwater format prepares a directory")
+}
+
+/// What the server is told, from what was configured.
+fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
+    let controllers = config.quorum_voters.iter();
+    let timing = &config.timing;
+    let mut limits = server::Limits::default();
+    limits.replica_fetch_bytes_max = config.replica_fetch_bytes_max;
+    limits.requests_in_flight_max = config.requests_in_flight_max;
+    Ok(Settings {
+        node: config.node,
+        cluster: config.cluster,
+        roles: server::Roles { broker: config.roles.broker, controller: config.roles.controller },
+        listen: listen_address(config)?,
+        advertised: Some(config.advertised.to_string()),
+        controllers: controllers.map(|voter| (voter.node, voter.endpoint.to_string())).collect(),
+        timing: server::Timing {
+            session: timing.broker_session_timeout,
+            heartbeat: timing.broker_heartbeat_interval,
+            quorum_fetch: timing.quorum_fetch_timeout,
+            quorum_election: timing.quorum_election_timeout,
+            quorum_retry: timing.quorum_request_timeout,
+            replica_lag_max: timing.replica_lag_max,
+            replica_retry: timing.replica_fetch_backoff,
+            request: timing.request_timeout,
+            controlled_shutdown: timing.controlled_shutdown_max.unwrap_or_default(),
+        },
+        topics: server::TopicDefaults {
+            partitions: config.topic_defaults.partitions,
+            replication_factor: config.topic_defaults.replication_factor,
+        },
+        limits,
+    })
+}
+
+/// The address to bind, names resolved.
+fn listen_address(config: &ServerConfig) -> Result<SocketAddr, Failure> {
+    use std::net::ToSocketAddrs as _;
+    let host = match config.listener.host.as_str() {
+        "" => "0.0.0.0",
+        "localhost" => "127.0.0.1",
+        host => host,
+    };
+    let mut found = (host, config.listener.port).to_socket_addrs().map_err(|error| {
+        Failure::usage(format!("listeners: {host}: {error}"), "listen on an address of this host")
+    })?;
+    found.next().ok_or_else(|| Failure::usage(format!("listeners: {host} has no address"), ""))
+}
+
+fn print_config(layers: &Layers, output: &Output) -> Result<(), Failure> {
+    let shown = effective(layers);
+    let rows: Vec<Vec<String>> =
+        shown.iter().map(|(name, value, origin)| vec![(*name).to_owned(), value.clone(), origin.to_string()]).collect();
+    output.table(&["PROPERTY", "VALUE", "ORIGIN"], &rows)?;
+    let data: Vec<_> = shown
+        .iter()
+        .map(|(name, value, origin)| json!({"name": name, "value": value, "origin": origin.to_string()}))
+        .collect();
+    output.document("server.config", None, Some(&data), &[])
+}
+
+/// Prepares the log directories of a node.
+pub(super) fn format(args: &FormatDirectory, output: &Output) -> Result<u8, Failure> {
+    let layers = layers(&args.server)?;
+    let config = ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
+    let env = Env::real();
+    let parsed = |text: &String, what: &str| {
+        uuid(text).ok_or_else(|| Failure::usage(format!("{what} {text:?} is not a UUID"), ""))
+    };
+    let cluster = args.cluster_id.as_ref().map(|text| parsed(text, "--cluster-id")).transpose()?;
+    let cluster = cluster.map(ClusterId).or(config.cluster).unwrap_or_else(|| ClusterId(env.random_u128()));
+    let directory = args.directory_id.as_ref().map(|text| parsed(text, "--directory-id")).transpose()?;
+    let voters = args.initial_controllers.iter().map(|text| InitialVoter::parse(text));
+    let mut voters = voters
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|what| Failure::usage(format!("--initial-controllers: {what}"), "see highwater format --help"))?;
+    let own = voters.iter().find(|voter| voter.node == config.node).map(|voter| voter.directory);
+    if let (Some(given), Some(own)) = (directory, own) && DirectoryId(given) != own {
+        return Err(Failure::usage("--directory-id differs from the one among --initial-controllers", "leave one of them out"));
+    }
+    let directory = own.or(directory.map(DirectoryId)).unwrap_or_else(|| DirectoryId(env.random_u128()));
+    if voters.is_empty() && !args.no_initial_controllers {
+        voters = lone_voter(&config, directory)?;
+    }
+    write_formatted(args, output, &config, Formatted { cluster, node: config.node, directory, voters })
+}
+
+/// The voters of a cluster of one.
+fn lone_voter(config: &ServerConfig, directory: DirectoryId) -> Result<Vec<InitialVoter>, Failure> {
+    let hint = "list every controller with its directory id in --initial-controllers, the same on every node, \
+                or join as an observer with --no-initial-controllers";
+    let others = |voter: &VoterEndpoint| voter.node != config.node;
+    if !config.roles.controller || config.quorum_voters.iter().any(others) {
+        return Err(Failure::usage("this node is not the only controller", hint));
+    }
+    Ok(vec![InitialVoter { node: config.node, endpoint: config.advertised.clone(), directory }])
+}
+
+fn write_formatted(
+    args: &FormatDirectory,
+    output: &Output,
+    config: &ServerConfig,
+    formatted: Formatted,
+) -> Result<u8, Failure> {
+    let dir = config.log_dirs.first().cloned().unwrap_or_default();
+    let path = dir.join(FILE_NAME);
+    if path.exists() {
+        if args.ignore_formatted {
+            output.note(format!("{} is formatted already", dir.display()));
+            return Ok(exit::DONE);
+        }
+        let hint = "remove the directory only if everything in it may go; --ignore-formatted leaves it as it is";
+        return Err(Failure::failed("is formatted already", hint).on(dir.display().to_string()));
+    }
+    files::create_dir(&dir)?;
+    files::write(&path, &formatted.render())?;
+    output.text(format!("formatted {} for node {} of cluster {}", dir.display(), formatted.node, formatted.cluster))?;
+    output.text(format!("directory id {}", formatted.directory))?;
+    let data = json!({
+        "log_dir": dir.display().to_string(),
+        "node_id": formatted.node.0,
+        "directory_id": formatted.directory.to_string(),
+        "initial_controllers": formatted.voters.iter().map(InitialVoter::render).collect::<Vec<_>>(),
+    });
+    output.document("format", Some(formatted.cluster), Some(&data), &[])?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,16 @@
+//! `highwater` with a known bug in the cores of its brokers, named by `HIGHWATER_PLANT`. For tests alone: it shows that a
+//! check finds the bug that it is for.
+
+use std::process::ExitCode;
+
+use highwater_model::fault::{Bug, Planted};
+
+fn main() -> ExitCode {
+    let named = std::env::var("HIGHWATER_PLANT").unwrap_or_default();
+    let Some(bug) = Bug::by_id(&named) else {
+        let ids: Vec<&str> = Bug::ALL.iter().map(|bug| bug.id()).collect();
+        eprintln!("error: HIGHWATER_PLANT is {named:?}, not the id of a bug\nhint: one of {}", ids.join(", "));
+        return ExitCode::from(2);
+    };
+    highwater_node::cli::main(Planted(Some(bug)))
+}
