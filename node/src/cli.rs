@@ -80,34 +80,36 @@ async fn run<F: Faults>(cli: &Cli, output: &Output, faults: F) -> Result<u8, Fai
     match &cli.command {
         Command::Server(args) => server::run(args, output, faults).await,
         Command::Dev(args) => dev::run(args, output).await,
-        other => tokio::select! {
-            biased;
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.map_err(|error| Failure::failed(format!("no signals: {error}"), ""))?;
-                Err(Failure::new(exit::INTERRUPTED, "interrupted", ""))
-            }
-            done = run_once(other, cli, output) => done,
-        },
-    }
-}
-
-/// Commands that come to an end by themselves.
-async fn run_once(command: &Command, cli: &Cli, output: &Output) -> Result<u8, Failure> {
-    let session = || Session::open(&cli.global, output.clone());
-    match command {
-        Command::Server(_) | Command::Dev(_) => Ok(exit::DONE),
         Command::Format(args) => server::format(args, output),
-        Command::Quickstart(args) => quickstart::run(args, &cli.global, output).await,
-        Command::Topic(command) => topics::run(command, &session()?).await,
-        Command::Config(command) => topics::config(command, &session()?).await,
-        Command::Produce(args) => records::produce(args, &session()?).await,
-        Command::Consume(args) => records::consume(args, &session()?).await,
-        Command::Cluster(command) => cluster::run(command, &session()?).await,
-        Command::Quorum(command) => cluster::quorum(command, &session()?).await,
         Command::Log(command) => records::log(command, output),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "highwater", &mut std::io::stdout());
             Ok(exit::DONE)
         }
+        Command::Quickstart(args) => {
+            until_interrupted(Box::pin(quickstart::run(args, &cli.global, output))).await
+        }
+        Command::Topic(command) => until_interrupted(topics::run(command, &session(cli, output)?)).await,
+        Command::Config(command) => until_interrupted(topics::config(command, &session(cli, output)?)).await,
+        Command::Produce(args) => until_interrupted(records::produce(args, &session(cli, output)?)).await,
+        Command::Consume(args) => until_interrupted(records::consume(args, &session(cli, output)?)).await,
+        Command::Cluster(command) => until_interrupted(cluster::run(command, &session(cli, output)?)).await,
+        Command::Quorum(command) => until_interrupted(cluster::quorum(command, &session(cli, output)?)).await,
+    }
+}
+
+fn session(cli: &Cli, output: &Output) -> Result<Session, Failure> {
+    Session::open(&cli.global, output.clone())
+}
+
+/// Ends a command at Ctrl-C.
+async fn until_interrupted(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(|error| Failure::failed(format!("no signals: {error}"), ""))?;
+            Err(Failure::new(exit::INTERRUPTED, "interrupted", ""))
+        }
+        done = command => done,
     }
 }

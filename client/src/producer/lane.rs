@@ -230,16 +230,22 @@ impl Lane {
             };
             Ok::<_, ClientError>((identity, client.link(leader.node).await?))
         };
-        tokio::select! {
-            biased;
-            reached = reached => match reached {
-                Ok(reached) => Some(reached),
-                Err(error) => {
-                    tracing::debug!(topic = %self.topic, partition = %self.partition.partition, %error, "leader not reached");
-                    None
-                }
-            },
-            _ = self.image.wait_for(|image| image.leader(self.partition) != Some(leader)) => None,
+        tokio::pin!(reached);
+        let (partition, env, mut image) = (self.partition, self.client.env().clone(), self.image.clone());
+        loop {
+            tokio::select! {
+                biased;
+                reached = &mut reached => return match reached {
+                    Ok(reached) => Some(reached),
+                    Err(error) => {
+                        tracing::debug!(topic = %self.topic, %partition, %error, "leader not reached");
+                        None
+                    }
+                },
+                _ = image.wait_for(|image| image.leader(partition) != Some(leader)) => return None,
+                Some(event) = self.events.recv() => self.happened(event),
+                () = env.sleep(SUSPICION / 2) => self.refresh(),
+            }
         }
     }
 
@@ -340,11 +346,7 @@ impl Lane {
         };
         tokio::select! {
             biased;
-            event = self.events.recv() => match event {
-                Some(Event::Answered(attempt, answer)) => self.answered(attempt, answer),
-                Some(Event::Refreshed) => self.refreshing = false,
-                None => {}
-            },
+            Some(event) = self.events.recv() => self.happened(event),
             _ = self.image.changed() => {}
             order = self.orders.recv(), if !self.closed => match order {
                 Some(order) => self.take(order),
@@ -353,10 +355,14 @@ impl Lane {
             () = timer => self.on_timer(),
         }
         while let Ok(event) = self.events.try_recv() {
-            match event {
-                Event::Answered(attempt, answer) => self.answered(attempt, answer),
-                Event::Refreshed => self.refreshing = false,
-            }
+            self.happened(event);
+        }
+    }
+
+    fn happened(&mut self, event: Event) {
+        match event {
+            Event::Answered(attempt, answer) => self.answered(attempt, answer),
+            Event::Refreshed => self.refreshing = false,
         }
     }
 

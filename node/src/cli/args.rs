@@ -41,7 +41,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "HIGHWATER_TIMEOUT", value_parser = typed_duration, value_name = "TIME")]
     pub(crate) timeout: Option<Duration>,
     /// Text for people, json or jsonl for programs
-    #[arg(short = 'o', long, global = true, env = "HIGHWATER_OUTPUT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        short = 'o',
+        long,
+        global = true,
+        env = "HIGHWATER_OUTPUT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub(crate) output: Format,
     /// Print nothing but results and errors
     #[arg(short = 'q', long, global = true, env = "HIGHWATER_QUIET")]
@@ -129,10 +136,12 @@ pub(crate) struct Server {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Every controller's directory id must be known to all before the first start, so make them up first:
+#[command(
+    after_help = "Every controller's directory id must be known to all before the first start, so make them up first:
   highwater format -c one.properties --cluster-id UUID --directory-id UUID1 \\
     --initial-controllers 1@a:9092:UUID1,2@b:9092:UUID2,3@c:9092:UUID3
-A single node needs none of this: highwater format -c server.properties")]
+A single node needs none of this: highwater format -c server.properties"
+)]
 pub(crate) struct FormatDirectory {
     #[command(flatten)]
     pub(crate) server: Server,
@@ -194,7 +203,9 @@ pub(crate) struct Quickstart {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Topic {
     /// Create topics
-    #[command(after_help = "Example: highwater topic create visits -p 6 -r 3 -c min.insync.replicas=2 -c retention.ms=7d")]
+    #[command(
+        after_help = "Example: highwater topic create visits -p 6 -r 3 -c min.insync.replicas=2 -c retention.ms=7d"
+    )]
     Create {
         /// Names
         #[arg(required = true)]
@@ -317,7 +328,9 @@ pub(crate) enum From {
 }
 
 fn parse_from(text: &str) -> Result<From, String> {
-    let wrong = || format!("{text:?} is neither beginning, nor end, nor an offset, nor -N for N records before the end");
+    let wrong = || {
+        format!("{text:?} is neither beginning, nor end, nor an offset, nor -N for N records before the end")
+    };
     match text {
         "beginning" | "start" => Ok(From::Beginning),
         "end" => Ok(From::End),
@@ -417,7 +430,8 @@ mod tests {
 
     #[test]
     fn global_flags_may_come_last() {
-        let cli = Cli::try_parse_from(["highwater", "topic", "list", "-b", "h:1", "-o", "json"]).expect("parses");
+        let cli =
+            Cli::try_parse_from(["highwater", "topic", "list", "-b", "h:1", "-o", "json"]).expect("parses");
 
         assert_eq!(cli.global.bootstrap_server.as_deref(), Some("h:1"));
         assert_eq!(cli.global.output, Format::Json);

@@ -17,7 +17,8 @@ pub(super) async fn run(command: &Cluster, session: &Session) -> Result<u8, Fail
 
 async fn status(session: &Session) -> Result<u8, Failure> {
     let cluster = session.client.admin().describe_cluster(false).await?;
-    let controller = cluster.controller.map_or("none known".to_owned(), |node| format!("node {node}"));
+    let controller =
+        cluster.controller.map_or_else(|| "none known".to_owned(), |node| format!("node {node}"));
     session.output.text(format!("cluster {}  active controller {controller}", cluster.cluster))?;
     let rows: Vec<Vec<String>> = cluster
         .brokers
@@ -42,9 +43,7 @@ fn state(broker: &BrokerDetail) -> &'static str {
 }
 
 fn cluster_value(cluster: &ClusterDetail) -> Value {
-    let broker = |broker: &BrokerDetail| {
-        json!({"node": broker.node, "broker_epoch": broker.broker_epoch, "address": broker.address, "state": state(broker)})
-    };
+    let broker = |broker: &BrokerDetail| json!({"node": broker.node, "broker_epoch": broker.broker_epoch, "address": broker.address, "state": state(broker)});
     json!({"controller": cluster.controller, "metadata_offset": cluster.metadata_offset,
            "brokers": cluster.brokers.iter().map(broker).collect::<Vec<_>>(), "topics": cluster.topics,
            "partitions": cluster.partitions, "offline": cluster.offline, "under_replicated": cluster.under_replicated,
@@ -89,9 +88,7 @@ async fn quorum_status(session: &Session) -> Result<u8, Failure> {
 }
 
 fn quorum_value(quorum: &QuorumDetail) -> Value {
-    let voter = |voter: &VoterDetail| {
-        json!({"node": voter.node, "directory_id": voter.directory.to_string(), "log_end": voter.log_end})
-    };
+    let voter = |voter: &VoterDetail| json!({"node": voter.node, "directory_id": voter.directory.to_string(), "log_end": voter.log_end});
     json!({"node": quorum.node, "leader": quorum.leader, "quorum_epoch": quorum.quorum_epoch,
            "high_watermark": quorum.high_watermark, "log_end": quorum.log_end,
            "voters": quorum.voters.iter().map(voter).collect::<Vec<_>>(),
@@ -99,7 +96,12 @@ fn quorum_value(quorum: &QuorumDetail) -> Value {
 }
 
 /// The directory that is meant: the one that was named, or the only one that the quorum knows of the node.
-fn chosen(node: NodeId, named: Option<&str>, known: &[VoterDetail], role: &str) -> Result<DirectoryId, Failure> {
+fn chosen(
+    node: NodeId,
+    named: Option<&str>,
+    known: &[VoterDetail],
+    role: &str,
+) -> Result<DirectoryId, Failure> {
     if let Some(text) = named {
         let parsed = uuid(text).map(DirectoryId);
         return parsed.ok_or_else(|| Failure::usage(format!("--directory {text:?} is not a UUID"), ""));
@@ -107,8 +109,13 @@ fn chosen(node: NodeId, named: Option<&str>, known: &[VoterDetail], role: &str) 
     let mut found = known.iter().filter(|voter| voter.node == node);
     match (found.next(), found.next()) {
         (Some(voter), None) => Ok(voter.directory),
-        (None, _) => Err(Failure::failed(format!("node {node} is no {role}"), "highwater quorum status shows the nodes")),
-        (Some(_), Some(_)) => Err(Failure::usage(format!("node {node} has several directories"), "name one with --directory")),
+        (None, _) => Err(Failure::failed(
+            format!("node {node} is no {role}"),
+            "highwater quorum status shows the nodes",
+        )),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage(format!("node {node} has several directories"), "name one with --directory"))
+        }
     }
 }
 
@@ -117,7 +124,12 @@ async fn change(session: &Session, change: VoterChange, name: &str) -> Result<u8
         VoterChange::Add { node, .. } => ("is a voter now", *node),
         VoterChange::Remove { node, .. } => ("is no voter any more", *node),
     };
-    session.client.admin().change_voters(change).await.map_err(|error| Failure::from(error).on(format!("node {node}")))?;
+    session
+        .client
+        .admin()
+        .change_voters(change)
+        .await
+        .map_err(|error| Failure::from(error).on(format!("node {node}")))?;
     session.output.text(format!("node {node} {verb}"))?;
     session.output.document(name, None, Some(&json!({"node": node})), &[])?;
     Ok(exit::DONE)

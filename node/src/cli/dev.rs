@@ -24,14 +24,21 @@ pub(super) async fn run(args: &Dev, output: &Output) -> Result<u8, Failure> {
     };
     if let Some(taken) = cluster.ports.values().find(|port| !is_free(**port)) {
         let message = format!("UDP port {taken} of 127.0.0.1 is taken");
-        return Err(Failure::failed(message, "is the cluster running already? else name another --port and --dir"));
+        return Err(Failure::failed(
+            message,
+            "is the cluster running already? else name another --port and --dir",
+        ));
     }
     let nodes: Vec<_> = cluster.ports.keys().copied().collect();
     for node in &nodes {
         cluster.start(*node)?;
     }
     until_ready(&env, &mut cluster, nodes.len()).await?;
-    output.text(format!("{} brokers run on this machine; files in {}", nodes.len(), cluster.layout.dir.display()))?;
+    output.text(format!(
+        "{} brokers run on this machine; files in {}",
+        nodes.len(),
+        cluster.layout.dir.display()
+    ))?;
     print_next(output, &cluster, "visits")?;
     output.text("\nCtrl-C stops the cluster; its data stays.")?;
     until_stopped(&env, &mut cluster).await?;
@@ -46,10 +53,8 @@ fn create(env: &Env, args: &Dev) -> Result<LocalCluster, Failure> {
     if ports.len() != args.brokers as usize {
         return Err(Failure::usage(format!("there is no port {last}"), "name a smaller --port"));
     }
-    let defaults = [
-        ("num.partitions", "3".to_owned()),
-        ("default.replication.factor", args.brokers.min(3).to_string()),
-    ];
+    let defaults =
+        [("num.partitions", "3".to_owned()), ("default.replication.factor", args.brokers.min(3).to_string())];
     LocalCluster::create(env, &args.dir, ports, &defaults)
 }
 
@@ -57,7 +62,8 @@ fn create(env: &Env, args: &Dev) -> Result<LocalCluster, Failure> {
 async fn until_ready(env: &Env, cluster: &mut LocalCluster, count: usize) -> Result<(), Failure> {
     let pem = files::read(&cluster.layout.dir.join("client.pem"))?;
     let roots = files::read(&cluster.layout.dir.join("ca.pem"))?;
-    let settings = ClientSettings { bootstrap_servers: servers(&cluster.bootstrap()), ..ClientSettings::default() };
+    let settings =
+        ClientSettings { bootstrap_servers: servers(&cluster.bootstrap()), ..ClientSettings::default() };
     let client = Client::new(env, identity(&pem, &pem, &roots)?, settings);
     let deadline = env.now() + Duration::from_secs(60);
     while env.now() < deadline {
@@ -99,7 +105,10 @@ async fn until_stopped(env: &Env, cluster: &mut LocalCluster) -> Result<(), Fail
 pub(super) fn print_next(output: &Output, cluster: &LocalCluster, topic: &str) -> Result<(), Failure> {
     let program = program();
     output.text("\nNext, in another terminal:\n")?;
-    output.text(format!("  export HIGHWATER_COMMAND_CONFIG={}", cluster.layout.client_properties().display()))?;
+    output.text(format!(
+        "  export HIGHWATER_COMMAND_CONFIG={}",
+        cluster.layout.client_properties().display()
+    ))?;
     for rest in [
         "cluster status".to_owned(),
         format!("topic create {topic} --if-not-exists"),
@@ -112,7 +121,9 @@ pub(super) fn print_next(output: &Output, cluster: &LocalCluster, topic: &str) -
     }
     for node in cluster.ports.keys().take(1) {
         if let Some(process) = cluster.process(*node) {
-            output.text(format!("\n  kill -9 {process}    # broker {node}; then look at topic describe again"))?;
+            output.text(format!(
+                "\n  kill -9 {process}    # broker {node}; then look at topic describe again"
+            ))?;
         }
     }
     Ok(())

@@ -16,8 +16,6 @@ pub(crate) mod exit {
     pub(crate) const UNREACHABLE: u8 = 3;
     /// A check said no.
     pub(crate) const CHECK_FAILED: u8 = 4;
-    /// Nothing can be said.
-    pub(crate) const INCONCLUSIVE: u8 = 5;
     /// Ctrl-C.
     pub(crate) const INTERRUPTED: u8 = 130;
 }
@@ -66,7 +64,11 @@ impl Failure {
 
     /// The one line for people, without the hint.
     pub(crate) fn line(&self) -> String {
-        if self.target.is_empty() { self.message.clone() } else { format!("{}: {}", self.target, self.message) }
+        if self.target.is_empty() {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.target, self.message)
+        }
     }
 }
 
@@ -93,7 +95,11 @@ impl From<ProduceError> for Failure {
             ProduceError::Refused { error, .. } => {
                 Self { code: Some(error.code), ..Self::new(exit::FAILED, message, hint) }
             }
-            _ => Self::new(exit::FAILED, message, hint),
+            ProduceError::TooLarge { .. }
+            | ProduceError::BufferFull { .. }
+            | ProduceError::NoSuchPartition { .. }
+            | ProduceError::Closed { .. }
+            | _ => Self::new(exit::FAILED, message, hint),
         }
     }
 }
@@ -103,7 +109,9 @@ impl From<ConsumeError> for Failure {
         let hint = error.hint().to_owned();
         match error {
             ConsumeError::Client(error) => Self::from(error),
-            other => Self::failed(other.to_string(), hint),
+            other @ (ConsumeError::OutOfRange { .. } | ConsumeError::Corrupt { .. } | _) => {
+                Self::failed(other.to_string(), hint)
+            }
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The few files that the command line itself reads and writes: configuration, certificates, input. Logs belong to `disk`.
-#![expect(clippy::disallowed_methods, reason = "the command line runs before there is a disk, and never in the simulator")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the command line runs before there is a disk, and never in the simulator"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -58,9 +61,13 @@ pub(crate) fn append(path: &Path) -> Result<File, Failure> {
 }
 
 /// The lines of a file, or of standard input.
-pub(crate) fn lines(path: Option<&Path>) -> Result<Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send>, Failure> {
+pub(crate) fn lines(
+    path: Option<&Path>,
+) -> Result<Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send>, Failure> {
     let reader: Box<dyn BufRead + Send> = match path {
-        Some(path) => Box::new(BufReader::new(File::open(path).map_err(|error| Failure::file(path, &error))?)),
+        Some(path) => {
+            Box::new(BufReader::new(File::open(path).map_err(|error| Failure::file(path, &error))?))
+        }
         None => Box::new(BufReader::new(io::stdin())),
     };
     Ok(Box::new(Lines(reader)))

@@ -65,11 +65,15 @@ pub(crate) struct LocalCluster {
 
 /// Free UDP ports of the loopback address. All are held until all are found, so that they differ.
 pub(crate) fn free_ports(count: u32) -> Result<Vec<u16>, Failure> {
-    let failed = |error: std::io::Error| Failure::failed(format!("no free UDP port on 127.0.0.1: {error}"), "");
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("no free UDP port on 127.0.0.1: {error}"), "");
     let sockets: Result<Vec<UdpSocket>, std::io::Error> =
         (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect();
-    let ports: Result<Vec<u16>, std::io::Error> =
-        sockets.map_err(failed)?.iter().map(|socket| socket.local_addr().map(|address| address.port())).collect();
+    let ports: Result<Vec<u16>, std::io::Error> = sockets
+        .map_err(failed)?
+        .iter()
+        .map(|socket| socket.local_addr().map(|address| address.port()))
+        .collect();
     ports.map_err(failed)
 }
 
@@ -80,7 +84,12 @@ pub(crate) fn is_free(port: u16) -> bool {
 
 impl LocalCluster {
     /// Makes a new cluster in `dir`, with `extra` properties for every broker.
-    pub(crate) fn create(env: &Env, dir: &Path, ports: Vec<u16>, extra: &[(&str, String)]) -> Result<Self, Failure> {
+    pub(crate) fn create(
+        env: &Env,
+        dir: &Path,
+        ports: Vec<u16>,
+        extra: &[(&str, String)],
+    ) -> Result<Self, Failure> {
         let layout = Layout { dir: files::absolute(dir)? };
         let ports: BTreeMap<NodeId, u16> = (1u32..).map(NodeId).zip(ports).collect();
         files::create_dir(&layout.dir)?;
@@ -109,9 +118,11 @@ impl LocalCluster {
         let mut ports = BTreeMap::new();
         for node in (1..).map(NodeId).take_while(|node| layout.config(*node).exists()) {
             let text = files::read(&layout.data_dir(node).join(FILE_NAME))?;
-            let formatted = Formatted::parse(&text).map_err(|what| Failure::failed(what, "remove the directory"))?;
+            let formatted =
+                Formatted::parse(&text).map_err(|what| Failure::failed(what, "remove the directory"))?;
             let own = formatted.voters.iter().find(|voter| voter.node == node);
-            let own = own.ok_or_else(|| Failure::failed("the directory is of another kind", "name another --dir"))?;
+            let own =
+                own.ok_or_else(|| Failure::failed("the directory is of another kind", "name another --dir"))?;
             ports.insert(node, own.endpoint.port);
         }
         Ok(Self { layout, ports, running: BTreeMap::new(), keep: false })
@@ -175,7 +186,8 @@ impl LocalCluster {
     /// Asks every broker to stop, waits for at most `patience`, and kills those that are left.
     pub(crate) async fn stop(&mut self, env: &Env, patience: Duration) {
         for child in self.running.values() {
-            let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+            let id =
+                child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
             if let Some(id) = id {
                 // One that is gone already needs no signal.
                 let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
@@ -212,7 +224,11 @@ fn certificate(error: impl std::fmt::Display) -> Failure {
     Failure::new(exit::FAILED, format!("certificate not made: {error}"), "")
 }
 
-fn write_client(layout: &Layout, authority: &LabAuthority, ports: &BTreeMap<NodeId, u16>) -> Result<(), Failure> {
+fn write_client(
+    layout: &Layout,
+    authority: &LabAuthority,
+    ports: &BTreeMap<NodeId, u16>,
+) -> Result<(), Failure> {
     let issued = authority.issue_client("admin").map_err(certificate)?;
     let pem = layout.dir.join("client.pem");
     files::write_secret(&pem, &format!("{}{}", issued.key_pem, issued.certificate_pem))?;

@@ -14,5 +14,6 @@ pub(crate) fn start(default: &str, verbose: u8) {
     let json = std::env::var("HIGHWATER_LOG_FORMAT").is_ok_and(|format| format == "json");
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only a second start in one process could fail, and then the first one holds.
-    let _ = if json { builder.json().try_init() } else { builder.with_target(false).with_ansi(false).try_init() };
+    let _ =
+        if json { builder.json().try_init() } else { builder.with_target(false).with_ansi(false).try_init() };
 }

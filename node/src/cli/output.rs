@@ -94,7 +94,8 @@ impl Output {
     pub(crate) fn failure(&self, failure: &Failure) {
         let mut stderr = anstream::stderr();
         let code = failure.code.map(|code| format!(" ({code})")).unwrap_or_default();
-        let code = if failure.message.contains(code.trim_matches([' ', '(', ')'])) { String::new() } else { code };
+        let code =
+            if failure.message.contains(code.trim_matches([' ', '(', ')'])) { String::new() } else { code };
         // As above.
         let _ = writeln!(stderr, "error: {}{code}", failure.line());
         if !failure.hint.is_empty() {
@@ -117,7 +118,9 @@ fn write_line(line: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(super::failure::exit::DONE, "", "")),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(super::failure::exit::DONE, "", ""))
+        }
         Err(error) => Err(Failure::failed(format!("standard output: {error}"), "")),
     }
 }
@@ -129,7 +132,8 @@ fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         format!("{}\n", padded.join("  ").trim_end())
     };
     let mut text = line(headings.to_vec());
@@ -166,7 +170,7 @@ pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);

@@ -44,9 +44,13 @@ pub(crate) async fn run(args: &Quickstart, global: &Global, output: &Output) -> 
     let env = Env::real();
     let seed = args.seed.unwrap_or_else(|| env.random_u64() >> 16);
     let events = Arc::new(events(args, seed)?);
-    let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(format!(".highwater/quickstart-{:08x}", env.random_u64() >> 32)));
+    let dir = args
+        .dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!(".highwater/quickstart-{:08x}", env.random_u64() >> 32)));
     if dir.exists() {
-        return Err(Failure::usage("exists already", "name a directory that does not exist").on(dir.display().to_string()));
+        return Err(Failure::usage("exists already", "name a directory that does not exist")
+            .on(dir.display().to_string()));
     }
     let cluster = LocalCluster::create(&env, &dir, free_ports(args.brokers)?, &[])?;
     let client = client(&env, &cluster, global)?;
@@ -64,7 +68,9 @@ fn events(args: &Quickstart, seed: u64) -> Result<Events, Failure> {
         files::lines(Some(path))?.map(|line| line.map(Bytes::from)).collect();
     let lines = lines.map_err(|error| Failure::file(path, &error))?;
     if lines.is_empty() {
-        return Err(Failure::usage("has no lines", "name a file with at least one").on(path.display().to_string()));
+        return Err(
+            Failure::usage("has no lines", "name a file with at least one").on(path.display().to_string())
+        );
     }
     Ok(Events::Lines(lines))
 }
@@ -151,7 +157,8 @@ impl Story {
             self.cluster.start(*node)?;
         }
         let brokers = nodes.len();
-        self.progress.step(format!("{brokers} brokers started; files in {}", self.cluster.layout.dir.display()));
+        self.progress
+            .step(format!("{brokers} brokers started; files in {}", self.cluster.layout.dir.display()));
         self.until("all brokers to be ready", |answer, _| {
             answer.brokers.iter().filter(|broker| !broker.fenced).count() == brokers
         })
@@ -176,7 +183,8 @@ impl Story {
             assignments: (0..PARTITIONS).map(replicas).collect(),
             configs: vec![("min.insync.replicas".to_owned(), self.replication_factor().min(2).to_string())],
         };
-        let (id, _) = self.admin.create_topic(topic, false).await.map_err(|error| Failure::from(error).on(TOPIC))?;
+        let (id, _) =
+            self.admin.create_topic(topic, false).await.map_err(|error| Failure::from(error).on(TOPIC))?;
         self.until_in_sync("is ready").await?;
         Ok(id)
     }
@@ -291,7 +299,6 @@ impl Story {
         let mut acknowledged = traffic.watch();
         loop {
             if let Some(ended) = traffic.fail_over_ended() {
-                let _ = acknowledged.borrow_and_update();
                 return Some(ended);
             }
             if traffic.is_finished() {
@@ -322,7 +329,10 @@ impl Story {
         self.progress.count("consuming", ends.iter().map(|(_, end)| end.0).sum());
         let mut count = 0;
         let mut silent_since = self.env.now();
-        while ends.iter().any(|(partition, end)| consumer.position(TOPIC, *partition).is_none_or(|at| at < *end)) {
+        while ends
+            .iter()
+            .any(|(partition, end)| consumer.position(TOPIC, *partition).is_none_or(|at| at < *end))
+        {
             let records = consumer.poll(Duration::from_secs(1)).await?;
             if !records.is_empty() {
                 silent_since = self.env.now();
@@ -331,7 +341,11 @@ impl Story {
                 return Err(Failure::new(exit::UNREACHABLE, message, "see the brokers' logs"));
             }
             for record in &records {
-                judge.consumed(record.partition.partition.0, record.offset.0, number_of(&self.events, record));
+                judge.consumed(
+                    record.partition.partition.0,
+                    record.offset.0,
+                    number_of(&self.events, record),
+                );
                 count += 1;
             }
             self.progress.at(count);
@@ -341,7 +355,12 @@ impl Story {
     }
 
     /// Prints what was found, and leaves the cluster running or takes it down.
-    async fn finish(mut self, output: &Output, dir: &std::path::Path, report: &Report) -> Result<u8, Failure> {
+    async fn finish(
+        mut self,
+        output: &Output,
+        dir: &std::path::Path,
+        report: &Report,
+    ) -> Result<u8, Failure> {
         report.print(output)?;
         let clean = report.lost + report.duplicated + report.reordered + report.foreign == 0;
         let failures: Vec<Failure> = verdict_failure(report).into_iter().collect();
@@ -366,10 +385,18 @@ impl Story {
 fn verdict_failure(report: &Report) -> Option<Failure> {
     let (lost, duplicated, reordered) = (report.lost, report.duplicated, report.reordered);
     if lost + duplicated + reordered + report.foreign > 0 {
-        let message = format!("promises were broken: {lost} records lost, {duplicated} duplicated, {reordered} reordered");
-        return Some(Failure::new(exit::CHECK_FAILED, message, "keep the directory, and report it with the seed"));
+        let message = format!(
+            "promises were broken: {lost} records lost, {duplicated} duplicated, {reordered} reordered"
+        );
+        return Some(Failure::new(
+            exit::CHECK_FAILED,
+            message,
+            "keep the directory, and report it with the seed",
+        ));
     }
-    (report.failed > 0).then(|| Failure::failed(format!("{} records were not acknowledged", report.failed), "see the brokers' logs"))
+    (report.failed > 0).then(|| {
+        Failure::failed(format!("{} records were not acknowledged", report.failed), "see the brokers' logs")
+    })
 }
 
 /// Whom to kill, and what it leads: in three of four runs the active controller.
@@ -380,7 +407,8 @@ fn victim(metadata: &MetadataAnswer, seed: u64) -> Result<(NodeId, Vec<(u32, Lea
     let wants_controller = seed % 4 != 3;
     let is_wanted = |node: &&NodeId| (metadata.controller == Some(**node)) == wants_controller;
     let chosen = leaders.iter().find(is_wanted).or_else(|| leaders.first());
-    let chosen = *chosen.ok_or_else(|| Failure::failed(format!("topic {TOPIC} has no leader to kill"), ""))?;
+    let chosen =
+        *chosen.ok_or_else(|| Failure::failed(format!("topic {TOPIC} has no leader to kill"), ""))?;
     let led = partitions.iter().filter(|partition| partition.leader == Some(chosen));
     Ok((chosen, led.map(|partition| (partition.partition.0, partition.leader_epoch)).collect()))
 }
@@ -390,7 +418,9 @@ fn number_of(events: &Events, record: &Consumed) -> Option<u64> {
     let [(name, Some(number))] = record.headers.as_slice() else { return None };
     let number: u64 = std::str::from_utf8(number).ok()?.parse().ok()?;
     let event = events.event(number)?;
-    let same = name.as_ref() == NUMBER_HEADER && record.key == event.key && record.value.as_ref() == Some(&event.value);
+    let same = name.as_ref() == NUMBER_HEADER
+        && record.key == event.key
+        && record.value.as_ref() == Some(&event.value);
     same.then_some(number)
 }
 
@@ -400,7 +430,7 @@ fn state_of(answer: &MetadataAnswer) -> String {
     let partitions = answer.topics.iter().flatten().flat_map(|topic| &topic.partitions);
     let states: Vec<String> = partitions
         .map(|partition| {
-            let leader = partition.leader.map_or("none".to_owned(), |leader| leader.to_string());
+            let leader = partition.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
             format!("{TOPIC}-{} leader {leader} isr {:?}", partition.partition, partition.isr)
         })
         .collect();

@@ -41,7 +41,10 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
         while let Some(line) = lines.recv().await {
             let line = line.map_err(|error| Failure::failed(error.to_string(), "").on("input"))?;
             let record = record(args, &headers, line);
-            let delivery = producer.send(&args.topic, record).await.map_err(|error| Failure::from(error).on(&args.topic))?;
+            let delivery = producer
+                .send(&args.topic, record)
+                .await
+                .map_err(|error| Failure::from(error).on(&args.topic))?;
             drop(report.send(delivery).await);
         }
         producer.flush().await;
@@ -66,7 +69,10 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
 fn lines(args: &Produce) -> Result<mpsc::Receiver<std::io::Result<Vec<u8>>>, Failure> {
     let lines = files::lines(args.file.as_deref())?;
     let (sender, receiver) = mpsc::channel(1024);
-    #[expect(clippy::disallowed_methods, reason = "standard input blocks, and is read by the command line alone")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "standard input blocks, and is read by the command line alone"
+    )]
     std::thread::spawn(move || {
         for line in lines {
             if sender.blocking_send(line).is_err() {
@@ -138,7 +144,8 @@ pub(super) async fn consume(args: &Consume, session: &Session) -> Result<u8, Fai
         return Err(Failure { code: Some(ErrorCode::UnknownTopicOrPartition), ..failure });
     };
     let all = topic.partitions.iter().map(|detail| detail.partition);
-    let wanted = |partition: &PartitionIndex| args.partition.is_empty() || args.partition.contains(&partition.0);
+    let wanted =
+        |partition: &PartitionIndex| args.partition.is_empty() || args.partition.contains(&partition.0);
     let partitions: Vec<PartitionIndex> = all.filter(wanted).collect();
     let mut consumer = session.client.consumer(session.consumer_settings()?);
     let mut stops = Vec::new();
@@ -187,7 +194,8 @@ fn print(args: &Consume, session: &Session, record: &Consumed) -> Result<(), Fai
         return session.output.item(&record_value(&args.topic, record));
     }
     let mut stdout = std::io::stdout().lock();
-    let key = record.key.as_deref().filter(|_| args.print_key).map(|key| [key, b"\t"].concat()).unwrap_or_default();
+    let key =
+        record.key.as_deref().filter(|_| args.print_key).map(|key| [key, b"\t"].concat()).unwrap_or_default();
     let value = record.value.as_deref().unwrap_or_default();
     match stdout.write_all(&[&key, value, b"\n"].concat()) {
         Ok(()) => Ok(()),
@@ -213,7 +221,8 @@ pub(super) fn log(command: &Log, output: &Output) -> Result<u8, Failure> {
         let at = whole - bytes.len();
         let damaged = |what: String| {
             let message = format!("damaged at byte {at}, after {count} batches: {what}");
-            let hint = "a broker cuts a damaged tail when it starts, and fetches from the leader what is missing";
+            let hint =
+                "a broker cuts a damaged tail when it starts, and fetches from the leader what is missing";
             Failure::new(exit::CHECK_FAILED, message, hint).on(file.display().to_string())
         };
         let batch = Batch::split_first(&mut bytes).map_err(|error| damaged(error.to_string()))?;
@@ -234,10 +243,10 @@ fn dump_batch(batch: &Batch, at: usize, output: &Output) -> Result<(), Failure> 
         json!({"id": producer.id, "epoch": producer.epoch, "base_sequence": producer.base_sequence})
     });
     let told = header.producer.map_or(String::new(), |producer| {
-        let sequence = producer.base_sequence.map_or("-".to_owned(), |sequence| sequence.to_string());
+        let sequence = producer.base_sequence.map_or_else(|| "-".to_owned(), |sequence| sequence.to_string());
         format!("  producer {} epoch {} sequence {sequence}", producer.id, producer.epoch)
     });
-    let epoch = header.leader_epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
+    let epoch = header.leader_epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string());
     let control = if header.attributes.is_control() { "  control" } else { "" };
     output.text(format!(
         "byte {at}  offsets {}..{}  records {}  leader epoch {epoch}  bytes {}{told}{control}",
@@ -256,9 +265,13 @@ fn dump_records(batch: &Batch, output: &Output) -> Result<(), String> {
     for record in batch.records().map_err(|error| error.to_string())? {
         let record = record.map_err(|error| error.to_string())?;
         let text = |bytes: Option<&Bytes>| {
-            bytes.map_or("-".to_owned(), |bytes| String::from_utf8_lossy(bytes).escape_debug().to_string())
+            bytes.map_or_else(
+                || "-".to_owned(),
+                |bytes| String::from_utf8_lossy(bytes).escape_debug().to_string(),
+            )
         };
-        let line = format!("  {}  {}  {}", record.offset, text(record.key.as_ref()), text(record.value.as_ref()));
+        let line =
+            format!("  {}  {}  {}", record.offset, text(record.key.as_ref()), text(record.value.as_ref()));
         output.text(line).map_err(|failure| failure.message)?;
         let value = json!({"offset": record.offset, "timestamp_ms": record.timestamp_ms,
             "key": bytes_value(record.key.as_deref()), "value": bytes_value(record.value.as_deref())});

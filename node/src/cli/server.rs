@@ -50,7 +50,8 @@ pub(super) async fn run<F: Faults>(args: &Args, output: &Output, faults: F) -> R
     if args.print_config {
         print_config(&layers, output)?;
     }
-    let config = ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
+    let config =
+        ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
     for warning in &layers.warnings {
         output.note(format!("warning: {warning}"));
     }
@@ -101,16 +102,21 @@ fn start_failure(error: &StartError) -> Failure {
         }
         cause = next;
     }
-    Failure::failed(message, "highwater server --print-config shows the configuration; highwater format prepares a directory")
+    Failure::failed(
+        message,
+        "highwater server --print-config shows the configuration; highwater format prepares a directory",
+    )
 }
 
 /// What the server is told, from what was configured.
 fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
     let controllers = config.quorum_voters.iter();
     let timing = &config.timing;
-    let mut limits = server::Limits::default();
-    limits.replica_fetch_bytes_max = config.replica_fetch_bytes_max;
-    limits.requests_in_flight_max = config.requests_in_flight_max;
+    let limits = server::Limits {
+        replica_fetch_bytes_max: config.replica_fetch_bytes_max,
+        requests_in_flight_max: config.requests_in_flight_max,
+        ..server::Limits::default()
+    };
     Ok(Settings {
         node: config.node,
         cluster: config.cluster,
@@ -153,8 +159,10 @@ fn listen_address(config: &ServerConfig) -> Result<SocketAddr, Failure> {
 
 fn print_config(layers: &Layers, output: &Output) -> Result<(), Failure> {
     let shown = effective(layers);
-    let rows: Vec<Vec<String>> =
-        shown.iter().map(|(name, value, origin)| vec![(*name).to_owned(), value.clone(), origin.to_string()]).collect();
+    let rows: Vec<Vec<String>> = shown
+        .iter()
+        .map(|(name, value, origin)| vec![(*name).to_owned(), value.clone(), origin.to_string()])
+        .collect();
     output.table(&["PROPERTY", "VALUE", "ORIGIN"], &rows)?;
     let data: Vec<_> = shown
         .iter()
@@ -166,7 +174,8 @@ fn print_config(layers: &Layers, output: &Output) -> Result<(), Failure> {
 /// Prepares the log directories of a node.
 pub(super) fn format(args: &FormatDirectory, output: &Output) -> Result<u8, Failure> {
     let layers = layers(&args.server)?;
-    let config = ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
+    let config =
+        ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
     let env = Env::real();
     let parsed = |text: &String, what: &str| {
         uuid(text).ok_or_else(|| Failure::usage(format!("{what} {text:?} is not a UUID"), ""))
@@ -175,14 +184,20 @@ pub(super) fn format(args: &FormatDirectory, output: &Output) -> Result<u8, Fail
     let cluster = cluster.map(ClusterId).or(config.cluster).unwrap_or_else(|| ClusterId(env.random_u128()));
     let directory = args.directory_id.as_ref().map(|text| parsed(text, "--directory-id")).transpose()?;
     let voters = args.initial_controllers.iter().map(|text| InitialVoter::parse(text));
-    let mut voters = voters
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|what| Failure::usage(format!("--initial-controllers: {what}"), "see highwater format --help"))?;
+    let mut voters = voters.collect::<Result<Vec<_>, _>>().map_err(|what| {
+        Failure::usage(format!("--initial-controllers: {what}"), "see highwater format --help")
+    })?;
     let own = voters.iter().find(|voter| voter.node == config.node).map(|voter| voter.directory);
-    if let (Some(given), Some(own)) = (directory, own) && DirectoryId(given) != own {
-        return Err(Failure::usage("--directory-id differs from the one among --initial-controllers", "leave one of them out"));
+    if let (Some(given), Some(own)) = (directory, own)
+        && DirectoryId(given) != own
+    {
+        return Err(Failure::usage(
+            "--directory-id differs from the one among --initial-controllers",
+            "leave one of them out",
+        ));
     }
-    let directory = own.or(directory.map(DirectoryId)).unwrap_or_else(|| DirectoryId(env.random_u128()));
+    let directory =
+        own.or_else(|| directory.map(DirectoryId)).unwrap_or_else(|| DirectoryId(env.random_u128()));
     if voters.is_empty() && !args.no_initial_controllers {
         voters = lone_voter(&config, directory)?;
     }
@@ -213,12 +228,18 @@ fn write_formatted(
             output.note(format!("{} is formatted already", dir.display()));
             return Ok(exit::DONE);
         }
-        let hint = "remove the directory only if everything in it may go; --ignore-formatted leaves it as it is";
+        let hint =
+            "remove the directory only if everything in it may go; --ignore-formatted leaves it as it is";
         return Err(Failure::failed("is formatted already", hint).on(dir.display().to_string()));
     }
     files::create_dir(&dir)?;
     files::write(&path, &formatted.render())?;
-    output.text(format!("formatted {} for node {} of cluster {}", dir.display(), formatted.node, formatted.cluster))?;
+    output.text(format!(
+        "formatted {} for node {} of cluster {}",
+        dir.display(),
+        formatted.node,
+        formatted.cluster
+    ))?;
     output.text(format!("directory id {}", formatted.directory))?;
     let data = json!({
         "log_dir": dir.display().to_string(),

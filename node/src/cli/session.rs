@@ -47,8 +47,6 @@ const PROPERTIES: &[&str] = &[
 /// What a client command runs with.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Time and tasks.
-    pub(crate) env: Env,
     /// The cluster.
     pub(crate) client: Client,
     /// Where results go.
@@ -71,7 +69,7 @@ impl Session {
         let identity = properties.identity()?;
         let env = Env::real();
         let client = Client::new(&env, identity, settings);
-        Ok(Self { env, client, output, properties })
+        Ok(Self { client, output, properties })
     }
 
     /// How a producer shall send.
@@ -114,15 +112,16 @@ impl Properties {
         let mut properties = Self::default();
         if let Some(path) = &global.command_config {
             let name = path.display().to_string();
-            let settings = file::parse(&name, &files::read(path)?).map_err(|what| Failure::usage(what, "").on(&name))?;
+            let settings =
+                file::parse(&name, &files::read(path)?).map_err(|what| Failure::usage(what, "").on(&name))?;
             for (property, setting) in settings {
                 properties.add(property, setting.value)?;
             }
         }
         for pair in &global.property {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Failure::usage(format!("-X {pair} is not NAME=VALUE"), "write -X name=value"))?;
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                Failure::usage(format!("-X {pair} is not NAME=VALUE"), "write -X name=value")
+            })?;
             properties.add(name.trim().to_owned(), value.trim().to_owned())?;
         }
         Ok(properties)
@@ -146,7 +145,8 @@ impl Properties {
 
     fn duration(&self, name: &str) -> Result<Option<Duration>, Failure> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let millis = value::milliseconds(text).map_err(|what| Failure::usage(format!("{name}: {what}"), ""))?;
+        let millis =
+            value::milliseconds(text).map_err(|what| Failure::usage(format!("{name}: {what}"), ""))?;
         Ok(millis.map(Duration::from_millis))
     }
 
@@ -208,6 +208,9 @@ pub(crate) fn identity(chain: &str, key: &str, roots: &str) -> Result<Identity, 
             message = format!("{message}: {next}");
             cause = next;
         }
-        Failure::usage(message, "certificate chain, PKCS#8 key and trusted roots are PEM; see docs/CONFIGURATION.md")
+        Failure::usage(
+            message,
+            "certificate chain, PKCS#8 key and trusted roots are PEM; see docs/CONFIGURATION.md",
+        )
     })
 }

@@ -33,8 +33,15 @@ pub(super) async fn run(command: &Topic, session: &Session) -> Result<u8, Failur
         Topic::AddPartitions { name, to } => {
             let grown = session.client.admin().create_partitions(name, *to).await;
             grown.map_err(|error| Failure::from(error).on(name))?;
-            session.output.text(format!("{name} has {to} partitions; records with keys may go to other ones from here on"))?;
-            session.output.document("topic.add-partitions", None, Some(&json!({"name": name, "partitions": to})), &[])?;
+            session.output.text(format!(
+                "{name} has {to} partitions; records with keys may go to other ones from here on"
+            ))?;
+            session.output.document(
+                "topic.add-partitions",
+                None,
+                Some(&json!({"name": name, "partitions": to})),
+                &[],
+            )?;
             Ok(exit::DONE)
         }
         Topic::Delete { names, yes } => delete(session, names, *yes).await,
@@ -43,13 +50,13 @@ pub(super) async fn run(command: &Topic, session: &Session) -> Result<u8, Failur
 
 /// `NAME=VALUE` with the value in the plain form that goes over the wire.
 fn setting(pair: &str) -> Result<(String, String), Failure> {
-    let (name, value) = pair
-        .split_once('=')
-        .ok_or_else(|| Failure::usage(format!("{pair:?} is not NAME=VALUE"), "write -c min.insync.replicas=2"))?;
+    let (name, value) = pair.split_once('=').ok_or_else(|| {
+        Failure::usage(format!("{pair:?} is not NAME=VALUE"), "write -c min.insync.replicas=2")
+    })?;
     let (name, value) = (name.trim(), value.trim());
     let plain = |parsed: Result<Option<u64>, String>| -> Result<String, Failure> {
         let parsed = parsed.map_err(|what| Failure::usage(format!("{name}: {what}"), ""))?;
-        Ok(parsed.map_or("-1".to_owned(), |number| number.to_string()))
+        Ok(parsed.map_or_else(|| "-1".to_owned(), |number| number.to_string()))
     };
     let value = match name {
         _ if DURATIONS.contains(&name) => plain(value::milliseconds(value))?,
@@ -59,7 +66,12 @@ fn setting(pair: &str) -> Result<(String, String), Failure> {
     Ok((name.to_owned(), value))
 }
 
-async fn create(session: &Session, topics: Vec<NewTopic>, if_not_exists: bool, dry_run: bool) -> Result<u8, Failure> {
+async fn create(
+    session: &Session,
+    topics: Vec<NewTopic>,
+    if_not_exists: bool,
+    dry_run: bool,
+) -> Result<u8, Failure> {
     let (mut created, mut failures) = (Vec::new(), Vec::new());
     for topic in topics {
         let name = topic.name.clone();
@@ -91,10 +103,13 @@ async fn list(session: &Session) -> Result<u8, Failure> {
     let metadata = session.client.admin().metadata(None).await?;
     let mut topics: Vec<&TopicDetail> = metadata.topics.iter().flatten().collect();
     topics.sort_by_key(|topic| &topic.name);
-    let replicas = |topic: &TopicDetail| topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+    let replicas =
+        |topic: &TopicDetail| topic.partitions.first().map_or(0, |partition| partition.replicas.len());
     let rows: Vec<Vec<String>> = topics
         .iter()
-        .map(|topic| vec![topic.name.clone(), topic.partitions.len().to_string(), replicas(topic).to_string()])
+        .map(|topic| {
+            vec![topic.name.clone(), topic.partitions.len().to_string(), replicas(topic).to_string()]
+        })
         .collect();
     if rows.is_empty() {
         session.output.note("there are no topics; highwater topic create NAME makes one");
@@ -134,14 +149,20 @@ async fn describe(session: &Session, names: &[String]) -> Result<u8, Failure> {
 fn print_topic(session: &Session, topic: &TopicDetail) -> Result<(), Failure> {
     let configs: Vec<String> = topic.configs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let configs = if configs.is_empty() { String::new() } else { format!("  {}", configs.join(" ")) };
-    session.output.text(format!("{}  id {}  min.insync.replicas {}{configs}", topic.name, topic.topic, topic.min_insync_replicas))?;
+    session.output.text(format!(
+        "{}  id {}  min.insync.replicas {}{configs}",
+        topic.name, topic.topic, topic.min_insync_replicas
+    ))?;
     let headings = ["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "ELIGIBLE", "START", "HW", "END"];
     let rows: Vec<Vec<String>> = topic.partitions.iter().map(row).collect();
     session.output.table(&headings, &rows)?;
     for partition in &topic.partitions {
         for replica in &partition.replica_details {
             if let Some(because) = &replica.missing_because {
-                session.output.text(format!("  {}: replica {} is missing: {because}", partition.partition, replica.node))?;
+                session.output.text(format!(
+                    "  {}: replica {} is missing: {because}",
+                    partition.partition, replica.node
+                ))?;
             }
         }
     }
@@ -239,10 +260,12 @@ async fn get(session: &Session, topic: &str, names: &[String]) -> Result<u8, Fai
     let source = |source: ConfigSource| match source {
         ConfigSource::Topic => "topic",
         ConfigSource::Broker => "broker",
-        _ => "default",
+        ConfigSource::Default | _ => "default",
     };
-    let rows: Vec<Vec<String>> =
-        shown.iter().map(|entry| vec![entry.name.clone(), entry.value.clone(), source(entry.source).to_owned()]).collect();
+    let rows: Vec<Vec<String>> = shown
+        .iter()
+        .map(|entry| vec![entry.name.clone(), entry.value.clone(), source(entry.source).to_owned()])
+        .collect();
     session.output.table(&["NAME", "VALUE", "SOURCE"], &rows)?;
     let data: Vec<Value> = shown
         .iter()

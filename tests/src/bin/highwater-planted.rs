@@ -9,7 +9,10 @@ fn main() -> ExitCode {
     let named = std::env::var("HIGHWATER_PLANT").unwrap_or_default();
     let Some(bug) = Bug::by_id(&named) else {
         let ids: Vec<&str> = Bug::ALL.iter().map(|bug| bug.id()).collect();
-        eprintln!("error: HIGHWATER_PLANT is {named:?}, not the id of a bug\nhint: one of {}", ids.join(", "));
+        eprintln!(
+            "error: HIGHWATER_PLANT is {named:?}, not the id of a bug\nhint: one of {}",
+            ids.join(", ")
+        );
         return ExitCode::from(2);
     };
     highwater_node::cli::main(Planted(Some(bug)))

@@ -26,8 +26,18 @@ pub(crate) enum Events {
 }
 
 const PAGES: [&str; 12] = [
-    "/", "/search", "/products/7", "/products/42", "/products/1001", "/cart", "/checkout", "/account", "/help", "/blog",
-    "/blog/how-logs-replicate", "/status",
+    "/",
+    "/search",
+    "/products/7",
+    "/products/42",
+    "/products/1001",
+    "/cart",
+    "/checkout",
+    "/account",
+    "/help",
+    "/blog",
+    "/blog/how-logs-replicate",
+    "/status",
 ];
 const ACTIONS: [&str; 6] = ["view", "view", "view", "click", "scroll", "buy"];
 const BROWSERS: [&str; 4] = ["firefox", "chrome", "safari", "curl"];
@@ -117,7 +127,8 @@ mod tests {
     fn every_record_is_json_and_differs_from_every_other() {
         let events = Events::Made { seed: 7, count: 1_000 };
 
-        let values: BTreeSet<Bytes> = (0..1_000).filter_map(|number| events.event(number)).map(|e| e.value).collect();
+        let values: BTreeSet<Bytes> =
+            (0..1_000).filter_map(|number| events.event(number)).map(|e| e.value).collect();
 
         assert_eq!(values.len(), 1_000);
         assert!(values.iter().all(|value| serde_json::from_slice::<serde_json::Value>(value).is_ok()));
@@ -128,7 +139,8 @@ mod tests {
         let events = Events::Made { seed: 7, count: 3_000 };
         let mut counts = [0u32; 3];
         for event in (0..3_000).filter_map(|number| events.event(number)) {
-            let partition = highwater_client::partitioner::Partitioner::default().choose(event.key.as_deref(), 3);
+            let partition =
+                highwater_client::partitioner::Partitioner::default().choose(event.key.as_deref(), 3);
             counts[partition as usize] += 1;
         }
 

@@ -39,9 +39,10 @@ pub(crate) struct Verdict {
     pub(crate) foreign: u64,
 }
 
+#[cfg(test)]
 impl Verdict {
     /// Whether every promise was kept.
-    pub(crate) fn is_clean(&self) -> bool {
+    fn is_clean(&self) -> bool {
         self.lost + self.duplicated + self.reordered + self.foreign == 0
     }
 }
@@ -61,7 +62,8 @@ pub(crate) struct Judge {
 impl Judge {
     /// A judge who knows what the producers were told, by record number.
     pub(crate) fn new(producers: u64, fates: Vec<Fate>) -> Self {
-        let acknowledged = fates.iter().filter(|fate| matches!(fate, Fate::Acknowledged { .. })).count() as u64;
+        let acknowledged =
+            fates.iter().filter(|fate| matches!(fate, Fate::Acknowledged { .. })).count() as u64;
         let (seen, kept) = (vec![false; fates.len()], vec![false; fates.len()]);
         let verdict = Verdict { acknowledged, ..Verdict::default() };
         Self { producers: producers.max(1), fates, seen, kept, latest: BTreeMap::new(), verdict }

@@ -35,7 +35,8 @@ impl Progress {
             return;
         }
         self.bar = ProgressBar::new(total);
-        let style = ProgressStyle::with_template("  {msg:<12} {bar:40} {human_pos}/{human_len}  {per_sec}  {eta}");
+        let style =
+            ProgressStyle::with_template("  {msg:<12} {bar:40} {human_pos}/{human_len}  {per_sec}  {eta}");
         if let Ok(style) = style {
             self.bar.set_style(style);
         }

@@ -99,7 +99,7 @@ impl Report {
         }
         if let Some(kill) = &self.kill {
             line("in flight", format!("{} batches at the kill", kill.batches_in_flight))?;
-            let fail_over = kill.fail_over_ms.map_or("not seen".to_owned(), |ms| format!("{ms} ms"));
+            let fail_over = kill.fail_over_ms.map_or_else(|| "not seen".to_owned(), |ms| format!("{ms} ms"));
             line("fail-over", format!("{fail_over}   (SIGKILL to the next acknowledged write)"))?;
             line("back in ISR", format!("{} ms after its restart", kill.back_in_isr_ms))?;
         }

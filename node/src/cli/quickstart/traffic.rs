@@ -54,9 +54,9 @@ impl Tally {
     }
 
     fn decide(&self, number: u64, fate: Fate) {
-        let at = usize::try_from(number).ok();
-        if let Some(place) = at.and_then(|at| locked(&self.fates).get_mut(at).map(|place| *place = fate)) {
-            return place;
+        let mut fates = locked(&self.fates);
+        if let Some(place) = usize::try_from(number).ok().and_then(|at| fates.get_mut(at)) {
+            *place = fate;
         }
     }
 
@@ -108,10 +108,16 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Starts `producers` producers, which share the records among them.
-    pub(super) fn start(client: &Client, topic: (&str, TopicId), events: &Arc<Events>, producers: u64) -> Self {
+    pub(super) fn start(
+        client: &Client,
+        topic: (&str, TopicId),
+        events: &Arc<Events>,
+        producers: u64,
+    ) -> Self {
         let tally = Arc::new(Tally::new(events.count()));
         let env = client.env().clone();
-        let mut traffic = Self { env: env.clone(), tally: Arc::clone(&tally), producers: Vec::new(), tasks: Vec::new() };
+        let mut traffic =
+            Self { env: env.clone(), tally: Arc::clone(&tally), producers: Vec::new(), tasks: Vec::new() };
         for first in 0..producers {
             let producer = Arc::new(client.producer(settings()));
             traffic.producers.push(Arc::clone(&producer));
@@ -159,7 +165,8 @@ impl Traffic {
 
     /// Begins to look for the next acknowledgement of these partitions, by another leader than the one under this epoch.
     pub(super) fn watch_fail_over(&self, led: &[(u32, LeaderEpoch)]) {
-        locked(&self.tally.fail_over).partitions = led.iter().map(|(index, epoch)| (*index, (*epoch, None))).collect();
+        locked(&self.tally.fail_over).partitions =
+            led.iter().map(|(index, epoch)| (*index, (*epoch, None))).collect();
         self.tally.watching.store(true, Ordering::Relaxed);
     }
 
@@ -194,7 +201,8 @@ fn settings() -> ProducerSettings {
     ProducerSettings {
         linger: Duration::from_millis(2),
         batch_bytes: 16 << 10,
-        buffer_bytes: 2 << 20,
+        // Small, so that no partition runs far ahead of the others before the kill.
+        buffer_bytes: 1 << 20,
         delivery_timeout: Duration::from_secs(60),
         ..ProducerSettings::default()
     }
