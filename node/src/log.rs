@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod config;
+mod dump;
 mod epochs;
 mod index;
 mod metadata;
@@ -15,14 +16,17 @@ mod reader;
 mod recovered;
 mod recovery;
 mod segment;
+mod snapshots;
 pub mod uuid;
 
 pub use checkpoint::{HIGH_WATERMARKS, LOG_STARTS, OffsetCheckpoint, RECOVERY_POINTS};
 pub use config::{Hints, LogConfig, Stop};
+pub use dump::{Described, Dump, dump};
 pub use metadata::topic_id_of;
 pub use names::{directory_of, parse_directory};
 pub use partition::PartitionLog;
 pub use recovered::{Cut, CutReason, EpochEntry, Recovered};
+pub use snapshots::{SnapshotName, Snapshots};
 
 use highwater_model::id::Offset;
 

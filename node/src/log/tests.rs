@@ -11,6 +11,7 @@ use crate::disk::{Disk, Fault, Open, RealDisk, SimDisk};
 mod behaviour;
 mod damage;
 mod faults;
+mod files;
 mod power;
 
 const LOG: &str = "t-0";

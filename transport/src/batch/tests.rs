@@ -261,9 +261,9 @@ proptest! {
         bytes[17..21].copy_from_slice(&crc.to_be_bytes());
         bytes.truncate(length);
         if let Ok(batch) = Batch::split_first(&mut Bytes::from(bytes)) {
-            drop(batch.validate(&LOG));
-            drop(batch.records().map(Iterator::count));
-            drop(batch.control_kind());
+            batch.validate(&LOG).ok();
+            batch.records().map(Iterator::count).ok();
+            batch.control_kind().ok();
         }
     }
 }

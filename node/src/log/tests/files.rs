@@ -1,0 +1,89 @@
+//! Snapshots, and logs described for people.
+
+use super::*;
+
+const NAME: SnapshotName = SnapshotName { end: Offset(42), epoch: 3 };
+
+both! {
+    async fn snapshots_are_found_by_name(disk: Arc<dyn Disk>) {
+        filled(&disk, &batches(2, 1)).await;
+        let snapshots = Snapshots::new(Arc::clone(&disk), LOG);
+        let newer = SnapshotName { end: Offset(50), epoch: 4 };
+        for name in [NAME, newer] {
+            snapshots.publish(name, bytes::Bytes::from(name.end.to_string())).await.unwrap();
+        }
+
+        assert_eq!(snapshots.list().unwrap(), [NAME, newer]);
+        assert_eq!(disk.read_whole("t-0/00000000000000000042-0000000003.checkpoint").unwrap(), "42");
+        snapshots.remove_below(Offset(50)).await.unwrap();
+        assert_eq!(snapshots.list().unwrap(), [newer]);
+        assert!(snapshots.read(NAME).unwrap_err().is_missing());
+        assert_eq!(snapshots.read(newer).unwrap(), "50");
+        assert_eq!(open(&disk, Hints::default()).await.1.end, Offset(6));
+    }
+
+    async fn a_dump_describes_every_batch_and_goes_on_after_a_broken_segment(disk: Arc<dyn Disk>) {
+        let written = batches(40, 1);
+        let log = filled(&disk, &written).await;
+        let described: Vec<_> = dump(Arc::clone(&disk), LOG, true).unwrap().map(Result::unwrap).collect();
+        let found: Vec<_> = described.iter().map(|described| described.batch.clone().unwrap()).collect();
+        assert_eq!(found, written);
+        assert!(described.iter().all(|described| described.unsound.is_none()));
+
+        let first = disk.open("t-0/00000000000000000000.log", Open::Existing).unwrap();
+        first.truncate(first.len_bytes() - 5).unwrap();
+        drop(log);
+        let described: Vec<_> = dump(Arc::clone(&disk), LOG, false).unwrap().map(Result::unwrap).collect();
+        assert_eq!(described.len(), 40);
+        assert_eq!(described.iter().filter(|described| described.batch.is_err()).count(), 1);
+        let one = dump(Arc::clone(&disk), "t-0/00000000000000000021.log", true).unwrap();
+        assert_eq!(one.count(), 7);
+        assert!(dump(disk, "t-1", true).unwrap_err().is_missing());
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_shows_in_a_verifying_dump() {
+    let (sim, disk) = simulated();
+    filled(&disk, &batches(3, 1)).await;
+    sim.flip_bit("t-0/00000000000000000000.log", batch(0, 1, 3, 60).len_bytes() + 100, 1);
+
+    let unsound = |verify| {
+        dump(Arc::clone(&disk), LOG, verify)
+            .unwrap()
+            .map(|d| d.unwrap().unsound.is_some())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unsound(true), [false, true, false]);
+    assert_eq!(unsound(false), [false; 3]);
+}
+
+#[test]
+fn a_snapshot_is_there_whole_or_not_at_all() {
+    let mut seen = [false; 2];
+    for seed in 0..40 {
+        let simulation = highwater_transport::env::sim::Simulation::run(
+            seed,
+            highwater_transport::env::sim::Config::default(),
+            async |simulation| {
+                let sim = SimDisk::new("sim", seed);
+                let process = simulation.process("broker", "198.18.0.1".parse().unwrap());
+                let disk = sim.mount(Some(process.env()));
+                disk.create_dir(LOG).unwrap();
+                let directories = vec![String::new()];
+                disk.sync(crate::disk::SyncSet { directories, ..crate::disk::SyncSet::default() })
+                    .await
+                    .unwrap();
+                drop(Snapshots::new(disk, LOG).publish(NAME, bytes::Bytes::from_static(b"whole")));
+                process.kill();
+                sim.power_loss(seed);
+                Snapshots::new(sim.mount(None), LOG).read(NAME).ok()
+            },
+        );
+        let found = simulation.success();
+        assert!(found.as_ref().is_none_or(|content| content == "whole"));
+        seen[usize::from(found.is_some())] = true;
+    }
+
+    assert_eq!(seen, [true, true]);
+}
