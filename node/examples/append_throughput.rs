@@ -43,7 +43,7 @@ async fn case(disk: &Arc<dyn Disk>, size: usize, per_sync: u64) -> Result<(u128,
     let env = Env::real();
     let start = env.now();
     let (mut appended, mut bytes, mut syncs, mut in_syncs) = (0_u64, 0_u128, 0_u32, Duration::ZERO);
-    while env.now() - start < CASE {
+    while env.now().since(start) < CASE {
         let batch = template.stamped(Offset(appended), 0, None);
         log.append(std::slice::from_ref(&batch)).await?;
         appended += 1;
@@ -51,11 +51,11 @@ async fn case(disk: &Arc<dyn Disk>, size: usize, per_sync: u64) -> Result<(u128,
         if per_sync != 0 && appended.is_multiple_of(per_sync) {
             let before = env.now();
             log.sync().await?;
-            in_syncs += env.now() - before;
+            in_syncs += env.now().since(before);
             syncs += 1;
         }
     }
-    let micros = (env.now() - start).as_micros().max(1);
+    let micros = env.now().since(start).as_micros().max(1);
     log.delete().await?;
     Ok((bytes / micros, syncs, in_syncs.as_secs_f64() * 1000.0 / f64::from(syncs.max(1))))
 }
