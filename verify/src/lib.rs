@@ -9,6 +9,7 @@ pub mod bounds;
 pub mod cli;
 pub mod clock;
 pub mod engine;
+pub mod metadata;
 pub mod registry;
 pub mod replication;
 pub mod report;

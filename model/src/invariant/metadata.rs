@@ -10,6 +10,7 @@ mod epochs_only_grow;
 mod every_image_is_a_prefix_of_the_log;
 mod fenced_broker_leads_nothing;
 mod kept_replica_stays_eligible;
+mod leader_comes_from_the_eligible;
 mod lost_replica_is_excluded;
 mod min_isr_follows_the_configuration;
 mod name_has_one_topic;
@@ -30,6 +31,7 @@ pub use every_image_is_a_prefix_of_the_log::{
 };
 pub use fenced_broker_leads_nothing::{FENCED_BROKER_LEADS_NOTHING, fenced_broker_leads_nothing};
 pub use kept_replica_stays_eligible::{KEPT_REPLICA_STAYS_ELIGIBLE, kept_replica_stays_eligible};
+pub use leader_comes_from_the_eligible::{LEADER_COMES_FROM_THE_ELIGIBLE, leader_comes_from_the_eligible};
 pub use lost_replica_is_excluded::{LOST_REPLICA_IS_EXCLUDED, Lost, lost_replica_is_excluded};
 pub use min_isr_follows_the_configuration::{
     MIN_ISR_FOLLOWS_THE_CONFIGURATION, min_isr_follows_the_configuration,

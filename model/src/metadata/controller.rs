@@ -34,7 +34,7 @@ use self::decision::{Decision, Scene};
 use self::office::Office;
 use super::{Command, CommandRefusal, Image, Outcome, Record};
 use crate::fault::{Bug, Faults};
-use crate::id::{Offset, QuorumEpoch, RequestId};
+use crate::id::{NodeId, Offset, QuorumEpoch, RequestId};
 
 /// The controller core.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -68,6 +68,14 @@ impl<F: Faults> Controller<F> {
     #[must_use]
     pub fn active_in(&self) -> Option<QuorumEpoch> {
         self.office.as_ref().map(Office::quorum_epoch)
+    }
+
+    /// How far a broker has applied the metadata, exclusive, as far as it matters to a shutdown under way (Q56); `None`
+    /// when it was not heard from in this office.
+    #[must_use]
+    pub fn heard_from(&self, node: NodeId) -> Option<Offset> {
+        let sessions = self.office.as_ref().map_or_else(Default::default, Office::sessions);
+        sessions.iter().find(|session| session.node == node).map(|session| session.reached)
     }
 
     /// Whether the answer to some command waits for a commit.

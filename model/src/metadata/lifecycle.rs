@@ -69,10 +69,29 @@ impl Lifecycle {
         self.fenced
     }
 
+    /// Whether it was asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop_asked
+    }
+
     /// Whether it may stop, or has.
     #[must_use]
     pub fn may_stop(&self) -> bool {
         self.stopped
+    }
+
+    /// The request whose answer is awaited.
+    #[must_use]
+    pub fn awaited(&self) -> Option<RequestId> {
+        self.open.then_some(self.last_request)
+    }
+
+    /// The same with the requests numbered on from `last_request`: for a checker, to which states that differ in that
+    /// number alone are one.
+    #[must_use]
+    pub fn renumbered(self, last_request: RequestId) -> Self {
+        Self { last_request, ..self }
     }
 
     /// Takes one input to completion.

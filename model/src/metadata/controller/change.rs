@@ -190,14 +190,13 @@ impl<'p, F: Faults> Change<'p, F> {
         after.leader != self.before.leader && !(self.faults.has(Bug::SameLeaderEpoch) && returns)
     }
 
+    /// Whoever leaves the ISR is noted with the reason. One that is out already keeps the reason that it left for: the
+    /// partition must not change, and its epoch not rise, for a note alone.
     fn note_missing(&self, after: &mut Partition) {
         let uncleanly = after.recovering && !self.before.recovering;
         let reason = if uncleanly { MissingReason::UncleanElection } else { self.reason };
         let isr = after.isr;
         after.missing.retain(|missing| !isr.contains(missing.replica));
-        for missing in after.missing.iter_mut().filter(|missing| self.lost.contains(missing.replica)) {
-            missing.reason = MissingReason::RestartedUncleanly;
-        }
         for replica in self.before.isr.minus(isr).iter() {
             after.missing.push(Missing { replica, reason, since_ms: self.at_ms });
         }

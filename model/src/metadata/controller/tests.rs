@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::*;
 use crate::api::NewTopic;
 use crate::fault::Sound;
-use crate::id::{BrokerEpoch, DirectoryId, IncarnationId, NodeId, PartitionIndex, TopicId, TopicPartition};
+use crate::id::{BrokerEpoch, DirectoryId, IncarnationId, PartitionIndex, TopicId, TopicPartition};
 use crate::metadata::{DirectoryFacts, Heartbeat, MissingReason, Partition, Registration};
 use crate::replication::{AlterPartition, IsrSet, ProposedMember, ReplicaIdx};
 

@@ -1,0 +1,123 @@
+//! Which bounds are swept, and which planted bugs must be caught at which bounds.
+
+use highwater_model::fault::Bug;
+use highwater_model::invariant::metadata as invariant;
+
+use super::bounds::Bounds;
+use crate::bounds::Bounds as _;
+use crate::world::Mutant;
+
+/// The sweep of a profile, smallest first.
+pub(super) fn profile(name: &str) -> Vec<Bounds> {
+    let lines: &[&str] = match name {
+        "quick" => QUICK,
+        _ => &[],
+    };
+    lines.iter().map(|line| at(line)).collect()
+}
+
+const QUICK: &[&str] = &["kills=1"];
+
+fn at(line: &str) -> Bounds {
+    Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
+}
+
+/// The planted bugs.
+pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
+    let mutant = |bug, source, bounds, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
+    vec![
+        mutant(
+            Bug::FencedReadmitted,
+            "KAFKA-13916, KIP-841",
+            "proposals=2 fences=1",
+            &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+        ),
+        mutant(
+            Bug::StaleBrokerEpoch,
+            "KAFKA-14139, KAFKA-14617, KIP-903",
+            "proposals=2 power-losses=1 flush=os in-flight=1 lag=0 uncommitted=0",
+            &[invariant::LOST_REPLICA_IS_EXCLUDED],
+        ),
+        mutant(
+            Bug::NoPartitionEpoch,
+            "KAFKA-14154",
+            "proposals=2",
+            &[invariant::ACCEPTED_CHANGE_IS_THE_NEXT_ONE],
+        ),
+        mutant(
+            Bug::NoEligibleLeaders,
+            "KIP-966, last replica standing",
+            "brokers=1 min-isr=1 kills=1",
+            &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+        ),
+        mutant(
+            Bug::EligibleNotCleared,
+            "KAFKA-15583",
+            "proposals=3 in-flight=1",
+            &[invariant::PARTITION_SETS_ARE_WELL_FORMED],
+        ),
+        mutant(
+            Bug::UncleanStaysEligible,
+            "KAFKA-15583, KIP-966",
+            "brokers=1 min-isr=1 power-losses=1 flush=os",
+            &[invariant::LOST_REPLICA_IS_EXCLUDED],
+        ),
+        mutant(
+            Bug::LaggingMinIsr,
+            "KAFKA-16540, KAFKA-21110",
+            "brokers=2 changes=1",
+            &[invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
+        ),
+        mutant(
+            Bug::DeadCandidate,
+            "KAFKA-19522",
+            "brokers=1 min-isr=1 kills=1",
+            &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+        ),
+        mutant(
+            Bug::UnnoticedBounce,
+            "KIP-380",
+            "brokers=2 kills=1 failovers=1",
+            &[
+                invariant::FENCED_BROKER_LEADS_NOTHING,
+                invariant::DECISION_IS_WHOLE,
+                invariant::ONE_LEADER_PER_EPOCH,
+            ],
+        ),
+        mutant(
+            Bug::UncleanElection,
+            "Jepsen: Kafka 0.8 (2013)",
+            "brokers=2 min-isr=1 proposals=1 kills=1",
+            &[invariant::LEADER_COMES_FROM_THE_ELIGIBLE],
+        ),
+        mutant(
+            Bug::NeverKept,
+            "Kafka 4.0: every restart is unclean",
+            "brokers=1 min-isr=1 kills=1",
+            &[invariant::KEPT_REPLICA_STAYS_ELIGIBLE],
+        ),
+        mutant(
+            Bug::SameLeaderEpoch,
+            "R60",
+            "brokers=1 min-isr=1 kills=1",
+            &[invariant::EPOCHS_ONLY_GROW, invariant::ONE_LEADER_PER_EPOCH],
+        ),
+        mutant(
+            Bug::HalfDecision,
+            "KIP-868",
+            "brokers=2 changes=1 uncommitted=8",
+            &[invariant::DECISION_IS_WHOLE, invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::World;
+    use crate::world::misdeclared;
+
+    #[test]
+    fn claims_and_mutants_name_each_other_rightly() {
+        assert_eq!(misdeclared::<World>(), Vec::<String>::new());
+    }
+}
