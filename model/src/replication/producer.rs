@@ -110,9 +110,9 @@ impl Producers {
 impl ProducerState {
     fn push(&mut self, batch: ProducedBatch, committed: Offset) {
         self.batches.push(batch);
-        while self.batches.get(WINDOW).is_some_and(|sixth| sixth.end <= committed) {
-            self.batches.remove(0);
-        }
+        // All at once: after a recovery a whole log's batches may have become superfluous.
+        let safe = self.batches.partition_point(|batch| batch.end <= committed);
+        self.batches.drain(..safe.saturating_sub(WINDOW));
     }
 }
 
