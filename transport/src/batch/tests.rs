@@ -1,3 +1,5 @@
+//! The batch codec against bytes laid out by hand, altered bytes, and any bytes at all.
+
 use bytes::Bytes;
 use highwater_model::id::{ProducerEpoch, ProducerId, Sequence};
 use proptest::prelude::*;
