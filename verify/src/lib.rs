@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod metadata;
+pub mod quorum;
 pub mod registry;
 pub mod replication;
 pub mod report;

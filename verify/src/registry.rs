@@ -15,7 +15,7 @@ use crate::world::{Checked, Mutant};
 /// Every world, in the order in which `all` checks them.
 #[must_use]
 pub fn worlds() -> Vec<Box<dyn World>> {
-    vec![of::<crate::metadata::World>(), of::<crate::replication::World>()]
+    vec![of::<crate::quorum::World>(), of::<crate::metadata::World>(), of::<crate::replication::World>()]
 }
 
 /// What a check is asked for.

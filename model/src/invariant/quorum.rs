@@ -144,7 +144,17 @@ pub struct View<'a> {
     pub granted: &'a [(VoterKey, QuorumEpoch, VoterKey)],
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// The leader of the newest epoch that anybody led, if it still leads it: the others may be deposed and not know it.
+    #[must_use]
+    pub fn newest_leader(&self) -> Option<&'a ReplicaView<'a>> {
+        let newest = self.elected.iter().map(|(epoch, _)| *epoch).max();
+        let leaders = self.replicas.iter().filter(|replica| replica.is_leader);
+        leaders
+            .max_by_key(|replica| replica.vote.quorum_epoch)
+            .filter(|replica| Some(replica.vote.quorum_epoch) >= newest)
+    }
+
     /// The committed records with their offsets.
     fn committed(&self) -> impl Iterator<Item = (Offset, Entry)> + '_ {
         (0..).map(Offset).zip(self.committed.iter().copied())

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Asked, Body, FetchAnswer, Message, VoteAnswer};
+use super::message::{Asked, Body, FetchAnswer, Message, SnapshotId, VoteAnswer};
 use super::state::{Progress, Quorum, Role, Tenure};
 use super::voter::VoterKey;
 use crate::fault::Faults;
@@ -56,6 +56,28 @@ impl<F: Faults> Quorum<F> {
             Role::Follower(following) => following.outstanding,
             Role::Prospective(standing) | Role::Candidate(standing) => Some(standing.request),
             Role::Leader(_) | Role::Resigned => None,
+        }
+    }
+}
+
+/// What a checker looks at beside them.
+impl<F: Faults> Quorum<F> {
+    /// The last fetch of a replica that this leader has served.
+    #[must_use]
+    pub fn last_fetch_of(&self, key: VoterKey) -> Option<Asked> {
+        self.progress_of(key).map(|progress| progress.last)
+    }
+
+    /// The snapshot that is being installed here.
+    #[must_use]
+    pub fn installing(&self) -> Option<SnapshotId> {
+        match &self.role {
+            Role::Follower(following) => following.installing,
+            Role::Unattached(_)
+            | Role::Prospective(_)
+            | Role::Candidate(_)
+            | Role::Leader(_)
+            | Role::Resigned => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use alloc::format;
 use super::{View, name, violation};
 use crate::invariant::Violation;
 
-/// Fewer voters than a majority lack any committed record; of the committed voter set and of the one that a change in
+/// Fewer voters than a majority lack any committed record (a voter whose disk is gone never votes again); of the committed voter set and of the one that a change in
 /// progress makes (Q35).
 ///
 /// # Errors
@@ -16,14 +16,14 @@ use crate::invariant::Violation;
 pub fn quorum_holds_what_is_committed(view: &View<'_>) -> Result<(), Violation> {
     for voters in view.voters {
         for (offset, entry) in view.committed() {
-            let holds = view
+            let lack = view
                 .replicas
                 .iter()
-                .filter(|replica| voters.contains(replica.key) && replica.holds_durably(offset, entry));
-            let holders = u32::try_from(holds.count()).unwrap_or(u32::MAX);
-            if voters.size().saturating_sub(holders) >= voters.majority() {
-                let details =
-                    format!("{entry:?} at {offset} is durable on {holders} of {} voters", voters.size());
+                .filter(|replica| voters.contains(replica.key) && !replica.holds_durably(offset, entry));
+            let lacking = u32::try_from(lack.count()).unwrap_or(u32::MAX);
+            if lacking >= voters.majority() {
+                let size = voters.size();
+                let details = format!("{entry:?} at {offset} is not durable on {lacking} of {size} voters");
                 return Err(violation(name::QUORUM_HOLDS_WHAT_IS_COMMITTED, details));
             }
         }

@@ -13,12 +13,7 @@ use crate::quorum::VoterSet;
 /// # Errors
 /// With the leader and the records.
 pub fn voters_change_one_at_a_time(view: &View<'_>) -> Result<(), Violation> {
-    let newest = view
-        .replicas
-        .iter()
-        .filter(|replica| replica.is_leader)
-        .max_by_key(|leader| leader.vote.quorum_epoch);
-    match newest {
+    match view.newest_leader() {
         Some(leader) => check(leader, view.high_watermark_ever().0),
         None => Ok(()),
     }

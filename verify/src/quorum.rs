@@ -1,0 +1,149 @@
+//! The quorum world: replicas of the metadata log, their disks, the network, clients and operators.
+//!
+//! What is real: every replica is the `quorum` core. What is around it is here: messages that are delivered in any order,
+//! twice, or never; disks that complete stores and syncs when they like and lose what was not synced; processes that are
+//! killed and start again as a new run; disks that are replaced. Records are numbers beside the messages: no core sees
+//! them. Timers may run out at any moment, except that candidacies, resends and resignations are counted against bounds.
+
+mod action;
+mod bounds;
+mod claims;
+mod drive;
+mod network;
+mod shared;
+mod start;
+mod state;
+mod step;
+mod sweep;
+mod view;
+mod words;
+
+use highwater_model::fault::{Bug, Faults as _, Planted};
+use highwater_model::quorum::VoterSet;
+use stateright::{Model, Property};
+
+use crate::world::{Always, Broken, Checked, Mutant, Notes, Sometimes, properties};
+
+pub use action::Action;
+pub use bounds::{Bounds, PreVotes, Start};
+pub use shared::Shared;
+pub use state::{Disk, Ghost, Letter, Node, Packet, Place, Spent, State};
+
+use drive::Driver;
+
+/// The world of some bounds.
+#[derive(Clone, Debug)]
+pub struct World {
+    bounds: Bounds,
+    planted: Planted,
+    formatted: VoterSet,
+}
+
+impl World {
+    /// Whether this bug is planted.
+    fn has(&self, bug: Bug) -> bool {
+        self.planted.has(bug)
+    }
+
+    fn asks_pre_votes(&self) -> bool {
+        self.bounds.pre_votes == PreVotes::Asked
+    }
+
+    /// Whether dead messages stay in flight. They must when a planted bug makes a core believe what it would refuse.
+    fn keeps_dead(&self) -> bool {
+        let revives = [Bug::StaleVoteCounted, Bug::StaleAppendTruncates, Bug::EpochForgotten];
+        self.bounds.keep_dead || revives.into_iter().any(|bug| self.has(bug))
+    }
+
+    fn has_observers(&self) -> bool {
+        self.bounds.observers > 0 || self.bounds.changes > 0 || self.bounds.wipes > 0
+    }
+
+    /// Whether no crash is left to come, so that a late completion is no more than a late message.
+    fn completes_at_once(&self, spent: &Spent) -> bool {
+        let bounds = &self.bounds;
+        spent.kills == bounds.kills
+            && spent.power_losses == bounds.power_losses
+            && spent.wipes == bounds.wipes
+    }
+
+    /// The voters in the log of a replica.
+    fn voters<'a>(&'a self, state: &'a State, at: Place) -> &'a VoterSet {
+        state.nodes.get(usize::from(at)).map_or(&self.formatted, |node| node.core.voters().latest())
+    }
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![self.begin()]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        action::enabled(self, state, actions);
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        Some(self.step(state, &action, &mut Notes::default()))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::<Self>()
+    }
+}
+
+impl Checked for World {
+    const NAME: &'static str = "quorum";
+    const KINDS: &'static [&'static str] = action::KINDS;
+    type Bounds = Bounds;
+
+    fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
+        let formatted = start::formatted(bounds.voters);
+        Self { bounds, planted: Planted(planted), formatted }
+    }
+
+    fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
+        let mut next = state.clone();
+        Driver { world: self, state: &mut next, notes }.act(action);
+        network::tidy(self, &mut next);
+        next
+    }
+
+    fn kind(action: &Action) -> usize {
+        action::kind(action)
+    }
+
+    fn always() -> &'static [Always<Self>] {
+        claims::ALWAYS
+    }
+
+    fn sometimes() -> &'static [Sometimes<Self>] {
+        claims::SOMETIMES
+    }
+
+    fn judge(&self, state: &State) -> Result<(), Broken> {
+        claims::judge(self, state)
+    }
+
+    fn describe(&self, before: &State, action: &Action) -> String {
+        words::describe(before, action)
+    }
+
+    fn changes(&self, before: &State, after: &State) -> Vec<String> {
+        words::changes(before, after)
+    }
+
+    fn profile(name: &str) -> Vec<Bounds> {
+        sweep::profile(name)
+    }
+
+    fn mutants() -> Vec<Mutant<Bounds>> {
+        sweep::mutants()
+    }
+}

@@ -1,0 +1,109 @@
+//! How much of each kind of event a search of the quorum world may spend.
+
+use std::fmt;
+use std::str::FromStr;
+
+crate::bounds! {
+    /// Bounds of the quorum world.
+    pub struct Bounds {
+        /// Voters at the start
+        voters("voters"): u8 = 3,
+        /// Observers beside them
+        observers("observers"): u8 = 0,
+        /// Values that clients propose
+        values("values"): u8 = 1,
+        /// Candidacies begun, beside those of the start
+        elections("elections"): u8 = 1,
+        /// Killed processes: what was written is kept
+        kills("kills"): u8 = 0,
+        /// Power losses: of what was not synced any prefix is kept
+        power_losses("power-losses"): u8 = 0,
+        /// Disks replaced by empty ones
+        wipes("wipes"): u8 = 0,
+        /// Fetches given up as lost and sent again
+        resends("resends"): u8 = 0,
+        /// Messages delivered twice
+        repeats("repeats"): u8 = 0,
+        /// Leaders that resign for want of a majority
+        resigns("resigns"): u8 = 0,
+        /// Voters added or removed
+        changes("changes"): u8 = 0,
+        /// Linearizable reads
+        reads("reads"): u8 = 0,
+        /// Snapshots taken
+        snapshots("snapshots"): u8 = 0,
+        /// Fetches of a replica in flight, up to which it may send one again
+        in_flight("in-flight"): u8 = 2,
+        /// Whether a leader may answer with fewer batches than it has
+        split("split"): bool = false,
+        /// asked: pre-votes are messages; free: whoever stands is granted them, asked or not
+        pre_votes("pre-votes"): PreVotes = PreVotes::Free,
+        /// cold: no leader yet; led: the first voter leads, all follow; second, tail: after a second election
+        start("start"): Start = Start::Led,
+        /// Whether messages that can change nothing stay in flight
+        keep_dead("keep-dead"): bool = false,
+    }
+}
+
+/// Where pre-votes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreVotes {
+    /// From the voters, as messages.
+    Asked,
+    /// Out of thin air: whoever wants to stand may. That allows more than any pre-vote does, so what holds here holds with
+    /// pre-votes; and it spares their messages.
+    Free,
+}
+
+/// Where a search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nobody has led; all logs are empty.
+    Cold,
+    /// The first voter leads epoch 1, its first record is committed everywhere, and all fetches are parked.
+    Led,
+    /// As `Led`; then the first voter appends a value that nobody fetches, and the second is elected by the third and writes
+    /// a record of its epoch that nobody fetches: Raft's figure 8 after its second election.
+    Second,
+    /// As `Second` with two values, but the third voter fetches the second one's record and it commits.
+    Tail,
+}
+
+impl fmt::Display for PreVotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "asked",
+            Self::Free => "free",
+        })
+    }
+}
+
+impl FromStr for PreVotes {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Asked, Self::Free].into_iter().find(|one| one.to_string() == text).ok_or(())
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cold => "cold",
+            Self::Led => "led",
+            Self::Second => "second",
+            Self::Tail => "tail",
+        })
+    }
+}
+
+impl FromStr for Start {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Cold, Self::Led, Self::Second, Self::Tail]
+            .into_iter()
+            .find(|one| one.to_string() == text)
+            .ok_or(())
+    }
+}
