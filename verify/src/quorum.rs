@@ -51,7 +51,13 @@ impl World {
 
     /// Whether dead messages stay in flight. They must when a planted bug makes a core believe what it would refuse.
     fn keeps_dead(&self) -> bool {
-        let revives = [Bug::StaleVoteCounted, Bug::StaleAppendTruncates, Bug::EpochForgotten];
+        let revives = [
+            Bug::StaleVoteCounted,
+            Bug::StaleAppendTruncates,
+            Bug::EpochForgotten,
+            Bug::VoteForgotten,
+            Bug::VoteTwice,
+        ];
         self.bounds.keep_dead || revives.into_iter().any(|bug| self.has(bug))
     }
 

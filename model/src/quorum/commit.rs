@@ -97,6 +97,7 @@ impl<F: Faults> Quorum<F> {
         if !self.log.on_written(end, generation) {
             return Err(Refusal::StaleCompletion { end });
         }
+        self.advance_high_watermark(tenure, effects);
         self.serve_parked(tenure, effects);
         Ok(())
     }

@@ -4,8 +4,6 @@
 //! only in how often replicas have asked before are therefore one state: a checker renames the ids in all cores and
 //! messages alike, keeping their order, and so visits it once.
 
-use alloc::vec::Vec;
-
 use super::message::{Asked, Body, FetchAnswer, Message, SnapshotId, VoteAnswer};
 use super::state::{Progress, Quorum, Role, Tenure};
 use super::voter::VoterKey;
@@ -14,15 +12,20 @@ use crate::id::RequestId;
 
 impl<F: Faults> Quorum<F> {
     /// Every request that this replica remembers, with who asked.
-    #[must_use]
-    pub fn requests(&self, tenure: &Tenure) -> Vec<(VoterKey, Asked)> {
-        let mut found = Vec::new();
-        // A clone's requests are renamed to what they are called already: one list of the places serves both.
-        self.clone().rename_requests(tenure, |requester, asked| {
-            found.push((requester, asked));
-            asked.request
-        });
-        found
+    pub fn requests(&self, tenure: &Tenure) -> impl Iterator<Item = (VoterKey, Asked)> + '_ {
+        let (key, incarnation) = (tenure.key, tenure.incarnation);
+        let own = [Some(self.last_request), self.waits_for()].into_iter().flatten();
+        let replicas = match &self.role {
+            Role::Leader(leadership) => leadership.replicas.as_slice(),
+            Role::Unattached(_)
+            | Role::Follower(_)
+            | Role::Prospective(_)
+            | Role::Candidate(_)
+            | Role::Resigned => &[],
+        };
+        own.map(move |request| (key, Asked { incarnation, request }))
+            .chain(replicas.iter().map(|progress| (progress.key, progress.last)))
+            .chain(self.owed.map(|owed| (owed.candidate, owed.asked)))
     }
 
     /// Calls every request that this replica remembers by the name that `rename` gives it.

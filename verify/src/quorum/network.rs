@@ -140,7 +140,7 @@ fn rename(state: &mut State) {
     let mut known: SmallVec<[(Requester, RequestId); 16]> = SmallVec::new();
     for (at, node) in (0..).zip(&state.nodes) {
         let remembered = node.core.requests(&tenure(at, node));
-        known.extend(remembered.into_iter().map(|(key, asked)| ((key, asked.incarnation), asked.request)));
+        known.extend(remembered.map(|(key, asked)| ((key, asked.incarnation), asked.request)));
     }
     for packet in &state.network {
         known.extend(requested(state, packet));

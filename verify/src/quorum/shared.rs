@@ -1,4 +1,4 @@
-//! A value shared between states, with its hash beside it.
+//! A value shared between states, with its hash beside it once that was asked for.
 //!
 //! A step changes one replica and a few messages; the others are the same values in the next state. Sharing them makes a
 //! state a handful of pointers to copy, and hashing one a matter of the parts that changed.
@@ -7,39 +7,46 @@ use std::cmp::Ordering;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::engine::Encoder;
 
 /// A shared value and its fingerprint.
 #[derive(Clone)]
-pub struct Shared<T>(Arc<(u64, T)>);
+pub struct Shared<T>(Arc<Inner<T>>);
 
-impl<T: Hash> Shared<T> {
-    /// Shares a value.
-    #[must_use]
-    pub fn new(value: T) -> Self {
-        let mut encoder = Encoder::new();
-        value.hash(&mut encoder);
-        Self(Arc::new((encoder.fingerprint(), value)))
-    }
-}
-
-impl<T: Hash + Clone> Shared<T> {
-    /// Changes the value, wherever else it is shared.
-    pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
-        let mut value = self.0.1.clone();
-        let result = change(&mut value);
-        *self = Self::new(value);
-        result
-    }
+#[derive(Clone)]
+struct Inner<T> {
+    fingerprint: OnceLock<u64>,
+    value: T,
 }
 
 impl<T> Shared<T> {
+    /// Shares a value.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(Inner { fingerprint: OnceLock::new(), value }))
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    /// Changes the value here, and not wherever else it is shared.
+    pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.fingerprint = OnceLock::new();
+        change(&mut inner.value)
+    }
+}
+
+impl<T: Hash> Shared<T> {
     /// The value's fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.0.0
+        *self.0.fingerprint.get_or_init(|| {
+            let mut encoder = Encoder::new();
+            self.0.value.hash(&mut encoder);
+            encoder.fingerprint()
+        })
     }
 }
 
@@ -47,30 +54,30 @@ impl<T> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0.1
+        &self.0.value
     }
 }
 
-impl<T> Hash for Shared<T> {
+impl<T: Hash> Hash for Shared<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.fingerprint());
     }
 }
 
-impl<T: PartialEq> PartialEq for Shared<T> {
+impl<T: Hash + PartialEq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || (self.fingerprint() == other.fingerprint() && **self == **other)
     }
 }
-impl<T: Eq> Eq for Shared<T> {}
+impl<T: Hash + Eq> Eq for Shared<T> {}
 
-impl<T: Ord> PartialOrd for Shared<T> {
+impl<T: Hash + Ord> PartialOrd for Shared<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T: Ord> Ord for Shared<T> {
+impl<T: Hash + Ord> Ord for Shared<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.fingerprint().cmp(&other.fingerprint()).then_with(|| (**self).cmp(&**other))
     }
@@ -79,5 +86,23 @@ impl<T: Ord> Ord for Shared<T> {
 impl<T: Debug> Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_here_alone_and_changes_the_fingerprint() {
+        let mut one = Shared::new(1_u64);
+        let other = one.clone();
+        let before = one.fingerprint();
+
+        one.change(|value| *value = 2);
+
+        assert_eq!((*one, *other), (2, 1));
+        assert_ne!(one.fingerprint(), before);
+        assert_eq!(other.fingerprint(), before);
     }
 }

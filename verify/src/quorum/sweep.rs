@@ -1,23 +1,185 @@
 //! Which bounds are swept, and which planted bugs must be caught at which bounds.
 
+use highwater_model::fault::Bug;
+use highwater_model::invariant::quorum::name;
+
 use super::bounds::Bounds;
 use crate::bounds::Bounds as _;
+use crate::engine::PANIC;
 use crate::world::Mutant;
 
 /// The sweep of a profile, smallest first.
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
-    let lines: &[&str] = match name {
-        "quick" => &["voters=1 elections=1 power-losses=1 values=1", "voters=3 elections=1 values=1"],
+    let lines = match name {
+        "quick" => QUICK,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
 }
 
+/// Two minutes on two cores are for all models together; this is about a fifth of them.
+const QUICK: &[&str] = &[
+    "voters=1 values=2 kills=1 power-losses=1",
+    "voters=1 observers=1 values=1 changes=1 snapshots=1",
+    "start=second elections=2 split=true values=0",
+    "start=tail elections=1 values=0",
+    "elections=0 values=2 resends=1 snapshots=1",
+    "elections=0 values=2 repeats=1",
+    "elections=1 values=1 reads=1",
+    "elections=1 values=1 resigns=1",
+    "elections=1 values=1 resends=1",
+    "voters=3 start=cold elections=1 values=0 pre-votes=asked",
+    "voters=2 observers=1 elections=1 values=0 changes=1",
+    "voters=3 start=cold elections=2 values=1",
+    "voters=3 elections=1 values=1 power-losses=1",
+    "voters=3 elections=1 values=2 power-losses=1",
+];
+
 fn at(line: &str) -> Bounds {
     Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
 }
 
+/// A bug, where it comes from, the bounds that show it, and what it breaks.
+type Row = (Bug, &'static str, &'static str, &'static [&'static str]);
+
+/// Every planted bug.
+const MUTANTS: &[Row] = &[
+    (
+        Bug::CommitOldEpoch,
+        "Raft figure 8",
+        "start=second elections=2 split=true values=0",
+        &[name::LEADER_IS_COMPLETE],
+    ),
+    (
+        Bug::TwoChangesAtOnce,
+        "redpanda PR 17675",
+        "elections=0 values=0 changes=2",
+        &[name::VOTERS_CHANGE_ONE_AT_A_TIME],
+    ),
+    (
+        Bug::VoteForgotten,
+        "Raft 5.2, KAFKA-16526",
+        "start=cold elections=2 kills=1 values=0",
+        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::EpochForgotten,
+        "Raft 5.2, NATS PR 7038",
+        "start=cold elections=1 kills=1 values=0",
+        &[name::QUORUM_EPOCH_NEVER_MOVES_BACK],
+    ),
+    (
+        Bug::VoterReportsUnsynced,
+        "KAFKA-10533, NATS 7564",
+        "elections=0 values=1 power-losses=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::LeaderCountsUnsynced,
+        "etcd 14370",
+        "voters=1 elections=0 values=1 power-losses=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::ACKNOWLEDGED_IS_KEPT],
+    ),
+    (Bug::DirectoryIgnored, "NATS PR 7038", "elections=1 values=1 wipes=1", &[name::LEADER_IS_COMPLETE]),
+    (
+        Bug::StaleAppendTruncates,
+        "openraft 9540c904",
+        "elections=0 values=2 repeats=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::COMMITTED_NEVER_CHANGES, PANIC],
+    ),
+    (
+        Bug::LogOrderByLength,
+        "openraft a48a3282",
+        "start=tail elections=1 values=0",
+        &[name::LEADER_IS_COMPLETE],
+    ),
+    (
+        Bug::ObserversCount,
+        "openraft beb0302b",
+        "observers=1 elections=0 values=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::DivergingCounts,
+        "CCF, arXiv 2406.17455",
+        "start=second elections=0 values=0",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::StaleVoteCounted,
+        "Xraft, SandTable",
+        "start=cold elections=3 values=0",
+        &[name::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::LeaderResumes,
+        "KIP-595",
+        "elections=0 values=1 power-losses=1",
+        &[name::LOGS_MATCH, name::COMMITTED_NEVER_CHANGES, name::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::AnyFetchConfirms,
+        "Raft 6.4",
+        "elections=1 values=1 reads=1 resends=1",
+        &[name::READS_ARE_LINEARIZABLE],
+    ),
+    (
+        Bug::VoteTwice,
+        "Raft 5.2",
+        "start=cold elections=2 values=0",
+        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::VoteBeforeStored,
+        "Raft 5.2",
+        "start=cold elections=2 values=0 power-losses=1",
+        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+    ),
+];
+
 /// The planted bugs.
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
-    Vec::new()
+    let mutant =
+        |(bug, source, bounds, breaks): &Row| Mutant { bug: *bug, source, bounds: at(bounds), breaks };
+    MUTANTS.iter().map(mutant).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::World;
+    use super::*;
+    use crate::engine::{Limits, Verdict, search};
+    use crate::world::{Checked, misdeclared};
+
+    #[test]
+    fn claims_mutants_and_kinds_are_declared_in_pairs() {
+        assert_eq!(misdeclared::<World>(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn dead_messages_change_no_verdict() {
+        for line in ["voters=3 elections=1 values=0", "start=second elections=1 values=0"] {
+            let kept = Bounds { keep_dead: true, ..at(line) };
+            for bounds in [at(line), kept] {
+                let outcome = search(&World::new(bounds, None), Limits::default(), &mut |_| {});
+                assert!(matches!(outcome.verdict, Verdict::Holds), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sound_core_is_clean_where_a_planted_bug_is_found() {
+        for bug in [Bug::LeaderCountsUnsynced, Bug::DivergingCounts, Bug::LogOrderByLength] {
+            let mutant =
+                mutants().into_iter().find(|mutant| mutant.bug == bug).expect("a mutant of this world");
+            let broken =
+                search(&World::new(mutant.bounds.clone(), Some(bug)), Limits::default(), &mut |_| {});
+            let sound = search(&World::new(mutant.bounds, None), Limits::default(), &mut |_| {});
+
+            assert!(
+                matches!(broken.verdict, Verdict::Violated(found) if mutant.breaks.contains(&found.broken.claim))
+            );
+            assert!(matches!(sound.verdict, Verdict::Holds));
+        }
+    }
 }
