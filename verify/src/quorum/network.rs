@@ -123,13 +123,16 @@ pub(super) fn announced_to(state: &State, (at, leader): (Place, &Node), (to, nod
     is_voter && node.core.quorum_epoch() <= epoch && !(knows && node.core.quorum_epoch() == epoch) && !coming
 }
 
-/// Whether an observer without a leader has no probe in flight.
+/// Whether an observer without a leader has neither a probe nor an answer in flight.
 pub(super) fn probing_helps(world: &World, state: &State, at: Place) -> bool {
     let Some(node) = state.nodes.get(usize::from(at)) else {
         return false;
     };
     let attached = node.core.leader(&tenure(at, node)).is_some();
-    !attached && world.has_observers() && fetches_in_flight(state, at) == 0
+    let answered =
+        |packet: &Packet| packet.to == at && matches!(packet.letter.message.body, Body::FetchAnswer(_));
+    let asks = fetches_in_flight(state, at) > 0 || state.network.iter().any(answered);
+    !attached && world.has_observers() && !asks
 }
 
 /// A requester's run.
