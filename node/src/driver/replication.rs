@@ -22,7 +22,8 @@ use highwater_model::fault::Faults;
 use highwater_model::id::{DirectoryId, LeaderEpoch, LogGeneration, NodeId, Offset, RequestId};
 use highwater_model::metadata::Image;
 use highwater_model::replication::{
-    AlterPartitionAnswer, Effect, Input, Message, Recovered, Replica, ReplicaIdx, Tenure, Timer,
+    AlterPartitionAnswer, Batches, Effect, Input, Message, Recovered, Refusal, Replica, ReplicaIdx, Tenure,
+    Timer,
 };
 use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
@@ -154,6 +155,8 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     produced: Option<(RequestId, Batch)>,
     /// What came with the message of this turn.
     attached: Vec<Batch>,
+    /// Fetches that have overtaken this broker's metadata, the last of each sender.
+    early: BTreeMap<ReplicaIdx, Message>,
     /// Readers that wait for more.
     readers: Vec<Arc<Notify>>,
     last_request: u64,
@@ -219,6 +222,7 @@ impl<F: Faults> ReplicaDriver<F> {
             open: BTreeMap::new(),
             produced: None,
             attached: Vec::new(),
+            early: BTreeMap::new(),
             readers: Vec::new(),
             last_request: 0,
             failed: None,
@@ -320,6 +324,9 @@ impl<F: Faults> ReplicaDriver<F> {
         self.image = Some(image);
         if let Some(view) = view {
             self.step_or_trace(Input::View(view));
+            for (from, message) in std::mem::take(&mut self.early) {
+                self.take_message(from, message, Batches::new());
+            }
         }
         // Whoever waits to read may wait in vain now, or may read already.
         self.wake_readers();
@@ -341,8 +348,23 @@ impl<F: Faults> ReplicaDriver<F> {
         }
         let batches = attached.iter().map(|batch| summary::of(batch.header())).collect();
         self.attached = attached;
-        self.step_or_trace(Input::Message { from, message, batches });
+        self.take_message(from, message, batches);
         self.attached.clear();
+    }
+
+    /// A fetch for a leader epoch that is news here is kept until the metadata comes, which spares its sender the wait
+    /// for its timer after every election. The core fences it then like any other.
+    fn take_message(&mut self, from: ReplicaIdx, message: Message, batches: Batches) {
+        match self.step(Input::Message { from, message, batches }) {
+            Err(Refusal::UnknownLeaderEpoch { .. }) if matches!(message, Message::Fetch(_)) => {
+                self.early.insert(from, message);
+            }
+            Err(refusal) => {
+                let partition = self.parts.tenure.partition;
+                tracing::trace!(%partition, %from, %refusal, "the replica refused a message");
+            }
+            Ok(()) => {}
+        }
     }
 
     fn replica_on(&self, node: NodeId) -> Option<ReplicaIdx> {
@@ -357,7 +379,7 @@ impl<F: Faults> ReplicaDriver<F> {
     }
 
     /// One step, and its effects in order.
-    fn step(&mut self, input: Input) -> Result<(), highwater_model::replication::Refusal> {
+    fn step(&mut self, input: Input) -> Result<(), Refusal> {
         let mut effects: Vec<Effect> = Vec::new();
         self.core.step(&self.parts.tenure, input, &mut effects)?;
         for effect in effects {
