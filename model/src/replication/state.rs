@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::follow::Following;
 use super::leading::Leading;
 use super::producer::Producers;
-use super::{Effects, Input, IsrSet, Message, PartitionView, Refusal, ReplicaIdx, Tenure};
+use super::{Answered, Effects, Input, IsrSet, Message, PartitionView, Refusal, ReplicaIdx, Tenure};
 use crate::fault::{Bug, Faults};
-use crate::id::{LeaderEpoch, LogGeneration, Offset, RequestId};
+use crate::id::{BrokerEpoch, LeaderEpoch, LogGeneration, Offset, RequestId};
 use crate::log::LogShape;
 
 /// What a replica is in the leader epoch of its view.
@@ -195,6 +195,35 @@ impl<F: Faults> Replica<F> {
     #[must_use]
     pub fn generation(&self) -> LogGeneration {
         self.log.generation()
+    }
+
+    /// The fetch of this replica that waits here for something to send, if this one leads.
+    #[must_use]
+    pub fn parked_fetch(&self, of: ReplicaIdx) -> Option<Answered> {
+        self.lead().ok()?.follower(of)?.parked
+    }
+
+    /// Incarnation and id of the last valid fetch of this replica, if this one leads.
+    #[must_use]
+    pub fn last_fetch(&self, of: ReplicaIdx) -> Option<(BrokerEpoch, RequestId)> {
+        let progress = self.lead().ok()?.progress(of)?;
+        Some((progress.broker_epoch, progress.request_id))
+    }
+
+    /// The proposal whose answer would be taken, if this one leads.
+    #[must_use]
+    pub fn open_proposal(&self) -> Option<RequestId> {
+        let pending = self.lead().ok()?.change.pending.as_ref()?;
+        (!pending.behind).then_some(pending.proposal.request_id)
+    }
+
+    /// The fetch without an answer, if this one follows.
+    #[must_use]
+    pub fn open_fetch(&self) -> Option<RequestId> {
+        match &self.role {
+            Role::Following(following) => following.open_fetch(),
+            Role::Idle | Role::Leading(_) => None,
+        }
     }
 
     /// Whether a proposal of another ISR is in flight or refused without being settled.
