@@ -11,14 +11,16 @@ mod claims;
 mod cluster;
 mod disk;
 mod drive;
+mod encode;
 mod network;
+mod part;
+mod sight;
 mod state;
 mod step;
 mod sweep;
 mod tidy;
+mod watch;
 mod words;
-
-use std::sync::Arc;
 
 use highwater_model::api::Acks;
 use highwater_model::fault::{Bug, Planted};
@@ -27,13 +29,15 @@ use highwater_model::replication::{FlushPolicy, Input, ReplicaIdx, Tenure};
 use smallvec::SmallVec;
 use stateright::{Model, Property};
 
-use crate::world::{Always, Checked, Mutant, Notes, Sometimes, properties};
+use crate::engine::Encoder;
+use crate::world::{Always, Broken, Checked, Mutant, Notes, Sometimes, properties};
 
 pub use action::Action;
 pub use bounds::{Answered, Bounds, Flush};
 pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
+pub use part::Part;
 pub use state::{Broker, Ghost, Run, Spent, Standing, State};
 
 use drive::{Attached, Driver};
@@ -62,6 +66,11 @@ impl World {
         self.bounds.acks.0 == Acks::All
     }
 
+    /// Whether clients number their records, so that they may repeat a produce.
+    fn is_idempotent(&self) -> bool {
+        self.bounds.retries > 0
+    }
+
     /// Whether a replica counts what a power loss may take.
     fn counts_unsynced(&self) -> bool {
         self.bounds.flush.0 == FlushPolicy::Os
@@ -73,7 +82,7 @@ impl World {
         let view = cluster.current().clone();
         let mut state = State {
             brokers: SmallVec::new(),
-            cluster: Arc::new(cluster),
+            cluster: Part::new(cluster),
             network: Network::default(),
             clients: SmallVec::new(),
             ghost: Ghost::default(),
@@ -88,7 +97,7 @@ impl World {
             let core = driver.recovered(&tenure, &disk);
             let (applied, known) = (view.metadata_offset, view.leader_epoch);
             let run = Run { broker_epoch, core, applied, known, timers: SmallVec::new() };
-            state.brokers.push(Broker { disk, run: Some(run) });
+            state.brokers.push(Part::new(Broker { disk, run: Some(run) }));
         }
         for replica in (0..self.bounds.brokers).map(ReplicaIdx) {
             let mut driver = Driver { world: self, state: &mut state, notes: &mut notes };
@@ -137,6 +146,7 @@ impl Checked for World {
         let mut next = state.clone();
         Driver { world: self, state: &mut next, notes }.act(*action);
         self.tidy(&mut next);
+        watch::compare(self, state, &next, notes);
         next
     }
 
@@ -145,11 +155,19 @@ impl Checked for World {
     }
 
     fn always() -> &'static [Always<Self>] {
-        claims::ALWAYS
+        &claims::ALWAYS
     }
 
     fn sometimes() -> &'static [Sometimes<Self>] {
         claims::SOMETIMES
+    }
+
+    fn judge(&self, state: &State) -> Result<(), Broken> {
+        claims::judge(self, state)
+    }
+
+    fn encode(&self, state: &State, sink: &mut Encoder) {
+        encode::encode(state, sink);
     }
 
     fn describe(&self, before: &State, action: &Action) -> String {

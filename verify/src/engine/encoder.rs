@@ -31,6 +31,11 @@ impl Encoder {
         &self.bytes
     }
 
+    /// Writes over the byte at `place`, which is among those written.
+    pub fn set(&mut self, place: usize, byte: u8) {
+        *self.bytes.get_mut(place).expect("a place that was written") = byte;
+    }
+
     /// The hash of what was written, never 0.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {

@@ -74,11 +74,11 @@ pub struct Outcome<W: Checked> {
 }
 
 impl<W: Checked> Outcome<W> {
-    /// Steps per second.
+    /// Unique states per second.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "a rate is far below 2^64")]
     pub fn rate(&self) -> u64 {
-        (u128::from(self.generated) * 1_000_000 / self.elapsed.as_micros().max(1)) as u64
+        (u128::from(self.unique) * 1_000_000 / self.elapsed.as_micros().max(1)) as u64
     }
 }
 

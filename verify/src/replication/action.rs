@@ -1,9 +1,10 @@
 //! What may happen next in a state: enabled actions only, in a fixed order.
 
 use highwater_model::id::Offset;
-use highwater_model::replication::{ReplicaIdx, Timer};
+use highwater_model::replication::{Message, ReplicaIdx, Timer};
 
 use super::World;
+use super::network::Envelope;
 use super::state::{Run, Standing, State};
 
 /// One event.
@@ -97,10 +98,52 @@ fn deliveries(state: &State, actions: &mut Vec<Action>) {
     let envelopes = state.network.envelopes();
     for (at, envelope) in (0..).zip(envelopes) {
         let twin = usize::from(at).checked_sub(1).and_then(|before| envelopes.get(before));
-        if twin != Some(envelope) {
+        if twin != Some(envelope) && !is_early(state, envelope) {
             actions.push(Action::Deliver(at));
         }
     }
+}
+
+/// Whether the receiver would refuse the message for now, because it is behind in the metadata. To deliver it then is to
+/// lose it, after which its sender repeats it: nothing follows that does not follow from a delivery later on.
+fn is_early(state: &State, envelope: &Envelope) -> bool {
+    match envelope {
+        Envelope::Peer { from, to, message, .. } => {
+            let Some(run) = state.run(*to) else { return false };
+            match message {
+                Message::Fetch(fetch) => run.known < fetch.leader_epoch,
+                // It amends a fetch; before that has come there is nothing to amend.
+                Message::Progress(progress) => {
+                    let amends = Some((progress.broker_epoch, progress.request_id));
+                    run.known < progress.leader_epoch || run.core.last_fetch(*from) < amends
+                }
+                Message::FetchAnswer(answer) => run.known < answer.leader_epoch,
+            }
+        }
+        Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+    }
+}
+
+/// Whether a follower that repeats its fetch can bring anything about: not while the fetch waits at its leader or is on
+/// its way there, where a second one is only taken as the same.
+fn may_repeat(world: &World, state: &State, replica: ReplicaIdx, run: &Run) -> bool {
+    let open = run.core.open_fetch();
+    let of_open = |envelope: &Envelope| match envelope {
+        Envelope::Peer { from, message: Message::Fetch(fetch), .. } => {
+            *from == replica && Some(fetch.request_id) == open && fetch.broker_epoch == run.broker_epoch
+        }
+        Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+    };
+    let waits = |leader: &Run| {
+        leader.known == run.known
+            && leader.core.parked_fetch(replica).is_some_and(|parked| {
+                Some(parked.request_id) == open && parked.broker_epoch == run.broker_epoch
+            })
+    };
+    let waits = run.core.view().leader.and_then(|leader| state.run(leader)).is_some_and(waits);
+    state.network.fetches_of(replica) < usize::from(world.bounds.in_flight)
+        && !waits
+        && !state.network.envelopes().iter().any(|envelope| of_open(envelope))
 }
 
 fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actions: &mut Vec<Action>) {
@@ -135,7 +178,7 @@ fn of_timers(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actio
     for timer in &run.timers {
         match *timer {
             Timer::FetchRetry => {
-                if state.network.fetches_of(replica) < usize::from(world.bounds.in_flight) {
+                if may_repeat(world, state, replica, run) {
                     actions.push(Action::FetchRetry(replica));
                 }
             }

@@ -1,85 +1,124 @@
 //! What must hold in the replication world, and what must be possible in it.
+//!
+//! Claims about states are the named invariants of `model`; those about steps, and those that only this world can tell
+//! (what is truly on a disk, that a partition is led again), are here.
 
+use std::sync::LazyLock;
+
+use highwater_model::invariant::replication::{Property, properties};
 use highwater_model::replication::ReplicaIdx;
 
 use super::World;
-use super::state::{Standing, State};
-use crate::world::{Always, Seen, Sometimes};
+use super::disk::Entry;
+use super::sight::Frame;
+use super::state::State;
+use crate::world::{Always, Broken, Seen, Sometimes};
 
-/// Names of the claims.
+/// Names of the claims that are made here.
 pub(super) mod name {
-    pub(crate) const COMMITTED_IS_STABLE: &str = "replication/committed_records_never_change";
-    pub(crate) const LEADER_IS_COMPLETE: &str = "replication/leader_holds_what_is_committed";
-    pub(crate) const CANDIDATE_IS_COMPLETE: &str = "replication/every_candidate_holds_what_is_committed";
-    pub(crate) const ACKED_NOT_LOST: &str = "replication/acked_record_survives";
-    pub(crate) const ACKED_WAS_REPLICATED: &str = "replication/acked_record_is_held_as_promised";
-    pub(crate) const ACKED_IS_COMMITTED: &str = "replication/acked_record_is_committed";
-    pub(crate) const WELL_FORMED: &str = "replication/partition_is_well_formed";
-    pub(crate) const ONE_LEADER: &str = "replication/one_leader_per_leader_epoch";
+    pub(crate) const ACKED_WAS_REPLICATED: &str = "replication/acked_was_replicated";
+    pub(crate) const ACKED_IS_COMMITTED: &str = "replication/acked_is_committed";
+    pub(crate) const WATERMARK_IS_OF_COMMITTED: &str = "replication/watermark_covers_what_is_committed";
+    pub(crate) const WATERMARK_MONOTONIC: &str = "replication/watermark_of_a_leader_never_goes_back";
+    pub(crate) const CAS_LINEAR: &str = "replication/partition_epoch_counts_every_change";
+    pub(crate) const CUT_SETTLES: &str = "replication/cut_leaves_no_epoch_that_the_leader_lacks";
+    pub(crate) const NOTHING_UNDONE: &str = "replication/leader_leaves_nothing_undone";
+    pub(crate) const READ_IS_COMMITTED: &str = "replication/readers_see_what_is_committed";
+    pub(crate) const DISK_IS_BELIEVED: &str = "replication/replica_believes_what_its_disk_holds";
     pub(crate) const LED_AGAIN: &str = "replication/partition_that_kept_its_data_is_led_again";
 
     pub(crate) const ACKED: &str = "replication/some_record_is_acked";
     pub(crate) const TRUNCATED: &str = "replication/truncation_happens";
-    pub(crate) const ALTERED: &str = "replication/isr_change_is_accepted";
+    pub(crate) const SHRUNK: &str = "replication/isr_shrinks";
+    pub(crate) const GREW: &str = "replication/isr_grows_again";
     pub(crate) const ALTER_REJECTED: &str = "replication/isr_change_is_rejected";
     pub(crate) const STALE_REQUEST: &str = "replication/stale_request_is_fenced";
     pub(crate) const STALE_ANSWER: &str = "replication/stale_answer_is_fenced";
     pub(crate) const ELECTED_FROM_ELR: &str = "replication/leader_is_elected_from_outside_the_isr";
+    pub(crate) const REFUSED: &str = "replication/produce_is_refused_for_want_of_replicas";
+    pub(crate) const REJOINED: &str = "replication/replica_rejoins_after_a_power_loss";
+    pub(crate) const LED_AGAIN_ALONE: &str = "replication/single_replica_leads_again_after_a_kill";
+    pub(crate) const NEW_LEADER: &str = "replication/another_leader_follows";
 }
 
+/// The invariants that hold only as long as no more tails are lost than the promise allows (R62).
+const OF_RECORDS: &[&str] = &["RI1", "RI2", "RI3", "RI5", "RI6", "RI7", "RI9", "RI13", "RI16"];
+
+static STATE_CLAIMS: LazyLock<[Property<Entry>; 16]> = LazyLock::new(properties::<Entry>);
+
 /// The claims about every state and step.
-pub(super) const ALWAYS: &[Always<World>] = &[
-    Always {
-        name: name::COMMITTED_IS_STABLE,
-        rule: "RI1",
-        holds: Some(committed_is_stable),
-        exercised_by: name::TRUNCATED,
-    },
-    Always {
-        name: name::LEADER_IS_COMPLETE,
-        rule: "RI2",
-        holds: Some(leader_is_complete),
-        exercised_by: name::ACKED,
-    },
-    Always {
-        name: name::CANDIDATE_IS_COMPLETE,
-        rule: "RI3",
-        holds: Some(candidates_are_complete),
-        exercised_by: name::ELECTED_FROM_ELR,
-    },
-    Always {
-        name: name::ACKED_NOT_LOST,
-        rule: "RI7",
-        holds: Some(acked_is_not_lost),
-        exercised_by: name::ACKED,
-    },
-    Always { name: name::ACKED_WAS_REPLICATED, rule: "RI8", holds: None, exercised_by: name::ACKED },
-    Always { name: name::ACKED_IS_COMMITTED, rule: "RI8", holds: None, exercised_by: name::ACKED },
-    Always { name: name::WELL_FORMED, rule: "RI12", holds: Some(well_formed), exercised_by: name::ALTERED },
-    Always {
-        name: name::ONE_LEADER,
-        rule: "RI10",
-        holds: Some(one_leader),
-        exercised_by: name::STALE_REQUEST,
-    },
-    Always {
-        name: name::LED_AGAIN,
-        rule: "RL0",
-        holds: Some(led_again),
-        exercised_by: name::ELECTED_FROM_ELR,
-    },
-];
+pub(super) static ALWAYS: LazyLock<Vec<Always<World>>> = LazyLock::new(|| {
+    let holds: [fn(&World, &State) -> Result<(), String>; 16] = [
+        at::<0>, at::<1>, at::<2>, at::<3>, at::<4>, at::<5>, at::<6>, at::<7>, at::<8>, at::<9>, at::<10>,
+        at::<11>, at::<12>, at::<13>, at::<14>, at::<15>,
+    ];
+    let of_state = |(claim, holds): (&Property<Entry>, _)| Always {
+        name: claim.name,
+        rule: claim.rule,
+        holds: Some(holds),
+        exercised_by: exercise(claim.rule),
+    };
+    let of_step = |name, rule, exercised_by| Always { name, rule, holds: None, exercised_by };
+    let mut claims: Vec<Always<World>> = STATE_CLAIMS.iter().zip(holds).map(of_state).collect();
+    claims.extend([
+        of_step(name::ACKED_WAS_REPLICATED, "RI8", name::ACKED),
+        of_step(name::ACKED_IS_COMMITTED, "RI8", name::ACKED),
+        of_step(name::WATERMARK_IS_OF_COMMITTED, "RI1", name::TRUNCATED),
+        of_step(name::WATERMARK_MONOTONIC, "RI14", name::ACKED),
+        of_step(name::CAS_LINEAR, "RI11", name::ALTER_REJECTED),
+        of_step(name::CUT_SETTLES, "RL8", name::TRUNCATED),
+        of_step(name::NOTHING_UNDONE, "RL5", name::SHRUNK),
+        Always {
+            name: name::READ_IS_COMMITTED,
+            rule: "R5",
+            holds: Some(reads_are_committed),
+            exercised_by: name::ACKED,
+        },
+        Always {
+            name: name::DISK_IS_BELIEVED,
+            rule: "X13",
+            holds: Some(disks_are_believed),
+            exercised_by: name::TRUNCATED,
+        },
+        Always {
+            name: name::LED_AGAIN,
+            rule: "RL0",
+            holds: Some(led_again),
+            exercised_by: name::LED_AGAIN_ALONE,
+        },
+    ]);
+    claims
+});
+
+/// What shows that an invariant was put to the test.
+fn exercise(rule: &str) -> &'static str {
+    match rule {
+        "RI1" | "RI6" | "RI15" => name::TRUNCATED,
+        "RI2" | "RI10" => name::NEW_LEADER,
+        "RI3" => name::ELECTED_FROM_ELR,
+        "RI4" => name::SHRUNK,
+        "RI5" | "RI12" => name::GREW,
+        "RI11" => name::ALTER_REJECTED,
+        "RI13" => name::REJOINED,
+        "RI17" => name::REFUSED,
+        _ => name::ACKED,
+    }
+}
 
 /// What must be possible.
 pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::ACKED, seen: Seen::Step },
     Sometimes { name: name::TRUNCATED, seen: Seen::Step },
-    Sometimes { name: name::ALTERED, seen: Seen::Step },
+    Sometimes { name: name::SHRUNK, seen: Seen::Step },
+    Sometimes { name: name::GREW, seen: Seen::Step },
     Sometimes { name: name::ALTER_REJECTED, seen: Seen::Step },
     Sometimes { name: name::STALE_REQUEST, seen: Seen::Step },
     Sometimes { name: name::STALE_ANSWER, seen: Seen::Step },
     Sometimes { name: name::ELECTED_FROM_ELR, seen: Seen::Step },
-    Sometimes { name: "replication/isr_shrinks_then_grows", seen: Seen::State(|_, _| false) },
+    Sometimes { name: name::REFUSED, seen: Seen::Step },
+    Sometimes { name: name::REJOINED, seen: Seen::Step },
+    Sometimes { name: name::LED_AGAIN_ALONE, seen: Seen::Step },
+    Sometimes { name: name::NEW_LEADER, seen: Seen::Step },
 ];
 
 /// Whether more unsynced tails were lost than the promise allows for (R62): then nothing is promised of the records.
@@ -87,106 +126,76 @@ fn void(world: &World, state: &State) -> bool {
     world.counts_unsynced() && state.ghost.lossy >= world.bounds.configured_min_isr()
 }
 
-/// The first committed record that `replica` does not hold.
-fn missing(state: &State, replica: ReplicaIdx) -> Option<String> {
-    let held = &state.broker(replica).disk.entries;
-    let lacks =
-        (0..).zip(&state.ghost.committed).find(|(offset, committed)| held.get(*offset) != Some(committed));
-    let (offset, committed) = lacks?;
-    Some(format!("{replica} holds {held:?} and lacks {committed:?}, committed at offset {offset}"))
+/// Evaluates every claim about states over one picture.
+pub(super) fn judge(world: &World, state: &State) -> Result<(), Broken> {
+    let frame = Frame::of(state);
+    let view = frame.view(world, state);
+    let void = void(world, state);
+    for claim in STATE_CLAIMS.iter().filter(|claim| !void || !OF_RECORDS.contains(&claim.rule)) {
+        let broken = (claim.holds)(&view);
+        broken.map_err(|found| Broken { claim: claim.name, values: found.details })?;
+    }
+    reads_are_committed(world, state).map_err(|values| Broken { claim: name::READ_IS_COMMITTED, values })?;
+    disks_are_believed(world, state).map_err(|values| Broken { claim: name::DISK_IS_BELIEVED, values })?;
+    led_again(world, state).map_err(|values| Broken { claim: name::LED_AGAIN, values })
 }
 
-fn committed_is_stable(world: &World, state: &State) -> Result<(), String> {
-    if void(world, state) {
+/// One claim about a state, for checkers that ask for one at a time.
+fn at<const AT: usize>(world: &World, state: &State) -> Result<(), String> {
+    let Some(claim) = STATE_CLAIMS.get(AT) else { return Ok(()) };
+    if void(world, state) && OF_RECORDS.contains(&claim.rule) {
         return Ok(());
     }
+    let frame = Frame::of(state);
+    (claim.holds)(&frame.view(world, state)).map_err(|found| found.details)
+}
+
+/// R5: what a leader would give to a consumer was below some leader's high watermark.
+fn reads_are_committed(_: &World, state: &State) -> Result<(), String> {
     for replica in state.replicas() {
         let Some(run) = state.run(replica) else { continue };
-        let below = usize::from(super::disk::small(run.core.high_watermark()));
-        let held = &state.broker(replica).disk.entries;
-        let committed = &state.ghost.committed;
-        if held.len() < below || committed.iter().zip(held).take(below).any(|(c, h)| c != h) {
+        let Ok(end) = run.core.readable_end() else { continue };
+        let committed = state.ghost.committed.len();
+        if usize::from(super::disk::small(end.offset())) > committed {
             return Err(format!(
-                "{replica} has high watermark {below} over {held:?}; committed is {committed:?}"
+                "{replica} lets consumers read up to {}, committed are {committed}",
+                end.offset()
             ));
         }
     }
     Ok(())
 }
 
-fn leader_is_complete(world: &World, state: &State) -> Result<(), String> {
-    let leader = state.cluster.partition().leader.filter(|leader| state.run(*leader).is_some());
-    match leader.filter(|_| !void(world, state)).and_then(|leader| missing(state, leader)) {
-        Some(missing) => Err(format!("the leader {missing}")),
-        None => Ok(()),
-    }
-}
-
-fn candidates_are_complete(world: &World, state: &State) -> Result<(), String> {
-    if void(world, state) || state.ghost.committed.is_empty() {
-        return Ok(());
-    }
-    let partition = state.cluster.partition();
-    let candidates = partition.isr.union(partition.eligible_leaders);
-    let running = candidates.iter().filter(|replica| state.run(*replica).is_some());
-    match running.filter_map(|replica| missing(state, replica)).next() {
-        Some(missing) => Err(format!(
-            "{missing}; isr {:?}, eligible leaders {:?}",
-            partition.isr, partition.eligible_leaders
-        )),
-        None => Ok(()),
-    }
-}
-
-fn acked_is_not_lost(world: &World, state: &State) -> Result<(), String> {
-    if void(world, state) || !world.acks_all() {
-        return Ok(());
-    }
-    let holds = |replica: ReplicaIdx, value: u8| {
-        state.broker(replica).disk.entries.iter().any(|entry| entry.value == value)
-    };
-    let acked = (0..).zip(&state.clients).filter(|(_, standing)| **standing == Standing::Acknowledged);
-    for (value, _) in acked {
-        if !state.replicas().any(|replica| holds(replica, value)) {
-            return Err(format!("record {value} was acknowledged and no replica holds it"));
+/// X13: no replica counts as written or synced what is not.
+fn disks_are_believed(_: &World, state: &State) -> Result<(), String> {
+    for replica in state.replicas() {
+        let Some(run) = state.run(replica) else { continue };
+        let (log, disk) = (run.core.log(), &state.broker(replica).disk);
+        let small = super::disk::small;
+        if small(log.flushed()) > disk.flushed
+            || small(log.written()) > disk.written
+            || small(log.end()) != disk.end()
+        {
+            return Err(format!(
+                "{replica} believes in {} records, {} written, {} synced; its disk has {}, {}, {}",
+                log.end(),
+                log.written(),
+                log.flushed(),
+                disk.end(),
+                disk.written,
+                disk.flushed
+            ));
         }
     }
     Ok(())
 }
 
-fn well_formed(_: &World, state: &State) -> Result<(), String> {
-    let partition = state.cluster.partition();
-    let fenced = partition.isr.iter().find(|replica| !state.cluster.broker(*replica).is_active());
-    let leader_outside = partition.leader.filter(|leader| !partition.isr.contains(*leader));
-    let overlap = !partition.isr.intersection(partition.eligible_leaders).is_empty();
-    let needless = partition.isr.count() >= partition.min_isr && !partition.eligible_leaders.is_empty();
-    if fenced.is_some() || leader_outside.is_some() || overlap || needless {
-        return Err(format!(
-            "leader {:?}, isr {:?}, eligible leaders {:?}, not active in the isr {fenced:?}",
-            partition.leader, partition.isr, partition.eligible_leaders
-        ));
-    }
-    Ok(())
-}
-
-fn one_leader(_: &World, state: &State) -> Result<(), String> {
-    let leads = |replica: ReplicaIdx| {
-        let run = state.run(replica)?;
-        Some((run.core.readable_end().ok()?.leader_epoch(), replica))
-    };
-    let leaders: Vec<_> = state.replicas().filter_map(leads).collect();
-    let twin = |(at, (epoch, _)): (usize, &(_, _))| leaders.iter().take(at).any(|(other, _)| other == epoch);
-    if leaders.iter().enumerate().any(twin) {
-        return Err(format!("leader epochs and who leads in them: {leaders:?}"));
-    }
-    Ok(())
-}
-
+/// RL0: when every broker runs and is unfenced, and none lost what it had counted, somebody leads.
 fn led_again(world: &World, state: &State) -> Result<(), String> {
+    let partition = state.cluster.partition();
     let stands =
         |replica: ReplicaIdx| state.run(replica).is_some() && state.cluster.broker(replica).is_active();
     let lost = state.ghost.lossy > 0 && world.counts_unsynced();
-    let partition = state.cluster.partition();
     if !lost && partition.leader.is_none() && state.replicas().all(stands) {
         return Err(format!(
             "every broker runs and is unfenced, and nobody leads; isr {:?}, eligible leaders {:?}",

@@ -34,6 +34,8 @@ pub fn node(replica: ReplicaIdx) -> NodeId {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cluster {
     controller: Controller<Planted>,
+    /// Whether sessions matter: only a controlled shutdown asks who has been heard from (Q56).
+    sessions: bool,
     /// By metadata offset; the last is the current one.
     views: Vec<PartitionView>,
 }
@@ -43,8 +45,12 @@ type Answer = Option<Result<Outcome, CommandRefusal>>;
 impl Cluster {
     /// A cluster whose brokers are registered and unfenced, with the partition and its ISR as the bounds say.
     pub(super) fn start(bounds: &Bounds, planted: Planted) -> Self {
-        let mut cluster = Self { controller: Controller::new(planted, Image::default()), views: Vec::new() };
-        cluster.feed(Input::Elected { quorum_epoch: QuorumEpoch(1), committed: Offset::ZERO });
+        let mut cluster = Self {
+            controller: Controller::new(planted, Image::default()),
+            sessions: bounds.shutdowns > 0,
+            views: Vec::new(),
+        };
+        cluster.fail_over();
         let brokers: Vec<ReplicaIdx> = (0..bounds.brokers).map(ReplicaIdx).collect();
         let joined = brokers.len().min(usize::from(bounds.isr_at_start()));
         let (members, others) = brokers.split_at(joined);
@@ -83,6 +89,17 @@ impl Cluster {
         self.image().broker(node(replica)).expect("every broker was registered at the start")
     }
 
+    /// The views that some broker has yet to apply, and the current one.
+    #[must_use]
+    pub fn views(&self) -> &[PartitionView] {
+        &self.views
+    }
+
+    /// The whole controller, where its sessions matter.
+    pub(super) fn with_sessions(&self) -> Option<&Controller<Planted>> {
+        self.sessions.then_some(&self.controller)
+    }
+
     /// The current view.
     #[must_use]
     pub fn current(&self) -> &PartitionView {
@@ -106,7 +123,14 @@ impl Cluster {
         self.views.retain(|view| view.metadata_offset > applied || view.metadata_offset == current);
     }
 
-    /// A new incarnation registers, with what its disk tells (R60). Its broker epoch.
+    /// The controller fails over: of its own state only what is committed remains.
+    fn fail_over(&mut self) {
+        let committed = self.image().end();
+        self.feed(Input::Elected { quorum_epoch: QuorumEpoch(1), committed });
+    }
+
+    /// A new incarnation registers, with what its disk tells (R60). Its broker epoch. A session of the one before is no
+    /// obstacle (Q51): the controller may have failed over meanwhile.
     pub(super) fn register(&mut self, replica: ReplicaIdx, disk: &Disk) -> BrokerEpoch {
         // The metadata offset is new with every registration, and so is this.
         let incarnation = IncarnationId(u128::from(self.image().end().0) + 1);
@@ -119,7 +143,9 @@ impl Cluster {
         let directories = vec![directory];
         let address = format!("b{}:9092", node(replica));
         let registration = Registration { node: node(replica), incarnation, address, directories };
-        self.ask(Command::RegisterBroker(registration));
+        self.fail_over();
+        let answer = self.ask(Command::RegisterBroker(registration));
+        assert!(matches!(answer, Some(Ok(_))), "nothing speaks against a registration: {answer:?}");
         self.broker(replica).broker_epoch
     }
 
@@ -154,7 +180,11 @@ impl Cluster {
     }
 
     fn ask(&mut self, command: Command) -> Answer {
-        self.feed(Input::Asked { request: RequestId(0), at_ms: 0, command })
+        let answer = self.feed(Input::Asked { request: RequestId(0), at_ms: 0, command });
+        if !self.sessions {
+            self.fail_over();
+        }
+        answer
     }
 
     /// One input, and whatever follows from it until nothing is open: batches are committed as they are appended.

@@ -14,6 +14,8 @@ pub struct Entry {
     pub leader_epoch: LeaderEpoch,
     /// Which of the clients' records it is.
     pub value: u8,
+    /// Whether its producer numbers its records, in their order.
+    pub numbered: bool,
 }
 
 /// Some records in order.
@@ -47,6 +49,8 @@ pub struct Disk {
     pub same_boot: Option<BrokerEpoch>,
     /// Broker epoch in the clean-stop marker (R60).
     pub clean_stop: Option<BrokerEpoch>,
+    /// Whether records that it had counted were lost since it was last taken into the ISR: a ghost, for RI13.
+    pub unclean: bool,
 }
 
 /// The length of a log, or an offset within it, as the small number that it is here.

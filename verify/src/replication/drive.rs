@@ -5,7 +5,7 @@
 
 use highwater_model::id::{LeaderEpoch, Offset, RequestId};
 use highwater_model::replication::{
-    Effect, FetchBody, FlushPolicy, Input, Message, Refusal, ReplicaIdx, Tenure,
+    Effect, FetchBody, FlushPolicy, Input, IsrSet, Message, Refusal, ReplicaIdx, Tenure,
 };
 
 use super::World;
@@ -54,7 +54,8 @@ impl Driver<'_> {
     fn carry_out(&mut self, at: ReplicaIdx, effect: Effect, attached: &Attached) {
         match effect {
             Effect::AppendLocal { request_id, end, leader_epoch, generation, .. } => {
-                let entry = Entry { leader_epoch, value: value_of(request_id) };
+                let numbered = self.world.is_idempotent();
+                let entry = Entry { leader_epoch, value: value_of(request_id), numbered };
                 self.state.broker_mut(at).disk.append(&[entry], end, generation);
             }
             Effect::AppendFetched { batches, end, generation } => {
@@ -120,12 +121,20 @@ impl Driver<'_> {
         self.notes.event(name::ACKED);
         self.settle(request_id, Standing::Acknowledged);
         let value = value_of(request_id);
-        let min_isr = self.state.cluster.partition().min_isr;
         let holders = self.holders(offset, value);
-        let needed = if self.world.acks_all() { usize::from(min_isr) } else { 1 };
-        if holders.len() < needed || !holders.contains(&at) {
+        let maximal = self.state.run(at).and_then(|run| run.core.maximal_isr()).unwrap_or_default();
+        let durable = !self.world.counts_unsynced();
+        // What a power loss takes of an unsynced log is beyond what the policy promises (R62).
+        let lossy = if durable { 0 } else { self.state.ghost.lossy };
+        let all = self.world.acks_all();
+        let needed = if all { self.state.cluster.partition().min_isr.saturating_sub(lossy) } else { 1 };
+        let everywhere = !(all && durable) || maximal.is_subset(holders);
+        if holders.count() < needed || !holders.contains(at) || !everywhere {
             self.notes.broke(name::ACKED_WAS_REPLICATED, || {
-                format!("{at} acknowledged record {value} at offset {offset}; held as promised by {holders:?}, {needed} needed")
+                format!(
+                    "{at} acknowledged record {value} at offset {offset}; held as promised by {holders:?}, \
+                     needed {needed}, maximal isr {maximal:?}"
+                )
             });
         }
         let committed = self.state.ghost.committed.get(usize::from(small(offset)));
@@ -137,7 +146,7 @@ impl Driver<'_> {
     }
 
     /// Replicas whose disk holds the record at `offset` as the flush policy counts it.
-    fn holders(&self, offset: Offset, value: u8) -> Vec<ReplicaIdx> {
+    fn holders(&self, offset: Offset, value: u8) -> IsrSet {
         let counted = |replica: &ReplicaIdx| {
             let disk = &self.state.broker(*replica).disk;
             let end = match self.world.bounds.flush.0 {
@@ -166,8 +175,10 @@ impl Driver<'_> {
         let committed = &self.state.ghost.committed;
         let below = usize::from(small(end));
         let differs = committed.iter().zip(held).take(below).any(|(committed, held)| committed != held);
-        if differs || held.len() < below {
-            self.notes.broke(name::COMMITTED_IS_STABLE, || {
+        let void =
+            self.world.counts_unsynced() && self.state.ghost.lossy >= self.world.bounds.configured_min_isr();
+        if (differs || held.len() < below) && !void {
+            self.notes.broke(name::WATERMARK_IS_OF_COMMITTED, || {
                 format!("{at} puts its high watermark at {end} of {held:?}; committed is {committed:?}")
             });
         }

@@ -4,8 +4,10 @@
 
 use highwater_model::id::BrokerEpoch;
 use highwater_model::replication::{AlterPartition, AlterPartitionAnswer, Message, ReplicaIdx};
+use smallvec::SmallVec;
 
 use super::disk::Entries;
+use super::part::Part;
 
 /// A message under way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,26 +42,26 @@ pub enum Envelope {
 }
 
 /// Everything under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Network {
-    envelopes: Vec<Envelope>,
+    envelopes: SmallVec<[Part<Envelope>; 4]>,
 }
 
 impl Network {
     /// The messages, sorted.
     #[must_use]
-    pub fn envelopes(&self) -> &[Envelope] {
+    pub fn envelopes(&self) -> &[Part<Envelope>] {
         &self.envelopes
     }
 
     /// Adds a message.
     pub(super) fn send(&mut self, envelope: Envelope) {
-        let at = self.envelopes.partition_point(|other| *other < envelope);
-        self.envelopes.insert(at, envelope);
+        let at = self.envelopes.partition_point(|other| **other < envelope);
+        self.envelopes.insert(at, Part::new(envelope));
     }
 
     /// Takes the message at this place.
-    pub(super) fn take(&mut self, at: usize) -> Envelope {
+    pub(super) fn take(&mut self, at: usize) -> Part<Envelope> {
         self.envelopes.remove(at)
     }
 
@@ -70,7 +72,7 @@ impl Network {
 
     /// Fetches of `follower` and answers to it.
     pub(super) fn fetches_of(&self, follower: ReplicaIdx) -> usize {
-        let of_follower = |envelope: &&Envelope| match envelope {
+        let of_follower = |envelope: &&Part<Envelope>| match &***envelope {
             Envelope::Peer { from, message: Message::Fetch(_), .. } => *from == follower,
             Envelope::Peer { to, message: Message::FetchAnswer(_), .. } => *to == follower,
             Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,

@@ -1,7 +1,5 @@
 //! A state of the replication world.
 
-use std::sync::Arc;
-
 use highwater_model::fault::Planted;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
 use highwater_model::replication::{Replica, ReplicaIdx, Timer};
@@ -10,6 +8,7 @@ use smallvec::SmallVec;
 use super::cluster::Cluster;
 use super::disk::{Disk, Entries};
 use super::network::Network;
+use super::part::Part;
 
 /// One running incarnation of a broker.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -44,6 +43,8 @@ pub enum Standing {
     Acknowledged,
     /// It was told that it is not, or its broker died: the record may be committed or not.
     Unknown,
+    /// It was refused before anything was written (R2).
+    Refused,
 }
 
 /// What is remembered for the claims alone; no core sees it.
@@ -78,9 +79,9 @@ pub struct Spent {
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct State {
     /// The brokers, by replica.
-    pub brokers: SmallVec<[Broker; 3]>,
+    pub brokers: SmallVec<[Part<Broker>; 3]>,
     /// The controller and the views that brokers have yet to apply.
-    pub cluster: Arc<Cluster>,
+    pub cluster: Part<Cluster>,
     /// Messages under way.
     pub network: Network,
     /// The records produced so far, by value.
@@ -100,13 +101,22 @@ impl State {
 
     /// The broker of a replica.
     pub(super) fn broker_mut(&mut self, replica: ReplicaIdx) -> &mut Broker {
-        self.brokers.get_mut(usize::from(replica.0)).expect("every replica has a broker")
+        self.brokers.get_mut(usize::from(replica.0)).expect("every replica has a broker").change()
     }
 
     /// The process of a replica's broker, while it runs.
     #[must_use]
     pub fn run(&self, replica: ReplicaIdx) -> Option<&Run> {
         self.broker(replica).run.as_ref()
+    }
+
+    /// Whether this state and the other one share what they know of a broker, so that it is the same.
+    pub(super) fn shares_broker(&self, other: &Self, replica: ReplicaIdx) -> bool {
+        let at = usize::from(replica.0);
+        match (self.brokers.get(at), other.brokers.get(at)) {
+            (Some(own), Some(other)) => own.is_shared_with(other),
+            _ => false,
+        }
     }
 
     /// Every replica.

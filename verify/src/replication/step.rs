@@ -1,13 +1,13 @@
 //! One action, carried out.
 
 use highwater_model::api::Acks;
-use highwater_model::id::{Offset, ProducerEpoch, ProducerId, Sequence};
+use highwater_model::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
+use highwater_model::log::EpochEnd;
 use highwater_model::replication::{
-    AlterPartitionOutcome, BatchKind, BatchProducer, BatchSummary, Batches, FetchBody, Input, Message,
-    Recovered, Refusal, Replica, ReplicaIdx, Tenure, Timer,
+    AlterPartitionOutcome, BatchKind, BatchProducer, BatchSummary, Batches, FetchBody, Input, IsrSet,
+    Message, PartitionView, Recovered, Refusal, Replica, ReplicaIdx, Tenure, Timer,
 };
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 use super::action::Action;
 use super::claims::name;
@@ -21,7 +21,11 @@ impl Driver<'_> {
     pub(super) fn act(&mut self, action: Action) {
         match action {
             Action::Deliver(at) => self.deliver(usize::from(at)),
-            Action::Apply(replica) => self.apply(replica),
+            Action::Apply(replica) => {
+                let run = self.state.run(replica).expect("a running broker");
+                let view = self.state.cluster.next_view(run.applied).expect("a view to apply").clone();
+                self.apply(replica, view);
+            }
             Action::Write(replica) => {
                 let done = self.state.broker_mut(replica).disk.complete_write();
                 self.plain(replica, Input::Written { end: done.end, generation: done.generation });
@@ -31,13 +35,14 @@ impl Driver<'_> {
                 self.plain(replica, Input::Flushed { end: done.end, generation: done.generation });
             }
             Action::Produce(leader) => {
+                let value = u8::try_from(self.state.clients.len()).expect("a handful of records");
                 self.state.clients.push(Standing::Open(leader));
-                let value = u8::try_from(self.state.clients.len() - 1).expect("a handful of records");
-                self.produce(leader, value);
+                self.produce(leader, value, Standing::Refused);
             }
             Action::Repeat(value, leader) => {
                 self.state.spent.retries += 1;
-                self.produce(leader, value);
+                // That this one is refused says nothing of those before it.
+                self.produce(leader, value, Standing::Unknown);
             }
             Action::FetchRetry(replica) => self.expired(replica, Timer::FetchRetry),
             Action::ProposalRetry(replica) => {
@@ -57,7 +62,7 @@ impl Driver<'_> {
             Action::Expire(replica) => self.expire(replica),
             Action::Unfence(replica) => {
                 let applied = self.state.run(replica).expect("a running broker").applied;
-                Arc::make_mut(&mut self.state.cluster).heartbeat(replica, applied, false);
+                self.state.cluster.change().heartbeat(replica, applied, false);
             }
             Action::Stop(replica) => self.stop(replica),
         }
@@ -74,9 +79,7 @@ impl Driver<'_> {
         self.plain(at, Input::Expired(timer));
     }
 
-    fn apply(&mut self, replica: ReplicaIdx) {
-        let run = self.state.run(replica).expect("a running broker");
-        let view = self.state.cluster.next_view(run.applied).expect("a view to apply").clone();
+    pub(super) fn apply(&mut self, replica: ReplicaIdx, view: PartitionView) {
         if let Some(run) = self.state.broker_mut(replica).run.as_mut() {
             run.applied = view.metadata_offset;
             run.known = view.leader_epoch;
@@ -84,13 +87,17 @@ impl Driver<'_> {
         self.plain(replica, Input::View(view));
     }
 
-    fn produce(&mut self, leader: ReplicaIdx, value: u8) {
-        let idempotent = self.world.bounds.retries > 0;
-        let batch = summary(Offset::ZERO, Entry { value, ..Entry::default() }, idempotent);
+    fn produce(&mut self, leader: ReplicaIdx, value: u8, if_refused: Standing) {
+        let numbered = self.world.is_idempotent();
+        let batch = summary(Offset::ZERO, Entry { value, numbered, ..Entry::default() });
         let acks = self.world.bounds.acks.0;
         let input = Input::Produce { acks, request_id: request_of(value), batch };
         self.open(value, Standing::Open(leader));
-        if self.plain(leader, input).is_some() || acks == Acks::None {
+        let refused = self.plain(leader, input);
+        if refused.is_some() {
+            self.notes.event(name::REFUSED);
+            self.open(value, if_refused);
+        } else if acks == Acks::None {
             self.open(value, Standing::Unknown);
         }
     }
@@ -103,14 +110,17 @@ impl Driver<'_> {
     }
 
     fn deliver(&mut self, at: usize) {
-        match self.state.network.take(at) {
+        match (*self.state.network.take(at)).clone() {
             Envelope::Peer { from, to, message, records } => self.deliver_message(from, to, message, records),
             Envelope::Proposal { from, proposal } => {
                 let Some(broker_epoch) = self.state.run(from).map(|run| run.broker_epoch) else { return };
-                let answer = Arc::make_mut(&mut self.state.cluster).alter(from, proposal);
+                let before = self.state.cluster.partition().isr;
+                let answer = self.state.cluster.change().alter(from, proposal);
+                self.joined(self.state.cluster.partition().isr.minus(before));
                 if let Some(answer) = answer {
-                    let applied = matches!(answer.outcome, AlterPartitionOutcome::Applied { .. });
-                    self.notes.event(if applied { name::ALTERED } else { name::ALTER_REJECTED });
+                    if !matches!(answer.outcome, AlterPartitionOutcome::Applied { .. }) {
+                        self.notes.event(name::ALTER_REJECTED);
+                    }
                     self.state.network.send(Envelope::Decision { to: from, broker_epoch, answer });
                 }
             }
@@ -119,6 +129,13 @@ impl Driver<'_> {
                     self.plain(to, Input::AlterPartitionAnswered(answer));
                 }
             }
+        }
+    }
+
+    /// These replicas were taken into the ISR on their leader's word: whatever they had lost, they hold it again (R42).
+    fn joined(&mut self, joined: IsrSet) {
+        for replica in joined.iter() {
+            self.state.broker_mut(replica).disk.unclean = false;
         }
     }
 
@@ -139,15 +156,33 @@ impl Driver<'_> {
             },
             Message::Fetch(_) | Message::Progress(_) => Offset::ZERO,
         };
-        let idempotent = self.world.bounds.retries > 0;
         let offsets = (start.0..).map(Offset);
-        let batches: Batches =
-            offsets.zip(&records).map(|(offset, entry)| summary(offset, *entry, idempotent)).collect();
+        let batches: Batches = offsets.zip(&records).map(|(offset, entry)| summary(offset, *entry)).collect();
+        let diverging = match &message {
+            Message::FetchAnswer(answer) => match answer.body {
+                FetchBody::Diverging(diverging) => Some(diverging),
+                FetchBody::Records { .. } | FetchBody::OutOfRange => None,
+            },
+            Message::Fetch(_) | Message::Progress(_) => None,
+        };
         let asks = matches!(message, Message::Fetch(_) | Message::Progress(_));
         let input = Input::Message { from, message, batches };
         let refused = self.feed(to, input, &Attached { from: start, records });
         if refused.is_some_and(is_stale) {
             self.notes.event(if asks { name::STALE_REQUEST } else { name::STALE_ANSWER });
+        }
+        if let Some(diverging) = diverging.filter(|_| refused.is_none()) {
+            self.has_cut(to, diverging);
+        }
+    }
+
+    /// RL8: a cut, even of nothing, leaves no epoch that the leader said it does not have; else both argue for ever.
+    fn has_cut(&mut self, follower: ReplicaIdx, diverging: EpochEnd<LeaderEpoch>) {
+        let last = self.state.run(follower).and_then(|run| run.core.log().last_epoch());
+        if last > Some(diverging.epoch) {
+            self.notes.broke(name::CUT_SETTLES, || {
+                format!("{follower} still ends in epoch {last:?}; its leader has {diverging:?}")
+            });
         }
     }
 
@@ -165,9 +200,12 @@ impl Driver<'_> {
 
     fn lose_power(&mut self, replica: ReplicaIdx, kept: u8) {
         self.state.spent.power_losses += 1;
+        let counts_unsynced = self.world.counts_unsynced();
         let disk = &mut self.state.broker_mut(replica).disk;
         disk.same_boot = None;
-        self.state.ghost.lossy += u8::from(kept < disk.end());
+        let counted = if counts_unsynced { disk.written } else { disk.flushed };
+        disk.unclean |= kept < counted;
+        self.state.ghost.lossy += u8::from(kept < counted);
         self.end(replica, kept);
     }
 
@@ -175,7 +213,7 @@ impl Driver<'_> {
     /// are one step.
     fn start(&mut self, replica: ReplicaIdx) {
         let disk = self.state.broker(replica).disk.clone();
-        let cluster = Arc::make_mut(&mut self.state.cluster);
+        let cluster = self.state.cluster.change();
         let before = cluster.current().metadata_offset;
         let broker_epoch = cluster.register(replica, &disk);
         let known = cluster.current().leader_epoch;
@@ -189,10 +227,8 @@ impl Driver<'_> {
 
     /// A core as it comes back from this disk. The checkpointed watermark is a hint that may be missing (R63): it is.
     pub(super) fn recovered(&self, tenure: &Tenure, disk: &Disk) -> Replica<highwater_model::fault::Planted> {
-        let idempotent = self.world.bounds.retries > 0;
         let entries = (0..).map(Offset).zip(&disk.entries);
-        let batches: Vec<BatchSummary> =
-            entries.map(|(offset, entry)| summary(offset, *entry, idempotent)).collect();
+        let batches: Vec<BatchSummary> = entries.map(|(offset, entry)| summary(offset, *entry)).collect();
         let recovered = Recovered { log: disk.shape(), high_watermark: Offset::ZERO, batches: &batches };
         Replica::recover(tenure, self.world.planted, recovered)
     }
@@ -200,15 +236,7 @@ impl Driver<'_> {
     fn expire(&mut self, replica: ReplicaIdx) {
         let running = self.state.run(replica).is_some();
         self.state.spent.elections += u8::from(running);
-        let before = self.state.cluster.partition().clone();
-        let cluster = Arc::make_mut(&mut self.state.cluster);
-        cluster.expire(replica);
-        let after = cluster.partition();
-        if after.leader != before.leader
-            && after.leader.is_some_and(|leader| before.eligible_leaders.contains(leader))
-        {
-            self.notes.event(name::ELECTED_FROM_ELR);
-        }
+        self.state.cluster.change().expire(replica);
     }
 
     /// A heartbeat that asks to shut down; when it may, the broker stops with everything synced (Q56, R60).
@@ -217,7 +245,7 @@ impl Driver<'_> {
         self.state.spent.shutdowns += u8::from(first);
         let run = self.state.run(replica).expect("a running broker");
         let (applied, broker_epoch) = (run.applied, run.broker_epoch);
-        if Arc::make_mut(&mut self.state.cluster).heartbeat(replica, applied, true) {
+        if self.state.cluster.change().heartbeat(replica, applied, true) {
             let kept = self.state.broker(replica).disk.end();
             self.end(replica, kept);
             let disk = &mut self.state.broker_mut(replica).disk;
@@ -228,7 +256,7 @@ impl Driver<'_> {
 }
 
 /// A record as the cores see it: a batch of its own.
-fn summary(base_offset: Offset, entry: Entry, idempotent: bool) -> BatchSummary {
+fn summary(base_offset: Offset, entry: Entry) -> BatchSummary {
     let sequence = Sequence(u32::from(entry.value));
     let producer = BatchProducer {
         id: ProducerId(1),
@@ -240,7 +268,7 @@ fn summary(base_offset: Offset, entry: Entry, idempotent: bool) -> BatchSummary 
         base_offset,
         count: 1,
         leader_epoch: entry.leader_epoch,
-        producer: idempotent.then_some(producer),
+        producer: entry.numbered.then_some(producer),
         kind: BatchKind::Data,
     }
 }

@@ -1,23 +1,245 @@
 //! Which bounds are swept, and which planted bugs must be caught at which bounds.
 
+use highwater_model::fault::Bug;
+
 use super::bounds::Bounds;
+use super::claims::name;
 use crate::bounds::Bounds as _;
 use crate::world::Mutant;
 
 /// The sweep of a profile, smallest first.
-pub(super) fn profile(name: &str) -> Vec<Bounds> {
-    let lines: &[&str] = match name {
-        "quick" => &["brokers=1", "brokers=2"],
+pub(super) fn profile(profile: &str) -> Vec<Bounds> {
+    let lines: &[&str] = match profile {
+        "quick" => QUICK,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
 }
 
+/// What every change is checked against, within a minute or so on two cores.
+const QUICK: &[&str] = &[
+    "brokers=1 kills=2",
+    "brokers=1 records=2 kills=1 power-losses=1",
+    "brokers=2 elections=1 shutdowns=1",
+    "brokers=2 elections=1 retries=1 flush=os",
+    "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
+    "brokers=2 elections=1 kills=1",
+    "brokers=2 power-losses=1 shrinks=1",
+    "brokers=2 power-losses=1 shrinks=1 flush=os",
+    "brokers=2 kills=2 flush=os",
+    "brokers=3 elections=1 flush=os",
+    "brokers=3 kills=1 flush=os",
+];
+
 fn at(line: &str) -> Bounds {
     Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
 }
 
-/// The planted bugs.
+const WELL_FORMED: &str = "replication/well_formed";
+const QUORUM_SUPERSET: &str = "replication/quorum_superset";
+const CANDIDATE: &str = "replication/candidate_completeness";
+const LEADER: &str = "replication/leader_completeness";
+const STRONG_ISR: &str = "replication/strong_isr";
+const NO_DUPLICATE: &str = "replication/no_duplicate";
+const UNCLEAN: &str = "replication/unclean_exclusion";
+
+/// What a loss of committed records may show as first.
+const LOSS: &[&str] = &[CANDIDATE, LEADER, STRONG_ISR, QUORUM_SUPERSET, name::ACKED_WAS_REPLICATED];
+
+/// The planted bugs: source, the smallest known bounds that show it, and what it breaks.
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
-    Vec::new()
+    let mutant = |bug, source, bounds: &str, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
+    let mut mutants = of_logs(&mutant);
+    mutants.extend(of_membership(&mutant));
+    mutants.extend(of_promises(&mutant));
+    mutants
+}
+
+type Make<'a> = &'a dyn Fn(Bug, &'static str, &str, &'static [&'static str]) -> Mutant<Bounds>;
+
+/// Bugs of logs and epochs.
+fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
+        mutant(
+            Bug::TruncateToHighWatermark,
+            "KIP-101, scenario 1",
+            "brokers=2 elections=1 kills=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(
+            Bug::SkipDivergenceTest,
+            "KIP-101, scenario 2",
+            "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(
+            Bug::TruncateToLeaderEnd,
+            "KAFKA-6361, KIP-279",
+            "brokers=2 records=2 elections=2 acks=one flush=os in-flight=1",
+            &[name::CUT_SETTLES],
+        ),
+        mutant(
+            Bug::WatermarkFromDiverging,
+            "KAFKA-14704",
+            "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
+            &[name::WATERMARK_IS_OF_COMMITTED],
+        ),
+        mutant(
+            Bug::EpochSurvivesNoopTruncation,
+            "KAFKA-10706",
+            "brokers=2 elections=2 min-isr=1 flush=os in-flight=1",
+            &[name::CUT_SETTLES, "replication/epoch_history"],
+        ),
+        mutant(
+            Bug::DivergingCounts,
+            "CCF, NSDI 2025",
+            "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(
+            Bug::FlushIgnoresGeneration,
+            "Redpanda #2937",
+            "brokers=2 records=2 elections=1 acks=one in-flight=1",
+            &[name::DISK_IS_BELIEVED],
+        ),
+        mutant(
+            Bug::SameLeaderEpoch,
+            "rule R60",
+            "brokers=2 records=2 power-losses=1 isr=1 min-isr=1 in-flight=1",
+            &[name::CAS_LINEAR, "replication/log_matching"],
+        ),
+    ]
+}
+
+/// Bugs of ISR, eligible leaders and elections.
+fn of_membership(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
+        mutant(
+            Bug::JoinAtStaleHighWatermark,
+            "KAFKA-7128",
+            "brokers=3 isr=2 elections=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(Bug::CommittedIsrOnly, "KIP-497", "brokers=3 isr=2 flush=os in-flight=1", LOSS),
+        mutant(Bug::EagerShrink, "KIP-497", "brokers=2 shrinks=1 flush=os in-flight=1", LOSS),
+        mutant(
+            Bug::FencedReadmitted,
+            "KAFKA-13916, KIP-841",
+            "brokers=2 elections=1 flush=os in-flight=1",
+            &[WELL_FORMED],
+        ),
+        mutant(
+            Bug::StaleBrokerEpoch,
+            "KAFKA-14139, KIP-903",
+            "brokers=3 isr=2 power-losses=1 flush=os",
+            &[CANDIDATE, UNCLEAN, STRONG_ISR],
+        ),
+        mutant(
+            Bug::NoPartitionEpoch,
+            "KAFKA-14154",
+            "brokers=3 shrinks=1 elections=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(Bug::RevertOnTimeout, "KAFKA-12686", "brokers=3 isr=2 timeouts=1 flush=os in-flight=1", LOSS),
+        mutant(
+            Bug::NoEligibleLeaders,
+            "KIP-966",
+            "brokers=2 elections=1 power-losses=1 flush=os in-flight=1",
+            &[WELL_FORMED, UNCLEAN, LEADER, CANDIDATE],
+        ),
+        mutant(Bug::NoWatermarkGate, "KAFKA-15583", "brokers=2 elections=1 flush=os in-flight=1", LOSS),
+        mutant(
+            Bug::GateOnMaximalIsr,
+            "KAFKA-15583",
+            "brokers=3 isr=2 elections=2 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(
+            Bug::EligibleNotCleared,
+            "KIP-966",
+            "brokers=3 records=0 elections=1 kills=1 flush=os in-flight=1",
+            &[WELL_FORMED],
+        ),
+        mutant(
+            Bug::UncleanStaysEligible,
+            "KIP-966",
+            "brokers=2 elections=1 power-losses=1 flush=os in-flight=1",
+            &[UNCLEAN],
+        ),
+        mutant(
+            Bug::DeadCandidate,
+            "KAFKA-19522",
+            "brokers=2 kills=1 elections=1 flush=os in-flight=1",
+            &[WELL_FORMED],
+        ),
+        mutant(
+            Bug::UnnoticedBounce,
+            "KIP-380",
+            "brokers=2 power-losses=1 flush=os in-flight=1",
+            &[WELL_FORMED, UNCLEAN],
+        ),
+        mutant(
+            Bug::WatermarkNotReevaluated,
+            "KAFKA-13091",
+            "brokers=2 shrinks=1 min-isr=1 flush=os in-flight=1",
+            &[name::NOTHING_UNDONE],
+        ),
+        mutant(
+            Bug::UncleanElection,
+            "Kafka 0.8, Jepsen 2013",
+            "brokers=2 shrinks=1 kills=1 min-isr=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(Bug::StaleRequestProgress, "KAFKA-15221", "brokers=3 power-losses=1 flush=os", LOSS),
+        mutant(
+            Bug::NoWatermarkTestOnJoin,
+            "rule R42",
+            "brokers=3 isr=2 elections=1 flush=os in-flight=1",
+            LOSS,
+        ),
+    ]
+}
+
+/// Bugs of what clients and operators are told.
+fn of_promises(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
+        mutant(
+            Bug::DuplicateAckedEarly,
+            "Redpanda #3039",
+            "brokers=2 retries=1 flush=os in-flight=1",
+            &[name::ACKED_WAS_REPLICATED, name::ACKED_IS_COMMITTED],
+        ),
+        mutant(
+            Bug::ProducersNotReplicated,
+            "librdkafka #4953",
+            "brokers=2 retries=1 elections=1 min-isr=1 flush=os in-flight=1",
+            &[NO_DUPLICATE],
+        ),
+        mutant(
+            Bug::NoProducerWindow,
+            "Redpanda #3039",
+            "brokers=2 retries=1 flush=os in-flight=1",
+            &[NO_DUPLICATE],
+        ),
+        mutant(
+            Bug::FollowerCountsUnsynced,
+            "data-log twin of B-34",
+            "brokers=2 power-losses=1 in-flight=1",
+            &[name::ACKED_WAS_REPLICATED],
+        ),
+        mutant(
+            Bug::LeaderCountsOwnUnsynced,
+            "data-log twin of B-35",
+            "brokers=2 power-losses=1 in-flight=1",
+            &[name::ACKED_WAS_REPLICATED],
+        ),
+        mutant(Bug::NeverKept, "rule R60", "brokers=1 kills=1", &[name::LED_AGAIN]),
+        mutant(
+            Bug::AckAtLeaderAppend,
+            "acks=1 under another name",
+            "brokers=2 flush=os",
+            &[name::ACKED_WAS_REPLICATED],
+        ),
+        mutant(Bug::ReadBeyondWatermark, "rule R5", "brokers=2 flush=os", &[name::READ_IS_COMMITTED]),
+    ]
 }

@@ -1,22 +1,55 @@
 //! Reductions: what is removed from a state because nothing can come of it.
 
-use std::sync::Arc;
-
-use highwater_model::id::Offset;
-use highwater_model::replication::{Message, ReplicaIdx};
+use highwater_model::id::{BrokerEpoch, Offset, RequestId};
+use highwater_model::replication::{Message, PartitionView, ReplicaIdx, Timer};
 
 use super::World;
+use super::drive::Driver;
 use super::network::Envelope;
-use super::state::State;
+use super::state::{Run, State};
+use crate::world::Notes;
 
 impl World {
     /// Removes what no later step can tell from nothing.
     pub(super) fn tidy(&self, state: &mut State) {
+        self.apply_silent_views(state);
         self.drop_views(state);
         if self.planted.0.is_none() {
             let mut network = std::mem::take(&mut state.network);
             network.drop_dead(|envelope| is_dead(state, envelope));
             state.network = network;
+        }
+        // Without an open fetch its timer is refused when it runs out.
+        for replica in state.replicas() {
+            let stale = state.run(replica).is_some_and(|run| {
+                run.core.open_fetch().is_none() && run.timers.contains(&Timer::FetchRetry)
+            });
+            if stale && let Some(run) = state.broker_mut(replica).run.as_mut() {
+                run.set(Timer::FetchRetry, false);
+            }
+        }
+    }
+
+    /// The next view of this broker, if to apply it changes nothing that any later step could tell: a replica that does
+    /// not lead heeds of a view who leads and in which leader epoch, so that one which tells neither anew may as well be
+    /// applied at once. (A heartbeat may only need it to have been applied, never the opposite.)
+    fn silent_view(state: &State, replica: ReplicaIdx) -> Option<PartitionView> {
+        let run = state.run(replica)?;
+        let next = state.cluster.next_view(run.applied)?;
+        let known = run.core.view();
+        let seen = known.metadata_offset > Offset::ZERO;
+        let same = (next.leader, next.leader_epoch, next.flush, next.min_isr)
+            == (known.leader, known.leader_epoch, known.flush, known.min_isr);
+        (seen && same && !run.leads()).then(|| next.clone())
+    }
+
+    /// Applies views to replicas that do not lead and that are told nothing new by them.
+    fn apply_silent_views(&self, state: &mut State) {
+        for replica in state.replicas() {
+            while let Some(view) = Self::silent_view(state, replica) {
+                let mut driver = Driver { world: self, state: &mut *state, notes: &mut Notes::default() };
+                driver.apply(replica, view);
+            }
         }
     }
 
@@ -25,36 +58,54 @@ impl World {
         let applied = state.brokers.iter().filter_map(|broker| broker.run.as_ref()).map(|run| run.applied);
         let applied = applied.min().unwrap_or(Offset(u64::MAX));
         if state.cluster.has_applied_views(applied) {
-            Arc::make_mut(&mut state.cluster).forget_applied(applied);
+            state.cluster.change().forget_applied(applied);
         }
     }
 }
 
-/// Whether delivery of a message can only be refused, now and ever: epochs and incarnations never return.
+/// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.
 fn is_dead(state: &State, envelope: &Envelope) -> bool {
     match envelope {
-        Envelope::Peer { to, message, .. } => match message {
-            Message::Fetch(fetch) => is_of_the_past(state, *to, fetch.leader_epoch.0),
-            Message::Progress(progress) => is_of_the_past(state, *to, progress.leader_epoch.0),
-            Message::FetchAnswer(answer) => {
-                is_of_the_past(state, *to, answer.leader_epoch.0)
-                    || state.run(*to).is_none_or(|run| {
-                        run.broker_epoch != answer.answered.broker_epoch
-                            || run.core.log().generation() != answer.answered.generation
-                    })
-            }
-        },
-        // The controller knows a broker's current incarnation alone, and so does the connection of an answer.
-        Envelope::Proposal { from, proposal } => {
-            state.run(*from).is_none_or(|run| run.broker_epoch != proposal.broker_epoch)
+        Envelope::Peer { from, to, message, .. } => {
+            state.run(*to).is_none_or(|run| is_dead_message(run, *from, message))
         }
-        Envelope::Decision { to, broker_epoch, .. } => {
-            state.run(*to).is_none_or(|run| run.broker_epoch != *broker_epoch)
+        // The controller knows a broker's current incarnation alone, and so does the connection of an answer. What the
+        // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
+        Envelope::Proposal { from, proposal } => state.run(*from).is_none_or(|run| {
+            let open = run.core.open_proposal() == Some(proposal.request_id);
+            let current = state.cluster.partition().partition_epoch == proposal.partition_epoch;
+            run.broker_epoch != proposal.broker_epoch || !(open || current)
+        }),
+        Envelope::Decision { to, broker_epoch, answer } => state.run(*to).is_none_or(|run| {
+            run.broker_epoch != *broker_epoch || run.core.open_proposal() != Some(answer.request_id)
+        }),
+    }
+}
+
+/// A receiver that is down comes back as another incarnation, in a later leader epoch if it leads.
+fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) -> bool {
+    match message {
+        Message::Fetch(fetch) => {
+            run.known > fetch.leader_epoch || is_outdated(run, from, fetch.broker_epoch, fetch.request_id)
+        }
+        Message::Progress(progress) => {
+            let (broker_epoch, request_id) = (progress.broker_epoch, progress.request_id);
+            run.known > progress.leader_epoch || is_outdated(run, from, broker_epoch, request_id)
+        }
+        Message::FetchAnswer(answer) => {
+            let answered = answer.answered;
+            let reached = run.known == answer.leader_epoch;
+            run.known > answer.leader_epoch
+                || run.broker_epoch != answered.broker_epoch
+                || run.core.log().generation() != answered.generation
+                || (reached && run.core.open_fetch() != Some(answered.request_id))
         }
     }
 }
 
-/// Whether the receiver is in a later leader epoch, or down: it comes back in a later one.
-fn is_of_the_past(state: &State, to: ReplicaIdx, leader_epoch: u32) -> bool {
-    state.run(to).is_none_or(|run| run.known.0 > leader_epoch)
+/// Whether a later request of the sender, or a later registration, is known to the receiver.
+fn is_outdated(run: &Run, from: ReplicaIdx, broker_epoch: BrokerEpoch, request_id: RequestId) -> bool {
+    let registered = run.core.view().replica(from).and_then(|replica| replica.broker_epoch);
+    registered.is_some_and(|registered| registered > broker_epoch)
+        || run.core.last_fetch(from).is_some_and(|last| last > (broker_epoch, request_id))
 }

@@ -1,0 +1,87 @@
+//! A part of a state, shared between the states that do not differ in it, with its encoding once that has been asked for.
+//!
+//! A step changes one broker, perhaps the controller, and a message or two; everything else is the state's before it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use super::encode::{Canon, Code};
+
+/// A shared value.
+pub struct Part<T>(Arc<Coded<T>>);
+
+struct Coded<T> {
+    value: T,
+    code: OnceLock<Code>,
+}
+
+impl<T> Part<T> {
+    /// Shares a value.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(Coded { value, code: OnceLock::new() }))
+    }
+
+    /// Whether both are one.
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The encoding, made by `write` the first time.
+    pub(super) fn code(&self, write: impl FnOnce(&T, &mut Canon)) -> &Code {
+        self.0.code.get_or_init(|| {
+            let mut canon = Canon::default();
+            write(&self.0.value, &mut canon);
+            canon.into_code()
+        })
+    }
+}
+
+impl<T: Clone> Part<T> {
+    /// The value, for this state alone to change.
+    pub(super) fn change(&mut self) -> &mut T {
+        let coded = Arc::make_mut(&mut self.0);
+        coded.code.take();
+        &mut coded.value
+    }
+}
+
+impl<T: Clone> Clone for Coded<T> {
+    /// The clone is about to be changed.
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), code: OnceLock::new() }
+    }
+}
+
+impl<T> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Part<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+    }
+}
+
+impl<T: Hash> Hash for Part<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Part<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,103 @@
+//! What the states before and after a step tell only together: claims about change, and events worth having seen.
+
+use highwater_model::id::ProducerId;
+use highwater_model::replication::{Input, ReplicaIdx, Tenure};
+
+use super::World;
+use super::claims::name;
+use super::state::State;
+use crate::world::Notes;
+
+/// Compares a state with the one before it.
+pub(super) fn compare(world: &World, before: &State, after: &State, notes: &mut Notes) {
+    for replica in after.replicas() {
+        if !before.shares_broker(after, replica) {
+            watermark_never_goes_back(before, after, replica, notes);
+            nothing_is_left_undone(world, after, replica, notes);
+        }
+    }
+    partition_epoch_counts(before, after, notes);
+    elections(before, after, notes);
+    isr_changes(before, after, notes);
+}
+
+/// R22: within one reign of one incarnation.
+fn watermark_never_goes_back(before: &State, after: &State, replica: ReplicaIdx, notes: &mut Notes) {
+    let (Some(old), Some(new)) = (before.run(replica), after.run(replica)) else { return };
+    let same = old.broker_epoch == new.broker_epoch && old.known == new.known && old.leads() && new.leads();
+    let (was, is) = (old.core.high_watermark(), new.core.high_watermark());
+    if same && is < was {
+        notes.broke(name::WATERMARK_MONOTONIC, || {
+            format!("{replica}, leading in leader epoch {}: {was} -> {is}", new.known)
+        });
+    }
+}
+
+/// RL5: an input that concerns nothing finds nothing to do: no watermark that could rise, no answer that is due.
+fn nothing_is_left_undone(world: &World, after: &State, replica: ReplicaIdx, notes: &mut Notes) {
+    let Some(run) = after.run(replica).filter(|run| run.leads()) else { return };
+    let tenure = Tenure { broker_epoch: run.broker_epoch, ..world.tenure(replica) };
+    let mut effects = Vec::new();
+    let idle = Input::ForgetProducer { producer_id: ProducerId(u64::MAX) };
+    let done = run.core.clone().step(&tenure, idle, &mut effects);
+    if done.is_ok() && !effects.is_empty() {
+        notes.broke(name::NOTHING_UNDONE, || format!("{replica} has still to do {effects:?}"));
+    }
+}
+
+/// R46: every change raises the partition epoch by one, a change of leader the leader epoch too.
+fn partition_epoch_counts(before: &State, after: &State, notes: &mut Notes) {
+    let (old, new) = (before.cluster.partition(), after.cluster.partition());
+    if std::ptr::eq(old, new) || old == new {
+        return;
+    }
+    let counted = new.partition_epoch == old.partition_epoch.next();
+    let led = if new.leader == old.leader {
+        new.leader_epoch >= old.leader_epoch
+    } else {
+        new.leader_epoch == old.leader_epoch.next()
+    };
+    if !counted || !led {
+        notes.broke(name::CAS_LINEAR, || {
+            format!(
+                "partition epoch {} -> {}, leader epoch {} -> {}, leader {:?} -> {:?}",
+                old.partition_epoch,
+                new.partition_epoch,
+                old.leader_epoch,
+                new.leader_epoch,
+                old.leader,
+                new.leader
+            )
+        });
+    }
+}
+
+fn elections(before: &State, after: &State, notes: &mut Notes) {
+    let (old, new) = (before.cluster.partition(), after.cluster.partition());
+    let Some(leader) = new.leader.filter(|_| new.leader_epoch > old.leader_epoch) else { return };
+    if !old.isr.contains(leader) {
+        notes.event(name::ELECTED_FROM_ELR);
+    }
+    if old.leader.is_some_and(|before| before != leader) {
+        notes.event(name::NEW_LEADER);
+    }
+    if after.brokers.len() == 1 && after.spent.kills > 0 {
+        notes.event(name::LED_AGAIN_ALONE);
+    }
+}
+
+fn isr_changes(before: &State, after: &State, notes: &mut Notes) {
+    let (old, new) = (before.cluster.partition().isr, after.cluster.partition().isr);
+    if old == new {
+        return;
+    }
+    if !old.minus(new).is_empty() {
+        notes.event(name::SHRUNK);
+    }
+    for joined in new.minus(old).iter() {
+        notes.event(name::GREW);
+        if before.broker(joined).disk.unclean {
+            notes.event(name::REJOINED);
+        }
+    }
+}
