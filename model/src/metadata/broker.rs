@@ -22,6 +22,10 @@ pub struct Broker {
     pub address: Arc<str>,
     /// Its log directories, sorted.
     pub directories: SmallVec<[DirectoryId; 1]>,
+    /// The oldest registration of this broker whose facts still vouch for its directories (R60). A process that was
+    /// registered and ended before it knew, or before its start-up record was written, has written nothing else: its
+    /// successor states the registration before. The first unfencing ends that.
+    pub vouched_from: BrokerEpoch,
     /// Whether it may not lead and not be in ISRs (Q54, Q55).
     pub fenced: bool,
     /// End of the batch that began its controlled shutdown, exclusive, while it is shutting down (Q56).
@@ -33,6 +37,13 @@ impl Broker {
     #[must_use]
     pub fn is_active(&self) -> bool {
         !self.fenced && self.stopping.is_none()
+    }
+
+    /// Whether a clean-stop marker or a start-up record of `stated` vouches for what was counted under this registration
+    /// (R60).
+    #[must_use]
+    pub fn is_vouched_by(&self, stated: Option<BrokerEpoch>) -> bool {
+        stated.is_some_and(|stated| self.vouched_from <= stated && stated <= self.broker_epoch)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct BrokerRegistered {
     pub address: Arc<str>,
     /// Its log directories, sorted.
     pub directories: SmallVec<[DirectoryId; 1]>,
+    /// See [`super::Broker::vouched_from`]; `None` for this registration itself.
+    pub vouched_from: Option<BrokerEpoch>,
 }
 
 /// A registered broker's standing changed.

@@ -159,6 +159,10 @@ pub(super) fn healing(world: &World, state: &State, actions: &mut Vec<Action>) {
 
 fn perturbing(world: &World, state: &State, node: NodeId, actions: &mut Vec<Action>) {
     let (bounds, spent) = (&world.bounds, &state.spent);
+    let written = state.broker(node).disk.same_boot;
+    if spent.power_losses < bounds.power_losses && (written || state.run(node).is_some()) {
+        actions.push(Action::PowerLoss(node));
+    }
     let Some(run) = state.run(node) else { return };
     if spent.beats < bounds.beats && may_ask(world, state, node) && !has_reason_to_ask(state, node) {
         actions.push(Action::Timer(node));
@@ -172,9 +176,6 @@ fn perturbing(world: &World, state: &State, node: NodeId, actions: &mut Vec<Acti
     if spent.kills < bounds.kills {
         actions.push(Action::Kill(node));
     }
-    if spent.power_losses < bounds.power_losses {
-        actions.push(Action::PowerLoss(node));
-    }
     if spent.proposals < bounds.proposals {
         proposals(state, node, actions);
     }
@@ -185,7 +186,7 @@ fn may_ask(world: &World, state: &State, node: NodeId) -> bool {
     let run = state.broker(node).runs;
     let own = |envelope: &&Envelope| envelope.of_run() == Some((node, run));
     let asked = state.asked.iter().filter(|(_, origin)| origin.of_run() == Some((node, run)));
-    state.wire.iter().filter(own).count() + asked.count() < usize::from(world.bounds.in_flight)
+    state.wire.iter().filter(own).count() + asked.count() < usize::from(world.bounds.in_flight.max(1))
 }
 
 /// Whether a heartbeat would bring anything forward: a registration, an unfencing, a shutdown of its own or of another.

@@ -28,7 +28,7 @@ crate::bounds! {
         repeats("repeats"): u8 = 0,
         /// Heartbeats that tell nothing new
         beats("beats"): u8 = 0,
-        /// Requests of one broker that may be under way before it repeats itself
+        /// Requests of one broker that may be under way before it repeats itself; 0 for answered at once
         in_flight("in-flight"): u8 = 2,
         /// Batches that may wait for the quorum
         uncommitted("uncommitted"): u8 = 1,

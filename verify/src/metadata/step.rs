@@ -60,6 +60,17 @@ impl Driver<'_> {
             Action::Operate(change) => self.operate(change),
         }
         self.keep_up();
+        while let Some(at) = self.at_once() {
+            let envelope = self.state.wire.remove(at);
+            self.deliver(envelope);
+            self.keep_up();
+        }
+    }
+
+    /// A message that arrives in the step that sends it, where nothing may be under way.
+    fn at_once(&self) -> Option<usize> {
+        let fleeting = |envelope: &Envelope| envelope.of_run().is_some() && self.world.bounds.in_flight == 0;
+        self.state.wire.iter().position(fleeting)
     }
 
     /// The quorum and the brokers stay as far behind as the bounds allow, and no further.
@@ -151,10 +162,14 @@ impl Driver<'_> {
     fn register(&mut self, origin: Origin, registration: Registration) {
         let node = registration.node;
         let image = self.state.controller.get().image();
-        let registered = image.broker(node).map(|broker| broker.broker_epoch);
+        let registered = image.broker(node);
         let synced = image.partitions_on(node).all(|(_, state)| state.flush == FlushPolicy::Commit);
-        let states = |facts: &DirectoryFacts| facts.clean_stop == registered || facts.same_boot == registered;
-        let kept = registered.is_some() && (synced || registration.directories.iter().all(states));
+        let kept = registered.is_some_and(|registered| {
+            let vouched = |facts: &DirectoryFacts| {
+                registered.is_vouched_by(facts.clean_stop) || registered.is_vouched_by(facts.same_boot)
+            };
+            synced || registration.directories.iter().all(vouched)
+        });
         let batches = self.state.tail.len();
         self.ask(origin, Command::RegisterBroker(registration));
         if let Some(batch) = self.state.tail.get_mut(batches..).and_then(<[_]>::last_mut) {
@@ -176,7 +191,8 @@ impl Driver<'_> {
         }
     }
 
-    /// A power loss takes what a running, registered broker has written and not synced (X11).
+    /// A power loss takes what was written and not synced, also by a run that has ended (X11). What a clean stop has synced
+    /// stays, until a new run is registered and writes.
     fn lose_power(&mut self, node: NodeId) {
         let image = self.state.image();
         let unsynced: Vec<Lost> = image
@@ -185,7 +201,8 @@ impl Driver<'_> {
             .map(|(partition, _)| Lost { partition, node })
             .collect();
         let broker = self.state.broker_mut(node);
-        let wrote = broker.run.take().is_some_and(|run| run.found.record != broker.disk.record);
+        let wrote = broker.disk.clean_stop.is_none() && broker.disk.record.is_some();
+        broker.run = None;
         broker.disk.same_boot = false;
         let run = broker.runs;
         if wrote {

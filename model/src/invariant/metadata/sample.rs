@@ -22,6 +22,7 @@ pub(super) fn registered(node: u32, directory: u128) -> Record {
         incarnation: IncarnationId(1),
         address: "localhost:1".into(),
         directories: smallvec![DirectoryId(directory)],
+        vouched_from: None,
     })
 }
 

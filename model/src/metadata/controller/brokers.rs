@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 use super::super::{
-    Broker, BrokerChanged, BrokerRegistered, CommandRefusal, Heartbeat, MissingReason, Outcome,
-    ProducerIdsAllocated, Record, Registration,
+    Broker, BrokerChanged, BrokerRegistered, CommandRefusal, DirectoryFacts, Heartbeat, MissingReason,
+    Outcome, ProducerIdsAllocated, Record, Registration,
 };
 use super::decision::{Decision, Scene, record};
 use crate::fault::{Bug, Faults};
@@ -34,6 +34,7 @@ impl<F: Faults> Scene<'_, F> {
             incarnation: registration.incarnation,
             address: Arc::from(registration.address.as_str()),
             directories,
+            vouched_from: self.vouched_from(registration),
         }));
         Ok(Decision { records, outcome: Outcome::Registered { broker_epoch: BrokerEpoch(0) } })
     }
@@ -81,6 +82,17 @@ impl<F: Faults> Scene<'_, F> {
         self.image.partitions_on(node).filter_map(restarted).collect()
     }
 
+    /// The oldest registration that a next start may speak of, should this one end before it is known (R60).
+    fn vouched_from(&self, registration: &Registration) -> Option<BrokerEpoch> {
+        let broker = self.image.broker(registration.node)?;
+        let stated = |facts: &DirectoryFacts| {
+            let stated = [facts.clean_stop, facts.same_boot];
+            stated.into_iter().filter(|stated| broker.is_vouched_by(*stated)).flatten().min()
+        };
+        let stated: Option<Vec<BrokerEpoch>> = registration.directories.iter().map(stated).collect();
+        stated.and_then(|stated| stated.into_iter().min())
+    }
+
     /// R60, for a partition in any of the broker's directories: which one holds it is not known, so all must have kept
     /// what they had counted.
     fn kept(
@@ -90,13 +102,12 @@ impl<F: Faults> Scene<'_, F> {
         partition: TopicPartition,
         flush: FlushPolicy,
     ) -> bool {
-        let registered = Some(broker.broker_epoch);
         let whole = |directory: &DirectoryId| {
             let facts = registration.directories.iter().find(|facts| facts.directory == *directory);
             facts.is_some_and(|facts| {
                 let safe = flush == FlushPolicy::Commit
-                    || facts.clean_stop == registered
-                    || facts.same_boot == registered;
+                    || broker.is_vouched_by(facts.clean_stop)
+                    || broker.is_vouched_by(facts.same_boot);
                 safe && !facts.damaged.contains(&partition)
             })
         };

@@ -31,7 +31,11 @@ impl Image {
         match record {
             Record::BrokerRegistered(record) => self.put_broker(registered(record, offset)),
             Record::BrokerFenced(record) => self.broker_mut(record).fenced = true,
-            Record::BrokerUnfenced(record) => self.broker_mut(record).fenced = false,
+            Record::BrokerUnfenced(record) => {
+                let broker = self.broker_mut(record);
+                broker.fenced = false;
+                broker.vouched_from = broker.broker_epoch;
+            }
             Record::BrokerStopping(record) => self.broker_mut(record).stopping = Some(end),
             Record::TopicCreated(record) => self.create_topic(record, end),
             Record::TopicConfigured(record) => self.configure_topic(record, end),
@@ -116,6 +120,7 @@ fn registered(record: &BrokerRegistered, offset: Offset) -> Broker {
         incarnation: record.incarnation,
         address: record.address.clone(),
         directories: record.directories.clone(),
+        vouched_from: record.vouched_from.unwrap_or(BrokerEpoch(offset.0)),
         fenced: true,
         stopping: None,
     }

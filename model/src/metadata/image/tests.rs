@@ -16,6 +16,7 @@ fn registered(node: u32) -> Record {
         incarnation: IncarnationId(1),
         address: "localhost:1".into(),
         directories: SmallVec::new(),
+        vouched_from: None,
     })
 }
 

@@ -53,8 +53,9 @@ fn samples() -> Vec<(Record, Vec<u8>)> {
                 incarnation: IncarnationId(5),
                 address: "h:1".into(),
                 directories: smallvec![DirectoryId(6)],
+                vouched_from: None,
             }),
-            vec![3, 5, 3, b'h', b':', b'1', 1, 6],
+            vec![3, 5, 3, b'h', b':', b'1', 1, 6, 0],
         ),
         (Record::BrokerFenced(changed), vec![3, 0xc8, 1]),
         (Record::BrokerUnfenced(changed), vec![3, 0xc8, 1]),
@@ -117,7 +118,7 @@ fn an_image_with_everything_in_it_keeps_its_bytes() {
     }
 
     let mut bytes = vec![9];
-    bytes.extend([1, 3, 0, 5, 3, b'h', b':', b'1', 1, 6, 1, 0]);
+    bytes.extend([1, 3, 0, 5, 3, b'h', b':', b'1', 1, 6, 0, 1, 0]);
     bytes.extend([1, 7, 1, b't', 1, 0, 4, 6]);
     bytes.extend([1, 3, 1, 2, 3, 1, 1, 4, 0xac, 2, 2, 4, 0, 0, 2, 1, 1, 0, 0, 0xe8, 7]);
     bytes.extend([1, 1, b't', 7, 0xe8, 7]);

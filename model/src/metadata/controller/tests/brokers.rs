@@ -194,3 +194,27 @@ fn producer_ids_are_handed_out_once() {
     assert_eq!(cluster.ask(command.clone()), block(0));
     assert_eq!(cluster.ask(command), block(1000));
 }
+
+#[test]
+fn a_start_that_ends_before_it_knows_its_registration_does_not_make_the_next_one_look_unclean() {
+    let mut cluster = Cluster::new();
+    cluster.join(1);
+    cluster.create("t", 1, 1, "1").unwrap();
+    let configs =
+        vec![crate::api::ConfigChange { name: "flush.policy".to_string(), value: Some("os".to_string()) }];
+    cluster
+        .ask(Command::AlterConfigs { name: "t".to_string(), changes: configs, expected_offset: None })
+        .unwrap();
+    let recorded = cluster.epoch(1);
+    for run in 2..=4 {
+        cluster.lose_session(1);
+        cluster.register(registration(1, run, Some(recorded))).unwrap();
+        assert_eq!(cluster.sets(), (vec![], vec![1], None));
+    }
+
+    cluster.beat(1);
+    assert_eq!(cluster.sets(), (vec![1], vec![], Some(1)));
+    cluster.lose_session(1);
+    cluster.register(registration(1, 5, Some(recorded))).unwrap();
+    assert_eq!(cluster.sets(), (vec![], vec![], None));
+}
