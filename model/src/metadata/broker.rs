@@ -70,6 +70,9 @@ pub struct Registration {
     pub node: NodeId,
     /// This run of the process.
     pub incarnation: IncarnationId,
+    /// The registration of this node that it replaces, as far as the process knows; `None` for none. A compare-and-set
+    /// (X2): the late request of a run that has ended must not unseat a later one.
+    pub replaces: Option<BrokerEpoch>,
     /// `host:port` of its QUIC listener.
     pub address: String,
     /// Its log directories.

@@ -28,6 +28,8 @@ pub struct Lifecycle {
     broker_epoch: Option<BrokerEpoch>,
     /// The last registration of this run: what its directories kept, they kept under it (R60).
     last_broker_epoch: Option<BrokerEpoch>,
+    /// The registration that the next one must replace, if the controller has said.
+    must_replace: Option<Option<BrokerEpoch>>,
     fenced: bool,
     /// End of the metadata that the broker has applied, exclusive.
     metadata_offset: Offset,
@@ -47,6 +49,7 @@ impl Lifecycle {
         Self {
             broker_epoch: None,
             last_broker_epoch: None,
+            must_replace: None,
             fenced: true,
             metadata_offset: Offset::ZERO,
             stop_asked: false,
@@ -165,9 +168,16 @@ impl Lifecycle {
         Registration {
             node: tenure.node,
             incarnation: tenure.incarnation,
+            replaces: self.replaces(tenure),
             address: tenure.address.clone(),
             directories,
         }
+    }
+
+    /// What the controller said, or else the newest registration that this process or its disk knows of.
+    fn replaces(&self, tenure: &LifecycleTenure) -> Option<BrokerEpoch> {
+        let found = tenure.directories.iter().flat_map(|facts| [facts.clean_stop, facts.same_boot]);
+        self.must_replace.unwrap_or_else(|| self.last_broker_epoch.max(found.flatten().max()))
     }
 
     fn on_answered(
@@ -194,6 +204,10 @@ impl Lifecycle {
                 self.set_fenced(true, effects);
                 self.stop_or_ask(tenure, effects);
             }
+            BrokerAnswer::RegistrationMoved { registered } => {
+                self.must_replace = Some(registered);
+                self.stop_or_ask(tenure, effects);
+            }
             BrokerAnswer::Refused(_) => {}
         }
         Ok(())
@@ -207,6 +221,7 @@ impl Lifecycle {
     ) {
         self.broker_epoch = Some(broker_epoch);
         self.last_broker_epoch = self.broker_epoch;
+        self.must_replace = None;
         effects.push(LifecycleEffect::Registered { broker_epoch });
         if self.stop_asked || self.has_caught_up() {
             self.ask(tenure, effects);

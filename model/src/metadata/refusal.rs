@@ -59,6 +59,15 @@ pub enum CommandRefusal {
         /// Where the other process listens.
         address: String,
     },
+    /// The registration that it would replace is not the current one; nothing was changed.
+    RegistrationMoved {
+        /// The id.
+        node: NodeId,
+        /// The registration that the request would replace.
+        given: Option<BrokerEpoch>,
+        /// The current one.
+        registered: Option<BrokerEpoch>,
+    },
     /// A log directory belongs to another broker (MI1).
     DirectoryInUse {
         /// The directory.
@@ -209,7 +218,9 @@ impl CommandRefusal {
             Self::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
             Self::InvalidAssignment { .. } => ErrorCode::InvalidReplicaAssignment,
             Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
-            Self::ConfigMoved { .. } | Self::StalePartitionEpoch { .. } => ErrorCode::InvalidUpdateVersion,
+            Self::ConfigMoved { .. } | Self::StalePartitionEpoch { .. } | Self::RegistrationMoved { .. } => {
+                ErrorCode::InvalidUpdateVersion
+            }
             Self::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
             Self::IneligibleReplica { .. } => ErrorCode::IneligibleReplica,
             Self::InvalidIsr { .. } => ErrorCode::InvalidRequest,

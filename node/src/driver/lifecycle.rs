@@ -178,6 +178,9 @@ fn told(answer: &Result<Outcome, CommandRefusal>) -> BrokerAnswer {
             tracing::error!(?other, "the controller answered something else");
             BrokerAnswer::Refused(highwater_model::error_code::ErrorCode::UnknownServerError)
         }
+        Err(CommandRefusal::RegistrationMoved { registered, .. }) => {
+            BrokerAnswer::RegistrationMoved { registered: *registered }
+        }
         Err(refusal) => {
             tracing::info!(%refusal, "the controller refused the broker");
             BrokerAnswer::Refused(refusal.code())

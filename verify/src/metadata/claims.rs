@@ -31,6 +31,7 @@ pub(super) mod name {
     pub(crate) const BATCH_LOST: &str = "metadata/fail_over_loses_a_batch";
     pub(crate) const OPEN: &str = "metadata/outcome_is_left_open";
     pub(crate) const KEPT_OUT: &str = "metadata/second_process_is_kept_out";
+    pub(crate) const CORRECTED: &str = "metadata/registration_is_corrected";
     pub(crate) const CREATED: &str = "metadata/topic_is_created";
     pub(crate) const DELETED: &str = "metadata/topic_is_deleted";
     pub(crate) const CONFIGURED: &str = "metadata/minimum_is_changed";
@@ -165,6 +166,7 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::BATCH_LOST, seen: Seen::Step },
     Sometimes { name: name::OPEN, seen: Seen::Step },
     Sometimes { name: name::KEPT_OUT, seen: Seen::Step },
+    Sometimes { name: name::CORRECTED, seen: Seen::Step },
     Sometimes { name: name::CREATED, seen: Seen::Step },
     Sometimes { name: name::DELETED, seen: Seen::Step },
     Sometimes { name: name::CONFIGURED, seen: Seen::Step },
@@ -306,6 +308,9 @@ pub(super) fn on_answer(
     }
     if let (Origin::Leader(proposal), Ok(Outcome::PartitionAltered(answer))) = (origin, answer) {
         note(notes, invariant::accepted_change_is_the_next_one(proposal, answer));
+    }
+    if let Err(CommandRefusal::RegistrationMoved { .. }) = answer {
+        return notes.event(name::CORRECTED);
     }
     let refused = answer.as_ref().err().map(CommandRefusal::code);
     let seen = match refused {

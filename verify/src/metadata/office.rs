@@ -126,6 +126,9 @@ fn told(answer: Result<Outcome, CommandRefusal>) -> BrokerAnswer {
         Ok(Outcome::Registered { broker_epoch }) => BrokerAnswer::Registered { broker_epoch },
         Ok(Outcome::Heartbeat { fenced, may_stop }) => BrokerAnswer::Heartbeat { fenced, may_stop },
         Ok(other) => unreachable!("{other:?} answers no request of a broker's lifecycle"),
+        Err(CommandRefusal::RegistrationMoved { registered, .. }) => {
+            BrokerAnswer::RegistrationMoved { registered }
+        }
         Err(refusal) => BrokerAnswer::Refused(refusal.code()),
     }
 }

@@ -142,7 +142,8 @@ impl Cluster {
         };
         let directories = vec![directory];
         let address = format!("b{}:9092", node(replica));
-        let registration = Registration { node: node(replica), incarnation, address, directories };
+        let replaces = self.image().broker(node(replica)).map(|broker| broker.broker_epoch);
+        let registration = Registration { node: node(replica), incarnation, replaces, address, directories };
         self.fail_over();
         let answer = self.ask(Command::RegisterBroker(registration));
         assert!(matches!(answer, Some(Ok(_))), "nothing speaks against a registration: {answer:?}");

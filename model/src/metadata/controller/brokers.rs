@@ -27,6 +27,7 @@ impl<F: Faults> Scene<'_, F> {
                 return Err(CommandRefusal::DuplicateRegistration { node, address: (*known.address).into() });
             }
         }
+        self.replaces_current(registration)?;
         let directories = self.free_directories(registration)?;
         let mut records = self.members_restarted(registration);
         records.push(Record::BrokerRegistered(BrokerRegistered {
@@ -37,6 +38,15 @@ impl<F: Faults> Scene<'_, F> {
             vouched_from: self.vouched_from(registration),
         }));
         Ok(Decision { records, outcome: Outcome::Registered { broker_epoch: BrokerEpoch(0) } })
+    }
+
+    fn replaces_current(&self, registration: &Registration) -> Result<(), CommandRefusal> {
+        let Registration { node, replaces: given, .. } = *registration;
+        let registered = self.image.broker(node).map(|broker| broker.broker_epoch);
+        if given == registered {
+            return Ok(());
+        }
+        Err(CommandRefusal::RegistrationMoved { node, given, registered })
     }
 
     /// Directory ids are unique in the cluster (Q51, MI1).

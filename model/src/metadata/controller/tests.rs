@@ -91,7 +91,10 @@ impl Cluster {
         self.step(Input::Asked { request: RequestId(self.requests), at_ms: 100, command })
     }
 
-    fn register(&mut self, registration: Registration) -> Result<BrokerEpoch, CommandRefusal> {
+    /// With the right registration to replace.
+    fn register(&mut self, mut registration: Registration) -> Result<BrokerEpoch, CommandRefusal> {
+        let known = self.controller.image().broker(registration.node);
+        registration.replaces = known.map(|broker| broker.broker_epoch);
         let outcome = self.ask(Command::RegisterBroker(registration))?;
         let Outcome::Registered { broker_epoch } = outcome else {
             panic!("{outcome:?} does not answer a registration")
@@ -198,6 +201,7 @@ fn registration(node: u32, run: u128, same_boot: Option<BrokerEpoch>) -> Registr
     Registration {
         node: NodeId(node),
         incarnation: IncarnationId(run),
+        replaces: None,
         address: "localhost:1".to_string(),
         directories: vec![DirectoryFacts {
             directory: DirectoryId(u128::from(node)),

@@ -53,6 +53,11 @@ pub enum BrokerAnswer {
         /// Whether it may stop (Q56).
         may_stop: bool,
     },
+    /// Not registered: this is the registration that a new one must replace.
+    RegistrationMoved {
+        /// The current registration, if there is one.
+        registered: Option<BrokerEpoch>,
+    },
     /// Not done.
     Refused(ErrorCode),
 }

@@ -32,7 +32,7 @@ fn answered(request: u64, answer: BrokerAnswer) -> LifecycleInput {
 
 fn registration() -> Registration {
     let LifecycleTenure { node, incarnation, address, directories } = tenure();
-    Registration { node, incarnation, address, directories }
+    Registration { node, incarnation, replaces: Some(BrokerEpoch(3)), address, directories }
 }
 
 fn heartbeat(broker_epoch: u64, metadata_offset: u64, want_shutdown: bool) -> BrokerRequest {
@@ -109,12 +109,22 @@ fn a_lost_registration_is_renewed_and_says_that_nothing_was_lost() {
     step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
     let renewed = step(&mut lifecycle, answered(3, BrokerAnswer::Refused(ErrorCode::StaleBrokerEpoch)));
 
-    let mut kept = registration();
+    let mut kept = Registration { replaces: Some(BrokerEpoch(10)), ..registration() };
     kept.directories[0].clean_stop = None;
     kept.directories[0].same_boot = Some(BrokerEpoch(10));
     let mut expected = vec![LifecycleEffect::Fenced(true)];
     expected.extend(sends(4, BrokerRequest::Register(kept)));
     assert_eq!(renewed, expected);
+}
+
+#[test]
+fn a_registration_that_would_replace_another_than_the_current_one_is_corrected() {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::Started);
+
+    let moved = BrokerAnswer::RegistrationMoved { registered: Some(BrokerEpoch(7)) };
+    let corrected = Registration { replaces: Some(BrokerEpoch(7)), ..registration() };
+    assert_eq!(step(&mut lifecycle, answered(1, moved)), sends(2, BrokerRequest::Register(corrected)));
 }
 
 #[test]

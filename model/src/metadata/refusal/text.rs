@@ -30,6 +30,11 @@ impl fmt::Display for CommandRefusal {
                 "node id {node} is in use by a live broker at {address}; stop that one, wait for its session to end, \
                  or choose another node.id"
             ),
+            Self::RegistrationMoved { node, given, registered } => write!(
+                f,
+                "node {node} has registration {registered:?}, and this one would replace {given:?}; register again \
+                 with what is current"
+            ),
             Self::DirectoryInUse { directory, node } => write!(
                 f,
                 "log directory {directory} is registered by broker {node}; a copied directory must be formatted anew"

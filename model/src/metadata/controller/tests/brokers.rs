@@ -218,3 +218,17 @@ fn a_start_that_ends_before_it_knows_its_registration_does_not_make_the_next_one
     cluster.register(registration(1, 5, Some(recorded))).unwrap();
     assert_eq!(cluster.sets(), (vec![], vec![], None));
 }
+
+#[test]
+fn the_late_request_of_a_run_that_has_ended_unseats_nobody() {
+    let mut cluster = Cluster::running("2");
+    let late = registration(1, 2, None);
+    cluster.step(Input::Elected {
+        quorum_epoch: QuorumEpoch(2),
+        committed: cluster.controller.committed().end(),
+    });
+
+    let registered = Some(cluster.epoch(1));
+    let moved = CommandRefusal::RegistrationMoved { node: NodeId(1), given: None, registered };
+    assert_eq!(cluster.ask(Command::RegisterBroker(late)), Err(moved));
+}
