@@ -175,7 +175,7 @@ impl Links {
 
     async fn connect(&self, address: &str, expect: Expect) -> Result<Link, ClientError> {
         let unreachable = |last: String| ClientError::Unreachable { servers: address.to_owned(), last };
-        let target = resolve(address).await.map_err(&unreachable)?;
+        let target = self.resolve(address).await.map_err(&unreachable)?;
         let endpoint = self.endpoint(target).map_err(&unreachable)?;
         let connected = endpoint.connect(target, expect).await;
         let connection = connected.map_err(|error| unreachable(error.to_string()))?;
@@ -183,6 +183,15 @@ impl Links {
         let control = connection.open(Lane::Control).await.map_err(|error| unreachable(error.to_string()))?;
         let (data, control) = (Caller::new(&self.env, data), Caller::new(&self.env, control));
         Ok(Link { connection, data, control, address: address.to_owned() })
+    }
+
+    /// The address behind `host:port`.
+    async fn resolve(&self, address: &str) -> Result<SocketAddr, String> {
+        // Brokers on this host listen on IPv4, whichever family the system lists first.
+        if let Some(port) = address.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok()) {
+            return Ok((Ipv4Addr::LOCALHOST, port).into());
+        }
+        self.env.resolve(address).await.map_err(|error| error.to_string())
     }
 
     /// The socket from which `target` is dialled: loopback has its own, because its datagrams are larger.
@@ -220,16 +229,4 @@ impl Links {
             endpoint.close().await;
         }
     }
-}
-
-/// The address behind `host:port`.
-async fn resolve(address: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = address.parse() {
-        return Ok(address);
-    }
-    if let Some(port) = address.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok()) {
-        return Ok((Ipv4Addr::LOCALHOST, port).into());
-    }
-    let mut found = tokio::net::lookup_host(address).await.map_err(|error| error.to_string())?;
-    found.next().ok_or_else(|| "the name has no address".to_owned())
 }

@@ -1,13 +1,12 @@
 //! One link: dials a node, opens its lanes, and dials again when the connection is lost.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use highwater_model::id::NodeId;
 use highwater_transport::identity::Expect;
 use highwater_transport::quic::{Connection, Lane, Receiver, Sender};
 use highwater_transport::rpc::Caller;
-use tokio::sync::watch;
+use highwater_transport::watch;
 
 use super::Peers;
 
@@ -78,7 +77,7 @@ pub(super) async fn run(peers: Peers, node: NodeId, mut addresses: watch::Receiv
 }
 
 async fn connect(peers: &Peers, node: NodeId, address: &str) -> Result<(Connection, Live), String> {
-    let resolved = resolve(address).await?;
+    let resolved = peers.inner.env.resolve(address).await.map_err(|error| format!("{address}: {error}"))?;
     let connection = peers.inner.endpoint.connect(resolved, Expect::Broker(node)).await;
     let connection = connection.map_err(|error| error.to_string())?;
     let open = async |lane| connection.open(lane).await.map_err(|error| error.to_string());
@@ -86,13 +85,4 @@ async fn connect(peers: &Peers, node: NodeId, address: &str) -> Result<(Connecti
     let (data, data_end) = open(Lane::Data).await?.split();
     let caller = Caller::new(&peers.inner.env, open(Lane::Control).await?);
     Ok((connection, Live { control, data, caller, _receivers: [control_end, data_end] }))
-}
-
-/// An address as it is, or the first one of a name.
-async fn resolve(address: &str) -> Result<SocketAddr, String> {
-    if let Ok(known) = address.parse() {
-        return Ok(known);
-    }
-    let mut found = tokio::net::lookup_host(address).await.map_err(|error| format!("{address}: {error}"))?;
-    found.next().ok_or_else(|| format!("{address} names no address"))
 }
