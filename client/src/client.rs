@@ -10,7 +10,8 @@ use highwater_model::error_code::ErrorCode;
 use highwater_model::id::NodeId;
 use highwater_transport::env::{Env, Instant};
 use highwater_transport::identity::{Expect, Identity};
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use highwater_transport::watch;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::admin::Admin;
 use crate::consumer::Consumer;

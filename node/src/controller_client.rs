@@ -11,7 +11,8 @@ use highwater_model::error_code::ErrorCode;
 use highwater_model::id::NodeId;
 use highwater_model::metadata::{Command, CommandRefusal, Outcome};
 use highwater_transport::env::{Env, Instant};
-use tokio::sync::{oneshot, watch};
+use highwater_transport::watch;
+use tokio::sync::oneshot;
 
 use crate::driver::quorum::{Ask, QuorumFeeds};
 use crate::peers::Peers;

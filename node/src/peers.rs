@@ -16,11 +16,11 @@ use highwater_transport::env::{Env, Instant, Task};
 use highwater_transport::frame::{Frame, FrameError};
 use highwater_transport::quic::{Endpoint, TrySendError};
 use highwater_transport::rpc::CallError;
-use tokio::sync::watch;
 
 use self::link::Live;
 use self::wire::{ControllerAnswer, ControllerCall, PeerFrame};
 pub(crate) use highwater_transport::quic::Lane;
+use highwater_transport::watch;
 
 /// The links of one node. A cheap handle.
 #[derive(Clone)]

@@ -21,7 +21,7 @@ use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{BrokerEpoch, ClusterId, NodeId};
 use highwater_model::metadata::Image;
 use highwater_transport::env::Env;
-use tokio::sync::watch;
+use highwater_transport::watch;
 
 use self::producer_ids::ProducerIds;
 use crate::controller_client::ControllerClient;

@@ -13,7 +13,8 @@ use std::time::Duration;
 use highwater_model::id::{BrokerEpoch, NodeId};
 use highwater_transport::env::{Env, Task};
 use highwater_transport::quic::Endpoint;
-use tokio::sync::{mpsc, oneshot, watch};
+use highwater_transport::watch;
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::settings::{Limits, Roles, Settings, Timing, TopicDefaults};
 pub use self::start::StartError;
@@ -105,7 +106,7 @@ impl ServerHandle {
     }
 
     async fn stop_broker(&self, mut broker: BrokerHandle) {
-        let _ = broker.stop.send(true);
+        broker.stop.send_replace(true);
         let leave = async {
             tokio::select! {
                 biased;

@@ -14,3 +14,4 @@ pub mod frame;
 pub mod identity;
 pub mod quic;
 pub mod rpc;
+pub mod watch;

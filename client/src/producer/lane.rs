@@ -12,7 +12,8 @@ use highwater_model::api::{
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::TopicPartition;
 use highwater_transport::env::Instant;
-use tokio::sync::{mpsc, oneshot, watch};
+use highwater_transport::watch;
+use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batch;
 use super::queue::{Attempt, End, Finished, Queue, Verdict};

@@ -12,7 +12,8 @@ use highwater_model::metadata::{
     LifecycleTenure, LifecycleTimer, Outcome,
 };
 use highwater_transport::env::{Env, Instant};
-use tokio::sync::{mpsc, watch};
+use highwater_transport::watch;
+use tokio::sync::mpsc;
 
 use crate::controller_client::ControllerClient;
 use crate::driver::timers::Timers;

@@ -22,7 +22,8 @@ use highwater_model::metadata::{self, Controller, Image};
 use highwater_model::quorum::{self, Input, Message, ProposalId, Quorum, ReadId, Vote};
 use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use highwater_transport::watch;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::{Completion, Disk, Fault};
 use crate::driver::issued::Issued;

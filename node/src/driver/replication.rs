@@ -27,7 +27,8 @@ use highwater_model::replication::{
 };
 use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use highwater_transport::watch;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use explain::missing_replica;
 

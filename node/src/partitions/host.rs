@@ -9,7 +9,8 @@ use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId, Offset, TopicPartiti
 use highwater_model::metadata::Image;
 use highwater_model::replication::{PartitionView, Tenure};
 use highwater_transport::env::Env;
-use tokio::sync::{mpsc, oneshot, watch};
+use highwater_transport::watch;
+use tokio::sync::{mpsc, oneshot};
 
 use super::found::{self, FoundLog};
 use super::{FoundLogs, Partitions};

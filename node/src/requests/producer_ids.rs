@@ -6,7 +6,8 @@ use highwater_model::api::{ApiError, ProducerIdentity};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{BrokerEpoch, NodeId, ProducerEpoch, ProducerId};
 use highwater_model::metadata::{Command, Outcome};
-use tokio::sync::{Mutex, watch};
+use highwater_transport::watch;
+use tokio::sync::Mutex;
 
 use crate::controller_client::{ControllerClient, answered_otherwise};
 

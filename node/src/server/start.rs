@@ -10,7 +10,8 @@ use highwater_model::quorum::{self, VoterKey, VoterSet};
 use highwater_transport::env::{Env, Task};
 use highwater_transport::identity::{Identity, Principal};
 use highwater_transport::quic::{self, BindError, Endpoint};
-use tokio::sync::{mpsc, watch};
+use highwater_transport::watch;
+use tokio::sync::mpsc;
 
 use super::{BrokerHandle, Server, ServerHandle, Settings};
 use crate::controller_client::ControllerClient;

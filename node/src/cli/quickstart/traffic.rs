@@ -12,7 +12,8 @@ use highwater_client::settings::ProducerSettings;
 use highwater_client::{Client, Producer};
 use highwater_model::id::{LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use highwater_transport::env::{Env, Instant, Task};
-use tokio::sync::{mpsc, watch};
+use highwater_transport::watch;
+use tokio::sync::mpsc;
 
 use super::activity::Events;
 use super::judge::Fate;

@@ -10,8 +10,9 @@ use highwater_model::metadata::{self, Controller, Image};
 use highwater_model::quorum::{self, BatchKind, Effect, Quorum, Recovered, Vote, VoterRecord, VoterSet};
 use highwater_transport::batch;
 use highwater_transport::env::Env;
+use highwater_transport::watch;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
 use crate::disk::{Disk, Fault};
