@@ -1,0 +1,184 @@
+//! The simulated machines: a process, an address and a disk for each broker, and a process for the client.
+//!
+//! Starts, kills and cuts off; when to do so is said by `faults`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use highwater_client::Client;
+use highwater_client::settings::ClientSettings;
+use highwater_model::fault::Sound;
+use highwater_model::id::{ClusterId, DirectoryId, NodeId};
+use highwater_node::config::Endpoint;
+use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
+use highwater_node::disk::SimDisk;
+use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
+use highwater_transport::certs::{CertificateError, LabAuthority};
+use highwater_transport::env::Env;
+use highwater_transport::env::sim::{Process, Simulation};
+use highwater_transport::identity::Identity;
+
+/// How many brokers there are. Each is a controller too.
+pub(super) const BROKERS: u8 = 3;
+/// The port of every broker.
+const PORT: u16 = 9092;
+/// The cluster.
+const CLUSTER: ClusterId = ClusterId(7);
+/// The last part of the client's address.
+const CLIENT_HOST: u8 = 100;
+
+/// Certificates of the brokers and of the client, which serve any number of runs.
+#[derive(Clone, Debug)]
+pub struct Identities {
+    brokers: Vec<Identity>,
+    client: Identity,
+}
+
+impl Identities {
+    /// Makes them.
+    ///
+    /// # Errors
+    /// When no keys can be made.
+    pub fn new() -> Result<Self, CertificateError> {
+        let authority = LabAuthority::new("simulation")?;
+        let brokers = nodes().map(|node| authority.broker(node)).collect::<Result<_, _>>()?;
+        Ok(Self { brokers, client: authority.client("simulation")? })
+    }
+}
+
+/// A broker's machine.
+pub(super) struct Machine {
+    pub(super) node: NodeId,
+    pub(super) process: Process,
+    disk: SimDisk,
+    identity: Identity,
+    pub(super) is_up: bool,
+}
+
+/// All machines.
+pub(super) struct Cluster {
+    pub(super) sim: Simulation,
+    pub(super) machines: Vec<Machine>,
+    pub(super) client: Process,
+    client_identity: Identity,
+}
+
+fn nodes() -> impl Iterator<Item = NodeId> {
+    (1..=BROKERS).map(|number| NodeId(number.into()))
+}
+
+fn host(number: u8) -> IpAddr {
+    Ipv4Addr::new(198, 18, 0, number).into()
+}
+
+fn directory(node: NodeId) -> DirectoryId {
+    DirectoryId(u128::from(node.0) + 1_000)
+}
+
+impl Cluster {
+    /// Formatted machines, all switched off.
+    pub(super) async fn formatted(sim: &Simulation, identities: &Identities) -> Self {
+        let machine = |(number, identity): (u8, &Identity)| Machine {
+            node: NodeId(number.into()),
+            process: sim.process(&format!("broker-{number}"), host(number)),
+            disk: SimDisk::new(&format!("broker-{number}"), sim.env().random_u64()),
+            identity: identity.clone(),
+            is_up: false,
+        };
+        let machines = (1..=BROKERS).zip(&identities.brokers).map(machine).collect();
+        let client = sim.process("client", host(CLIENT_HOST));
+        let cluster = Self { sim: sim.clone(), machines, client, client_identity: identities.client.clone() };
+        for machine in &cluster.machines {
+            cluster.format(machine).await;
+        }
+        cluster
+    }
+
+    async fn format(&self, machine: &Machine) {
+        let voter = |voter: &Machine| InitialVoter {
+            node: voter.node,
+            endpoint: Endpoint { host: voter.process.address().to_string(), port: PORT },
+            directory: directory(voter.node),
+        };
+        let formatted = Formatted {
+            cluster: CLUSTER,
+            node: machine.node,
+            directory: directory(machine.node),
+            voters: self.machines.iter().map(voter).collect(),
+        };
+        let text = formatted.render().into_bytes();
+        machine.disk.mount(None).replace(FILE_NAME, text.into()).await.expect("an empty disk takes a file");
+    }
+
+    /// A client in the client's process.
+    pub(super) fn client(&self) -> Client {
+        let address = |machine: &Machine| format!("{}:{PORT}", machine.process.address());
+        let bootstrap_servers = self.machines.iter().map(address).collect();
+        let settings = ClientSettings { bootstrap_servers, ..ClientSettings::default() };
+        Client::new(&self.client.env(), self.client_identity.clone(), settings)
+    }
+
+    /// From here on no disk keeps what it was told to sync.
+    pub(super) fn let_syncs_lie(&self) {
+        self.machines.iter().for_each(|machine| machine.disk.set_lying_sync(true));
+    }
+
+    /// The machine of a node.
+    pub(super) fn machine(&mut self, node: NodeId) -> Option<&mut Machine> {
+        self.machines.iter_mut().find(|machine| machine.node == node)
+    }
+
+    /// Starts every machine that is off.
+    pub(super) fn start_all(&mut self) {
+        self.machines.iter_mut().for_each(Machine::start);
+    }
+}
+
+impl Machine {
+    /// Starts the broker if it is not running. A broker that cannot start, or cannot go on, fails the run.
+    pub(super) fn start(&mut self) {
+        if std::mem::replace(&mut self.is_up, true) {
+            return;
+        }
+        let env = self.process.restart();
+        let serving = serve(env.clone(), self.disk.clone(), self.identity.clone(), self.settings());
+        drop(env.spawn("server", serving));
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            node: self.node,
+            cluster: Some(CLUSTER),
+            roles: Roles { broker: true, controller: true },
+            listen: SocketAddr::new(self.process.address(), PORT),
+            advertised: None,
+            controllers: std::collections::BTreeMap::new(),
+            timing: Timing::default(),
+            topics: TopicDefaults::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Kills the broker: what the kernel has of its files stays.
+    pub(super) fn kill(&mut self) {
+        if std::mem::take(&mut self.is_up) {
+            self.process.kill();
+            self.disk.kill();
+        }
+    }
+
+    /// The machine loses power, whether the broker runs or not.
+    pub(super) fn lose_power(&mut self, seed: u64) {
+        self.is_up = false;
+        self.process.kill();
+        self.disk.power_loss(seed);
+    }
+}
+
+async fn serve(env: Env, disk: SimDisk, identity: Identity, settings: Settings) {
+    let node = settings.node;
+    let disks = vec![disk.mount(Some(env.clone()))];
+    match Box::pin(Server::start(env, disks, &identity, settings, Sound)).await {
+        Ok(mut server) => panic!("node {node} cannot go on: {}", server.failed().await),
+        Err(error) => panic!("node {node} does not start: {error}"),
+    }
+}
