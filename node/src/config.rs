@@ -108,6 +108,8 @@ pub struct TopicDefaults {
     pub retention: Option<Duration>,
     /// `log.retention.bytes`: how many bytes are kept, or `None` for all. Has no effect yet.
     pub retention_bytes: Option<u64>,
+    /// Those of the above that were set and not left at their default, as topic properties in their plain form.
+    pub set: Vec<(String, String)>,
 }
 
 /// How long things may take. Highwater's own defaults, shorter than Kafka's.

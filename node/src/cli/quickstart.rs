@@ -294,22 +294,31 @@ impl Story {
         }
     }
 
-    /// Waits until every partition that the victim led was acknowledged again; gives up when the stream ends.
+    /// Waits until every partition that the victim led was acknowledged again; gives up when the stream ends. An
+    /// acknowledgement counts once a newer leader epoch is known, so that is asked for all the time.
     async fn until_fail_over(&self, traffic: &Traffic) -> Option<Instant> {
+        let (client, env) = (self.client.clone(), self.env.clone());
+        let asking = self.env.spawn("look for the new leader", async move {
+            loop {
+                env.sleep(Duration::from_millis(25)).await;
+                // Whoever is asked may be the one that was killed; then the next one is.
+                let _ = client.refresh(Some(&[TOPIC.to_owned()])).await;
+            }
+        });
         let mut acknowledged = traffic.watch();
-        loop {
-            if let Some(ended) = traffic.fail_over_ended() {
-                return Some(ended);
-            }
-            if traffic.is_finished() {
-                return None;
-            }
+        let ended = loop {
             self.progress.at(*acknowledged.borrow_and_update());
+            let ended = traffic.fail_over_ended();
+            if ended.is_some() || traffic.is_finished() {
+                break ended;
+            }
             let next = self.env.timeout(Duration::from_millis(100), acknowledged.changed());
             if matches!(next.await, Ok(Err(_))) {
-                return None;
+                break None;
             }
-        }
+        };
+        asking.abort();
+        ended
     }
 
     async fn until_produced(&mut self, traffic: &mut Traffic) {

@@ -138,6 +138,7 @@ fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
         topics: server::TopicDefaults {
             partitions: config.topic_defaults.partitions,
             replication_factor: config.topic_defaults.replication_factor,
+            configs: config.topic_defaults.set.clone(),
         },
         limits,
     })

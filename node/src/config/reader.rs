@@ -6,9 +6,18 @@ use std::time::Duration;
 use highwater_model::id::{ClusterId, NodeId};
 
 use super::key::{self, Form};
-use super::layers::{Layers, Setting};
+use super::layers::{Layers, Origin, Setting};
 use super::value::{self, Endpoint};
 use super::{FlushPolicy, Problem, Problems, ReadText, Roles, ServerConfig, Timing, TlsPem, TopicDefaults};
+
+/// Properties of a broker that are the defaults of topic properties, and the names of those.
+const TOPIC_PROPERTIES: &[(&str, &str)] = &[
+    ("min.insync.replicas", "min.insync.replicas"),
+    ("flush.policy", "flush.policy"),
+    ("unclean.leader.election.enable", "unclean.leader.election.enable"),
+    ("message.max.bytes", "max.message.bytes"),
+    ("log.segment.bytes", "segment.bytes"),
+];
 
 /// Reads typed values out of [`Layers`].
 pub(super) struct Reader<'a> {
@@ -155,7 +164,9 @@ impl<'a> Reader<'a> {
     }
 
     fn topic_defaults(&mut self) -> TopicDefaults {
+        let set = self.set_for_topics();
         TopicDefaults {
+            set,
             partitions: self.small("num.partitions"),
             replication_factor: self.small("default.replication.factor"),
             min_insync_replicas: self.small("min.insync.replicas"),
@@ -166,6 +177,21 @@ impl<'a> Reader<'a> {
             retention: self.retention(),
             retention_bytes: self.bytes("log.retention.bytes"),
         }
+    }
+
+    /// The topic properties that this configuration sets.
+    fn set_for_topics(&mut self) -> Vec<(String, String)> {
+        let mut set = Vec::new();
+        for (name, topic_name) in TOPIC_PROPERTIES {
+            let setting = self.setting(name).filter(|setting| setting.origin != Origin::Default);
+            let Some(value) = setting.map(|setting| setting.value) else { continue };
+            let plain = match key::find(name).map(|key| key.form) {
+                Some(Form::Bytes) => self.bytes(name).map(|bytes| bytes.to_string()),
+                _ => Some(value),
+            };
+            set.extend(plain.map(|plain| ((*topic_name).to_owned(), plain)));
+        }
+        set
     }
 
     fn flush_policy(&mut self) -> FlushPolicy {

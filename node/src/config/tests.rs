@@ -98,6 +98,16 @@ fn a_key_file_that_cannot_be_read_is_refused_by_name() {
 }
 
 #[test]
+fn what_is_set_for_topics_goes_to_topics_in_its_plain_form() {
+    let set = |settings: &[&str]| resolve(settings).expect("complete").topic_defaults.set;
+
+    assert_eq!(set(&[]), []);
+    let expected = [("min.insync.replicas", "2"), ("max.message.bytes", "65536")];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(set(&["message.max.bytes=64KiB", "min.insync.replicas=2"]), expected);
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let shown = effective(&layers(&[]));
 

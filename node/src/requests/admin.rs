@@ -23,7 +23,8 @@ impl RequestHandler {
         validate_only: bool,
     ) -> Vec<CreatedTopic> {
         let mut created = Vec::with_capacity(topics.len());
-        for new in topics {
+        for mut new in topics {
+            self.complete(&mut new.configs);
             let name = new.name.clone();
             let topic = TopicId(self.env.random_u128());
             let decided =
@@ -42,6 +43,15 @@ impl RequestHandler {
             created.push(CreatedTopic { name, result });
         }
         created
+    }
+
+    /// Adds the configuration that topics are created with here, where the creator has not said otherwise.
+    fn complete(&self, configs: &mut Vec<(String, String)>) {
+        for (name, value) in &self.topic_configs {
+            if !configs.iter().any(|(given, _)| given == name) {
+                configs.push((name.clone(), value.clone()));
+            }
+        }
     }
 
     pub(super) async fn delete_topics(&self, names: Vec<String>, timeout: Duration) -> Vec<TopicOutcome> {

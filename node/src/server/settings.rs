@@ -88,11 +88,14 @@ pub struct TopicDefaults {
     pub partitions: u32,
     /// `default.replication.factor`.
     pub replication_factor: u16,
+    /// Configuration that a topic is created with unless its creator says otherwise: `min.insync.replicas` and the like,
+    /// as far as they are set on this broker. From then on it is the topic's own, the same for every broker (X4).
+    pub configs: Vec<(String, String)>,
 }
 
 impl Default for TopicDefaults {
     fn default() -> Self {
-        Self { partitions: 1, replication_factor: 1 }
+        Self { partitions: 1, replication_factor: 1, configs: Vec::new() }
     }
 }
 

@@ -157,6 +157,7 @@ impl<F: Faults> Start<F> {
             own: self.settings.node,
             cluster: self.cluster,
             timing: self.settings.timing.clone(),
+            topic_configs: self.settings.topics.configs.clone(),
             controller: controller.clone(),
             partitions: partitions.clone(),
             images: quorum.images.clone(),

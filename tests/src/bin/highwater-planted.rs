@@ -1,5 +1,5 @@
 //! `highwater` with a known bug in the cores of its brokers, named by `HIGHWATER_PLANT`. For tests alone: it shows that a
-//! check finds the bug that it is for.
+//! check finds the bug that it is for. `none` plants nothing, for the control.
 
 use std::process::ExitCode;
 
@@ -7,10 +7,13 @@ use highwater_model::fault::{Bug, Planted};
 
 fn main() -> ExitCode {
     let named = std::env::var("HIGHWATER_PLANT").unwrap_or_default();
+    if named == "none" {
+        return highwater_node::cli::main(Planted(None));
+    }
     let Some(bug) = Bug::by_id(&named) else {
         let ids: Vec<&str> = Bug::ALL.iter().map(|bug| bug.id()).collect();
         eprintln!(
-            "error: HIGHWATER_PLANT is {named:?}, not the id of a bug\nhint: one of {}",
+            "error: HIGHWATER_PLANT is {named:?}, not the id of a bug\nhint: none, or one of {}",
             ids.join(", ")
         );
         return ExitCode::from(2);
