@@ -164,6 +164,14 @@ impl LocalCluster {
         child.kill().await.map_err(|error| Failure::failed(format!("broker {node} not killed: {error}"), ""))
     }
 
+    /// Holds every broker but this one (SIGSTOP), or lets them go on (SIGCONT).
+    pub(crate) fn hold_others(&self, node: NodeId, hold: bool) {
+        let signal = if hold { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        for (_, child) in self.running.iter().filter(|(other, _)| **other != node) {
+            send(child, signal);
+        }
+    }
+
     /// The process id of a broker.
     pub(crate) fn process(&self, node: NodeId) -> Option<u32> {
         self.running.get(&node).and_then(Child::id)
@@ -186,12 +194,7 @@ impl LocalCluster {
     /// Asks every broker to stop, waits for at most `patience`, and kills those that are left.
     pub(crate) async fn stop(&mut self, env: &Env, patience: Duration) {
         for child in self.running.values() {
-            let id =
-                child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-            if let Some(id) = id {
-                // One that is gone already needs no signal.
-                let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-            }
+            send(child, rustix::process::Signal::TERM);
         }
         let deadline = env.now() + patience;
         for child in self.running.values_mut() {
@@ -213,6 +216,14 @@ impl Drop for LocalCluster {
             // One that is gone already needs no signal.
             let _ = child.start_kill();
         }
+    }
+}
+
+fn send(child: &Child, signal: rustix::process::Signal) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(id) = id {
+        // One that is gone already needs no signal.
+        let _ = rustix::process::kill_process(id, signal);
     }
 }
 

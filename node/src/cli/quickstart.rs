@@ -36,6 +36,8 @@ const PARTITIONS: u32 = 3;
 const PRODUCERS: u64 = 8;
 /// Batches that must be in flight when the leader is killed.
 const IN_FLIGHT_AT_KILL: usize = 32;
+/// How long the other brokers are held at most before the kill; well below a session.
+const HOLD_MAX: Duration = Duration::from_millis(200);
 /// How long anything may take that a healthy cluster does in a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -238,12 +240,19 @@ impl Story {
         self.until_acknowledged(traffic, at, 0).await;
         let metadata = self.admin.metadata(Some(vec![TOPIC.to_owned()])).await?;
         let (victim, led) = victim(&metadata, self.seed)?;
-        let mostly = self.events.count() * 9 / 10;
-        self.until_acknowledged(traffic, mostly, IN_FLIGHT_AT_KILL).await;
         traffic.watch_fail_over(&led);
+        // For a moment the others are held, so that the victim has records that nobody else has: had it acknowledged one
+        // of them, that would show.
+        self.cluster.hold_others(victim, true);
+        self.env.sleep(Duration::from_millis(20 + dice.roll(40))).await;
+        let enough = self.until_acknowledged(traffic, u64::MAX, IN_FLIGHT_AT_KILL);
+        // A stream that has come to its end has no more in flight.
+        let _ = self.env.timeout(HOLD_MAX, enough).await;
         let (acknowledged_before, batches_in_flight) = (traffic.acknowledged(), traffic.batches_in_flight());
         let killed_at = traffic.now();
-        self.cluster.kill(victim).await?;
+        let killed = self.cluster.kill(victim).await;
+        self.cluster.hold_others(victim, false);
+        killed?;
         let was_active_controller = metadata.controller == Some(victim);
         let role = if was_active_controller { ", the active controller," } else { "" };
         let (count, flight) = (led.len(), batches_in_flight);
