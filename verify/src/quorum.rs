@@ -116,7 +116,7 @@ impl Checked for World {
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
         let mut next = state.clone();
-        Driver { world: self, state: &mut next, notes }.act(action);
+        Driver { world: self, state: &mut next, notes, leads: false }.act(action);
         network::tidy(self, &mut next);
         next
     }

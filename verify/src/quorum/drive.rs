@@ -25,6 +25,8 @@ pub(super) struct Driver<'a> {
     pub(super) world: &'a World,
     pub(super) state: &'a mut State,
     pub(super) notes: &'a mut Notes,
+    /// Whether the replica at work led before or leads after its step.
+    pub(super) leads: bool,
 }
 
 impl Driver<'_> {
@@ -32,11 +34,13 @@ impl Driver<'_> {
     pub(super) fn feed(&mut self, at: Place, input: Input, contents: &[u64]) {
         let mut node = (**self.state.node(at)).clone();
         let before = (node.core.vote(), node.core.high_watermark());
+        let led = node.core.is_leader();
         let pre_vote = pre_vote_epoch(&input);
         let mut effects = Effects::new();
         if let Err(refusal) = node.core.step(&tenure(at, &node), input, &mut effects) {
             return self.refused(&refusal);
         }
+        self.leads = led || node.core.is_leader();
         self.check_step(at, &node, before, pre_vote);
         self.carry_out(at, &mut node, effects, contents);
         *self.state.node_mut(at) = Shared::new(node);
@@ -176,7 +180,7 @@ impl Driver<'_> {
 
     /// A high watermark moved: a leader's tells what is committed.
     fn note_committed(&mut self, node: &Node) {
-        if !node.core.is_leader() {
+        if !self.leads {
             return;
         }
         let known = node.core.high_watermark().unwrap_or_default();

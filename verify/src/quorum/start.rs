@@ -104,7 +104,7 @@ impl World {
 
     fn take(&self, state: &mut State, action: &Action) {
         let mut notes = Notes::default();
-        Driver { world: self, state, notes: &mut notes }.act(action);
+        Driver { world: self, state, notes: &mut notes, leads: false }.act(action);
         assert!(notes.broken().is_none(), "a search begins where nothing is broken");
     }
 }

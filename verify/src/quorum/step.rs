@@ -222,6 +222,7 @@ impl Driver<'_> {
     /// Starts a replica from its disk. What it says at once is lost.
     fn start(&mut self, at: Place, mut node: Node) {
         self.state.ghost.reads.retain(|(place, ..)| *place != at);
+        self.leads = false;
         let mut effects = Effects::new();
         let found = recovered(&self.world.formatted, &node.disk);
         node.core = Quorum::recover(&tenure(at, &node), self.world.planted, found, &mut effects);
