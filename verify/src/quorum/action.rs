@@ -151,15 +151,13 @@ fn timers(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
                 actions.push(Action::Expire(at, Timer::Probe));
             }
         }
-        RoleName::Prospective if world.asks_pre_votes() => actions.push(Action::Expire(at, Timer::Election)),
         RoleName::Unattached
         | RoleName::Follower
         | RoleName::Prospective
         | RoleName::Candidate
         | RoleName::Resigned => {}
     }
-    let stands = !matches!(role, RoleName::Leader | RoleName::Observer)
-        && (role != RoleName::Prospective || !world.asks_pre_votes());
+    let stands = !matches!(role, RoleName::Leader | RoleName::Observer);
     if stands && state.spent.elections < world.bounds.elections {
         actions.push(Action::Stand(at));
     }

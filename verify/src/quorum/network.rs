@@ -9,7 +9,7 @@
 //! - request ids are renamed by rank, in cores and messages alike.
 
 use highwater_model::id::{IncarnationId, QuorumEpoch, RequestId};
-use highwater_model::quorum::{Asked, Body, Message, RoleName, VoterKey};
+use highwater_model::quorum::{Asked, Body, Message, RoleName, VoteRequest, VoterKey};
 use smallvec::SmallVec;
 
 use super::World;
@@ -49,7 +49,9 @@ fn is_dead(nodes: &[Shared<Node>], packet: &Packet) -> bool {
                 && !vote.pre_vote
                 && receiver.core.vote().voted_for.is_some_and(|voted| voted != message.from)
                 && receiver.core.leader(&tenure(packet.to, receiver)).is_none();
-            settled || asks_nothing(sender, ours, message, vote.request)
+            settled
+                || asks_nothing(sender, ours, message, vote.request)
+                || idle_pre_vote(sender, ours, message, vote)
         }
         Body::Fetch(fetch) => {
             asks_nothing(sender, ours, message, fetch.request) || overtaken(receiver, message, fetch.request)
@@ -80,6 +82,12 @@ fn asks_nothing(sender: &Node, ours: QuorumEpoch, message: &Message, request: Re
     let waits = message.incarnation == IncarnationId(u128::from(sender.starts))
         && sender.core.waits_for() == Some(request);
     message.quorum_epoch < ours && !waits && sender.core.quorum_epoch() >= ours
+}
+
+/// A pre-vote that raises no epoch, and whose answer nobody waits for, nor would learn a new epoch from.
+fn idle_pre_vote(sender: &Node, ours: QuorumEpoch, message: &Message, vote: &VoteRequest) -> bool {
+    let waits = sender.core.waits_for() == Some(vote.request);
+    vote.pre_vote && message.quorum_epoch <= ours && !waits && sender.core.quorum_epoch() >= ours
 }
 
 /// A fetch of the receiver's epoch that a later one of the same run has overtaken there.
