@@ -12,8 +12,8 @@ crate::bounds! {
         observers("observers"): u8 = 0,
         /// Values that clients propose
         values("values"): u8 = 1,
-        /// Candidacies begun, beside those of the start
-        elections("elections"): u8 = 1,
+        /// Candidacies begun, those of the start included: one of led, two of second and tail
+        elections("elections"): u8 = 2,
         /// Killed processes: what was written is kept
         kills("kills"): u8 = 0,
         /// Power losses: of what was not synced any prefix is kept

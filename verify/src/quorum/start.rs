@@ -23,7 +23,7 @@ impl World {
             Start::Second => self.second(&mut state, 1, &[]),
             Start::Tail => self.second(&mut state, 2, &[1, 2]),
         }
-        state.spent = Spent::default();
+        state.spent = Spent { elections: state.spent.elections, ..Spent::default() };
         super::network::tidy(self, &mut state);
         state
     }

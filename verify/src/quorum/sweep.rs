@@ -21,18 +21,19 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
 const QUICK: &[&str] = &[
     "voters=1 values=2 kills=1 power-losses=1",
     "voters=1 observers=1 values=1 changes=1 snapshots=1",
-    "start=second elections=2 split=true values=0",
-    "start=tail elections=1 values=0",
-    "elections=0 values=2 resends=1 snapshots=1",
-    "elections=0 values=2 repeats=1",
-    "elections=1 values=1 reads=1",
-    "elections=1 values=1 resigns=1",
-    "elections=1 values=1 resends=1",
-    "voters=3 start=cold elections=1 values=0 pre-votes=asked",
-    "voters=2 observers=1 elections=1 values=0 changes=1",
-    "voters=3 start=cold elections=2 values=1",
-    "voters=3 elections=1 values=1 power-losses=1",
-    "voters=3 elections=1 values=2 power-losses=1",
+    "start=tail elections=3 values=0",
+    "elections=1 values=2 resends=1 snapshots=1",
+    "elections=1 values=2 repeats=1",
+    "voters=2 observers=1 elections=2 values=0 changes=1",
+    "start=cold elections=1 values=0 pre-votes=asked",
+    "elections=2 values=0 pre-votes=asked",
+    "elections=2 values=0 resigns=1",
+    "elections=2 values=0 wipes=1",
+    "elections=2 values=1 resends=1",
+    "elections=2 values=1 reads=1",
+    "start=cold elections=2 values=1",
+    "start=second elections=4 split=true values=0",
+    "elections=2 values=2 power-losses=1",
 ];
 
 fn at(line: &str) -> Bounds {
@@ -47,13 +48,13 @@ const MUTANTS: &[Row] = &[
     (
         Bug::CommitOldEpoch,
         "Raft figure 8",
-        "start=second elections=2 split=true values=0",
+        "start=second elections=4 split=true values=0",
         &[name::LEADER_IS_COMPLETE],
     ),
     (
         Bug::TwoChangesAtOnce,
         "redpanda PR 17675",
-        "elections=0 values=0 changes=2",
+        "elections=1 values=0 changes=2",
         &[name::VOTERS_CHANGE_ONE_AT_A_TIME],
     ),
     (
@@ -71,38 +72,38 @@ const MUTANTS: &[Row] = &[
     (
         Bug::VoterReportsUnsynced,
         "KAFKA-10533, NATS 7564",
-        "elections=0 values=1 power-losses=1",
+        "elections=1 values=1 power-losses=1",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (
         Bug::LeaderCountsUnsynced,
         "etcd 14370",
-        "voters=1 elections=0 values=1 power-losses=1",
+        "voters=1 values=1 power-losses=1",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::ACKNOWLEDGED_IS_KEPT],
     ),
-    (Bug::DirectoryIgnored, "NATS PR 7038", "elections=1 values=1 wipes=1", &[name::LEADER_IS_COMPLETE]),
+    (Bug::DirectoryIgnored, "NATS PR 7038", "elections=2 values=1 wipes=1", &[name::LEADER_IS_COMPLETE]),
     (
         Bug::StaleAppendTruncates,
         "openraft 9540c904",
-        "elections=0 values=2 repeats=1",
+        "elections=1 values=2 repeats=1",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::COMMITTED_NEVER_CHANGES, PANIC],
     ),
     (
         Bug::LogOrderByLength,
         "openraft a48a3282",
-        "start=tail elections=1 values=0",
+        "start=tail elections=3 values=0",
         &[name::LEADER_IS_COMPLETE],
     ),
     (
         Bug::ObserversCount,
         "openraft beb0302b",
-        "observers=1 elections=0 values=1",
+        "observers=1 elections=1 values=1",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (
         Bug::DivergingCounts,
         "CCF, arXiv 2406.17455",
-        "start=second elections=0 values=0",
+        "start=second elections=2 values=0",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (
@@ -114,13 +115,13 @@ const MUTANTS: &[Row] = &[
     (
         Bug::LeaderResumes,
         "KIP-595",
-        "elections=0 values=1 power-losses=1",
+        "elections=1 values=1 power-losses=1",
         &[name::LOGS_MATCH, name::COMMITTED_NEVER_CHANGES, name::ONE_LEADER_PER_EPOCH],
     ),
     (
         Bug::AnyFetchConfirms,
         "Raft 6.4",
-        "elections=1 values=1 reads=1 resends=1",
+        "elections=2 values=1 reads=1 resends=1",
         &[name::READS_ARE_LINEARIZABLE],
     ),
     (
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn dead_messages_change_no_verdict() {
-        for line in ["voters=3 elections=1 values=0", "start=second elections=1 values=0"] {
+        for line in ["start=cold elections=1 values=0", "start=tail elections=2 values=0"] {
             let kept = Bounds { keep_dead: true, ..at(line) };
             for bounds in [at(line), kept] {
                 let outcome = search(&World::new(bounds, None), Limits::default(), &mut |_| {});
