@@ -143,8 +143,11 @@ impl Driver<'_> {
                     BrokerRequest::Heartbeat(heartbeat) => self.heartbeat(origin, heartbeat),
                 }
             }
-            Envelope::Tell { node, request, answer, .. } => {
-                self.live(node, LifecycleInput::Answered { request, answer });
+            Envelope::Tell { node, run, request, answer } => {
+                let running = self.state.run(node).filter(|_| self.state.broker(node).runs == run);
+                if running.is_some_and(|running| running.lifecycle.awaited() == Some(request)) {
+                    self.live(node, LifecycleInput::Answered { request, answer });
+                }
             }
             Envelope::Propose { node, partition, proposal } => {
                 let accepts = Some(proposal.clone());

@@ -33,100 +33,101 @@ const QUICK: &[&str] = &[
     "brokers=2 kills=1 losses=1 repeats=1 failovers=1 in-flight=1 lag=0",
     "fresh=true losses=1 repeats=1 in-flight=1 lag=0",
     "fences=2 power-losses=1 flush=os in-flight=0 lag=0 uncommitted=0",
-    "fences=1 kills=1 shutdowns=1 in-flight=0 lag=0 uncommitted=0",
+    "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=0 lag=0",
 ];
 
 fn at(line: &str) -> Bounds {
     Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
 }
 
+/// A planted bug, where it comes from, the bounds that show it, and what it breaks.
+type Row = (Bug, &'static str, &'static str, &'static [&'static str]);
+
+const MUTANTS: &[Row] = &[
+    (
+        Bug::FencedReadmitted,
+        "KAFKA-13916, KIP-841",
+        "proposals=2 fences=1",
+        &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+    ),
+    (
+        Bug::StaleBrokerEpoch,
+        "KAFKA-14139, KAFKA-14617, KIP-903",
+        "proposals=2 power-losses=1 flush=os in-flight=1 lag=0 uncommitted=0",
+        &[invariant::LOST_REPLICA_IS_EXCLUDED],
+    ),
+    (Bug::NoPartitionEpoch, "KAFKA-14154", "proposals=2", &[invariant::ACCEPTED_CHANGE_IS_THE_NEXT_ONE]),
+    (
+        Bug::NoEligibleLeaders,
+        "KIP-966, last replica standing",
+        "brokers=1 min-isr=1 kills=1",
+        &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+    ),
+    (
+        Bug::EligibleNotCleared,
+        "KAFKA-15583",
+        "proposals=3 in-flight=1",
+        &[invariant::PARTITION_SETS_ARE_WELL_FORMED],
+    ),
+    (
+        Bug::UncleanStaysEligible,
+        "KAFKA-15583, KIP-966",
+        "brokers=1 min-isr=1 power-losses=1 flush=os",
+        &[invariant::LOST_REPLICA_IS_EXCLUDED],
+    ),
+    (
+        Bug::LaggingMinIsr,
+        "KAFKA-16540, KAFKA-21110",
+        "brokers=2 changes=1",
+        &[invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
+    ),
+    (
+        Bug::DeadCandidate,
+        "KAFKA-19522",
+        "brokers=1 min-isr=1 kills=1",
+        &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+    ),
+    (
+        Bug::UnnoticedBounce,
+        "KIP-380",
+        "brokers=2 kills=1 failovers=1",
+        &[
+            invariant::FENCED_BROKER_LEADS_NOTHING,
+            invariant::DECISION_IS_WHOLE,
+            invariant::ONE_LEADER_PER_EPOCH,
+        ],
+    ),
+    (
+        Bug::UncleanElection,
+        "Jepsen: Kafka 0.8 (2013)",
+        "brokers=2 min-isr=1 proposals=1 kills=1",
+        &[invariant::LEADER_COMES_FROM_THE_ELIGIBLE],
+    ),
+    (
+        Bug::NeverKept,
+        "Kafka 4.0: every restart is unclean",
+        "brokers=1 min-isr=1 kills=1",
+        &[invariant::KEPT_REPLICA_STAYS_ELIGIBLE],
+    ),
+    (
+        Bug::SameLeaderEpoch,
+        "R60",
+        "brokers=1 min-isr=1 kills=1",
+        &[invariant::EPOCHS_ONLY_GROW, invariant::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::HalfDecision,
+        "KIP-868",
+        "brokers=2 changes=1 uncommitted=8",
+        &[invariant::DECISION_IS_WHOLE, invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
+    ),
+];
+
 /// The planted bugs.
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
-    let mutant = |bug, source, bounds, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
-    vec![
-        mutant(
-            Bug::FencedReadmitted,
-            "KAFKA-13916, KIP-841",
-            "proposals=2 fences=1",
-            &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
-        ),
-        mutant(
-            Bug::StaleBrokerEpoch,
-            "KAFKA-14139, KAFKA-14617, KIP-903",
-            "proposals=2 power-losses=1 flush=os in-flight=1 lag=0 uncommitted=0",
-            &[invariant::LOST_REPLICA_IS_EXCLUDED],
-        ),
-        mutant(
-            Bug::NoPartitionEpoch,
-            "KAFKA-14154",
-            "proposals=2",
-            &[invariant::ACCEPTED_CHANGE_IS_THE_NEXT_ONE],
-        ),
-        mutant(
-            Bug::NoEligibleLeaders,
-            "KIP-966, last replica standing",
-            "brokers=1 min-isr=1 kills=1",
-            &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
-        ),
-        mutant(
-            Bug::EligibleNotCleared,
-            "KAFKA-15583",
-            "proposals=3 in-flight=1",
-            &[invariant::PARTITION_SETS_ARE_WELL_FORMED],
-        ),
-        mutant(
-            Bug::UncleanStaysEligible,
-            "KAFKA-15583, KIP-966",
-            "brokers=1 min-isr=1 power-losses=1 flush=os",
-            &[invariant::LOST_REPLICA_IS_EXCLUDED],
-        ),
-        mutant(
-            Bug::LaggingMinIsr,
-            "KAFKA-16540, KAFKA-21110",
-            "brokers=2 changes=1",
-            &[invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
-        ),
-        mutant(
-            Bug::DeadCandidate,
-            "KAFKA-19522",
-            "brokers=1 min-isr=1 kills=1",
-            &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
-        ),
-        mutant(
-            Bug::UnnoticedBounce,
-            "KIP-380",
-            "brokers=2 kills=1 failovers=1",
-            &[
-                invariant::FENCED_BROKER_LEADS_NOTHING,
-                invariant::DECISION_IS_WHOLE,
-                invariant::ONE_LEADER_PER_EPOCH,
-            ],
-        ),
-        mutant(
-            Bug::UncleanElection,
-            "Jepsen: Kafka 0.8 (2013)",
-            "brokers=2 min-isr=1 proposals=1 kills=1",
-            &[invariant::LEADER_COMES_FROM_THE_ELIGIBLE],
-        ),
-        mutant(
-            Bug::NeverKept,
-            "Kafka 4.0: every restart is unclean",
-            "brokers=1 min-isr=1 kills=1",
-            &[invariant::KEPT_REPLICA_STAYS_ELIGIBLE],
-        ),
-        mutant(
-            Bug::SameLeaderEpoch,
-            "R60",
-            "brokers=1 min-isr=1 kills=1",
-            &[invariant::EPOCHS_ONLY_GROW, invariant::ONE_LEADER_PER_EPOCH],
-        ),
-        mutant(
-            Bug::HalfDecision,
-            "KIP-868",
-            "brokers=2 changes=1 uncommitted=8",
-            &[invariant::DECISION_IS_WHOLE, invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
-        ),
-    ]
+    let mutant =
+        |(bug, source, bounds, breaks): &Row| Mutant { bug: *bug, source, bounds: at(bounds), breaks };
+    MUTANTS.iter().map(mutant).collect()
 }
 
 #[cfg(test)]
