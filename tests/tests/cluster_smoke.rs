@@ -1,8 +1,9 @@
 //! Whole servers in one process, over loopback and real disks: records go in, a leader goes away, records come out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::UdpSocket;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,27 +17,32 @@ use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::{Disk, RealDisk};
-use highwater_node::server::{Limits, Roles, Server, ServerHandle, Settings, Timing, TopicDefaults};
+use highwater_node::server::{
+    Limits, Roles, Server, ServerHandle, Settings, StartError, Timing, TopicDefaults,
+};
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::env::Env;
+use highwater_transport::quic::BindError;
 
-/// Directories, ports and certificates of a cluster whose nodes are started one by one.
+/// Directories, addresses and certificates of a cluster whose nodes are started one by one.
 struct Cluster {
     env: Env,
     root: tempfile::TempDir,
     authority: LabAuthority,
-    ports: Vec<u16>,
+    network: [u8; 3],
+    nodes: u32,
 }
 
 impl Cluster {
+    /// Every cluster has loopback addresses of its own, so that tests side by side, and servers that are down for a
+    /// while, do not take each other's ports.
     async fn formatted(nodes: u32) -> Self {
+        static CLUSTERS: AtomicU8 = AtomicU8::new(1);
+        let [process, ..] = std::process::id().to_le_bytes();
+        let network = [127, process.max(1), CLUSTERS.fetch_add(1, Ordering::Relaxed)];
         let root = tempfile::tempdir().expect("a temporary directory");
         let authority = LabAuthority::new("test").expect("a certificate authority");
-        let free = |_| UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let sockets: Vec<UdpSocket> = (0..nodes).map(free).collect();
-        let port = |socket: &UdpSocket| socket.local_addr().expect("a bound socket has an address").port();
-        let ports = sockets.iter().map(port).collect();
-        let cluster = Self { env: Env::real(), root, authority, ports };
+        let cluster = Self { env: Env::real(), root, authority, network, nodes };
         for node in cluster.nodes() {
             cluster.format(node).await;
         }
@@ -44,11 +50,12 @@ impl Cluster {
     }
 
     fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (1..=u32::try_from(self.ports.len()).expect("few nodes")).map(NodeId)
+        (1..=self.nodes).map(NodeId)
     }
 
-    fn port(&self, node: NodeId) -> u16 {
-        self.ports[usize::try_from(node.0).expect("few nodes") - 1]
+    fn address(&self, node: NodeId) -> SocketAddr {
+        let [a, b, c] = self.network;
+        ([a, b, c, u8::try_from(node.0).expect("few nodes")], 9092).into()
     }
 
     fn disk(&self, node: NodeId) -> Arc<dyn Disk> {
@@ -60,7 +67,7 @@ impl Cluster {
         let directory = |node: NodeId| DirectoryId(u128::from(node.0) + 1_000);
         let voters = self.nodes().map(|node| InitialVoter {
             node,
-            endpoint: Endpoint { host: "127.0.0.1".to_owned(), port: self.port(node) },
+            endpoint: Endpoint { host: self.address(node).ip().to_string(), port: self.address(node).port() },
             directory: directory(node),
         });
         let formatted =
@@ -75,7 +82,7 @@ impl Cluster {
             node,
             cluster: Some(ClusterId(7)),
             roles: Roles { broker: true, controller: true },
-            listen: ([127, 0, 0, 1], self.port(node)).into(),
+            listen: self.address(node),
             advertised: None,
             controllers: Default::default(),
             timing: Timing::default(),
@@ -83,14 +90,21 @@ impl Cluster {
             limits: Limits::default(),
         };
         let identity = self.authority.broker(node).expect("a broker's certificate");
-        let disk = self.disk(node);
-        let started = Server::start(env.clone(), vec![Arc::clone(&disk)], &identity, settings, Sound).await;
-        Process { env, disk: Arc::downgrade(&disk), server: started.expect("the server starts") }
+        // The sockets of a server that has ended are closed a moment later.
+        loop {
+            let disk = self.disk(node);
+            let disks = vec![Arc::clone(&disk)];
+            match Server::start(env.clone(), disks, &identity, settings.clone(), Sound).await {
+                Ok(server) => return Process { env, disk: Arc::downgrade(&disk), server },
+                Err(StartError::Bind(BindError::Socket { .. })) => tokio::task::yield_now().await,
+                Err(error) => panic!("the server starts: {error}"),
+            }
+        }
     }
 
     fn client(&self) -> Client {
         let identity = self.authority.client("test").expect("a client's certificate");
-        let bootstrap_servers = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let bootstrap_servers = self.nodes().map(|node| self.address(node).to_string()).collect();
         Client::new(&self.env, identity, ClientSettings { bootstrap_servers, ..ClientSettings::default() })
     }
 }
@@ -121,6 +135,25 @@ fn new_topic(name: &str, partitions: u32, replicas: u16, min_isr: u16) -> NewTop
         replication_factor: Some(replicas),
         assignments: Vec::new(),
         configs: vec![("min.insync.replicas".to_owned(), min_isr.to_string())],
+    }
+}
+
+/// Creates a topic, and asks again if the controller moved before it could say so.
+async fn create(client: &Client, topic: NewTopic) {
+    while let Err(error) = client.admin().create_topic(topic.clone(), false).await {
+        eprintln!("{}: {error}", topic.name);
+        if client.admin().describe_topic(&topic.name).await.is_ok() {
+            return;
+        }
+    }
+}
+
+/// Waits until so many replicas of the first partition are in sync.
+async fn in_sync(cluster: &Cluster, client: &Client, replicas: usize) {
+    while client.admin().describe_topic("clicks").await.expect("it is there").partitions[0].isr.len()
+        != replicas
+    {
+        cluster.env.sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -179,7 +212,7 @@ async fn one_server_alone_keeps_what_it_acknowledged() {
     let mut process = cluster.start(NodeId(1)).await;
     process.server.ready().await;
     let client = cluster.client();
-    client.admin().create_topic(new_topic("clicks", 2, 1, 1), false).await.expect("the topic is created");
+    create(&client, new_topic("clicks", 2, 1, 1)).await;
     let producer = client.producer(ProducerSettings::default());
     let mut acknowledged = produce(&producer, 0..100).await;
     assert_eq!(acknowledged.len(), 100);
@@ -210,7 +243,7 @@ async fn three_servers_keep_what_they_acknowledged_when_the_leader_is_killed() {
         process.server.ready().await;
     }
     let client = cluster.client();
-    client.admin().create_topic(new_topic("clicks", 1, 3, 2), false).await.expect("the topic is created");
+    create(&client, new_topic("clicks", 1, 3, 2)).await;
     let producer = client.producer(ProducerSettings::default());
     let mut acknowledged = produce(&producer, 0..200).await;
     assert_eq!(acknowledged.len(), 200);
@@ -223,12 +256,70 @@ async fn three_servers_keep_what_they_acknowledged_when_the_leader_is_killed() {
     assert_nothing_lost(&acknowledged, &consume(&client, 1).await);
 
     processes.insert(leader, cluster.start(leader).await);
-    let in_sync = |topic: &highwater_model::api::TopicDetail| topic.partitions[0].isr.len() == 3;
-    while !in_sync(&client.admin().describe_topic("clicks").await.expect("the topic is there")) {
-        cluster.env.sleep(Duration::from_millis(20)).await;
-    }
+    in_sync(&cluster, &client, 3).await;
     for process in processes.into_values() {
         process.server.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn three_servers_killed_at_once_come_back_with_all_that_they_acknowledged() {
+    log_as_asked();
+    let cluster = Cluster::formatted(3).await;
+    let mut processes = Vec::new();
+    for node in cluster.nodes() {
+        processes.push(cluster.start(node).await);
+    }
+    for process in &mut processes {
+        process.server.ready().await;
+    }
+    let client = cluster.client();
+    create(&client, new_topic("clicks", 2, 3, 2)).await;
+    let producer = client.producer(ProducerSettings::default());
+    let mut acknowledged = produce(&producer, 0..100).await;
+
+    for process in processes {
+        process.kill().await;
+    }
+    let mut processes = Vec::new();
+    for node in cluster.nodes() {
+        processes.push(cluster.start(node).await);
+    }
+    acknowledged.extend(produce(&producer, 100..200).await);
+    assert_eq!(acknowledged.len(), 200);
+    assert_nothing_lost(&acknowledged, &consume(&client, 2).await);
+    for process in processes {
+        process.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_replica_that_is_missing_and_why() {
+    log_as_asked();
+    let cluster = Cluster::formatted(3).await;
+    let mut processes = BTreeMap::new();
+    for node in cluster.nodes() {
+        processes.insert(node, cluster.start(node).await);
+    }
+    for process in processes.values_mut() {
+        process.server.ready().await;
+    }
+    let client = cluster.client();
+    create(&client, new_topic("clicks", 1, 2, 2)).await;
+    let replicas = client.admin().describe_topic("clicks").await.expect("it is there").partitions[0].clone();
+    let follower = replicas.replicas.iter().copied().find(|node| Some(*node) != replicas.leader);
+    let follower = follower.expect("one of two replicas follows");
+    processes.remove(&follower).expect("it runs").kill().await;
+    in_sync(&cluster, &client, 1).await;
+
+    let settings =
+        ProducerSettings { delivery_timeout: Duration::from_secs(6), ..ProducerSettings::default() };
+    let delivery =
+        client.producer(settings).send("clicks", Record::of("refused")).await.expect("it is taken");
+    let refusal = delivery.await.expect_err("one of two replicas is missing").to_string();
+    assert!(refusal.contains(&format!("broker {follower} (its session ended")), "{refusal}");
+    for process in processes.into_values() {
+        process.kill().await;
     }
 }
 

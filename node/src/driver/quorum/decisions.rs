@@ -1,14 +1,22 @@
 //! The controller's turn: what is committed goes in, decisions come out and go into the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_model::fault::Faults;
 use highwater_model::id::Offset;
-use highwater_model::metadata::{Effect, Input, Record};
+use highwater_model::metadata::{Effect, Input, Record, Timer};
 use highwater_model::quorum::{self, ProposalId};
 
 use super::{QuorumDriver, QuorumStopped, records};
 use crate::peers::wire::ControllerAnswer;
+
+/// Whether a timer is armed by the very step that put the controller into office.
+#[derive(Clone, Copy)]
+enum InOffice {
+    SinceNow,
+    ForSomeTime,
+}
 
 impl<F: Faults> QuorumDriver<F> {
     /// Gives the controller everything that waits for it, in order; a placed decision before anything else.
@@ -28,6 +36,8 @@ impl<F: Faults> QuorumDriver<F> {
 
     fn decide(&mut self, input: Input) -> Result<(), QuorumStopped> {
         let asked = if let Input::Asked { request, .. } = &input { Some(*request) } else { None };
+        let in_office =
+            if matches!(input, Input::Elected { .. }) { InOffice::SinceNow } else { InOffice::ForSomeTime };
         let mut effects = Vec::new();
         if let Err(refusal) = self.controller.step(&self.controller_tenure, input, &mut effects) {
             tracing::debug!(?refusal, "the controller refused an input");
@@ -37,12 +47,12 @@ impl<F: Faults> QuorumDriver<F> {
             return Ok(());
         }
         for effect in effects {
-            self.carry_out(effect)?;
+            self.carry_out(effect, in_office)?;
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Result<(), QuorumStopped> {
+    fn carry_out(&mut self, effect: Effect, in_office: InOffice) -> Result<(), QuorumStopped> {
         match effect {
             Effect::Append(decision) => self.propose(&decision)?,
             Effect::Reply(reply) => {
@@ -51,7 +61,7 @@ impl<F: Faults> QuorumDriver<F> {
                 }
             }
             Effect::Arm(timer) => {
-                let at = self.env.now() + self.controller_duration(timer);
+                let at = self.env.now() + self.controller_duration(timer, in_office);
                 self.controller_timers.arm(timer, at);
             }
             Effect::Disarm(timer) => self.controller_timers.disarm(timer),
@@ -96,10 +106,13 @@ impl<F: Faults> QuorumDriver<F> {
         Ok(())
     }
 
-    fn controller_duration(&self, timer: highwater_model::metadata::Timer) -> std::time::Duration {
-        match timer {
-            highwater_model::metadata::Timer::Session(_) => self.timing.session,
-            highwater_model::metadata::Timer::LeaderRebalance => std::time::Duration::from_secs(300),
+    /// How long a timer runs. Brokers turn to a new controller at once, so that one which has not been heard from by
+    /// three fifths of a session after the election need not be waited for any longer.
+    fn controller_duration(&self, timer: Timer, in_office: InOffice) -> Duration {
+        match (timer, in_office) {
+            (Timer::Session(_), InOffice::SinceNow) => self.timing.session * 3 / 5,
+            (Timer::Session(_), InOffice::ForSomeTime) => self.timing.session,
+            (Timer::LeaderRebalance, _) => Duration::from_secs(300),
         }
     }
 }
