@@ -19,7 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::controller_client::ControllerClient;
 use crate::driver::quorum::{Ask, QuorumFeeds};
 use crate::partitions::Partitions;
-use crate::peers::wire::{self, ControllerAnswer, ControllerCall, ReplicaMessage};
+use crate::peers::Peers;
+use crate::peers::wire::{self, ControllerAnswer, ControllerCall, Hello, ReplicaMessage};
 use crate::requests::RequestHandler;
 use crate::server::{Limits, Timing};
 
@@ -29,6 +30,7 @@ pub(crate) struct Routes {
     pub(crate) env: Env,
     pub(crate) timing: Timing,
     pub(crate) limits: Limits,
+    pub(crate) peers: Peers,
     pub(crate) quorum: QuorumFeeds,
     pub(crate) controller: ControllerClient,
     pub(crate) partitions: Partitions,
@@ -91,7 +93,8 @@ impl Serving {
             (wire::CONTROLLER, Principal::Broker(from)) => {
                 self.on_controller_call(*from, &frame, responder).await
             }
-            (wire::QUORUM | wire::REPLICATION | wire::CONTROLLER, Principal::Client(name)) => {
+            (wire::HELLO, Principal::Broker(from)) => self.on_hello(*from, &frame),
+            (wire::QUORUM | wire::REPLICATION | wire::CONTROLLER | wire::HELLO, Principal::Client(name)) => {
                 let message = format!("client {name} may not call what brokers call");
                 self.refuse(responder, ErrorCode::ClusterAuthorizationFailed, message).await;
             }
@@ -138,6 +141,13 @@ impl Serving {
             drop(room);
         };
         drop(self.routes.env.spawn("request", answering));
+    }
+
+    fn on_hello(&self, from: NodeId, frame: &Frame) {
+        match frame.decoded::<Hello>() {
+            Ok(hello) => self.routes.peers.set_address(from, &hello.address),
+            Err(error) => tracing::warn!(%from, %error, "dropped a malformed hello"),
+        }
     }
 
     async fn on_quorum_message(&self, from: NodeId, frame: &Frame) {

@@ -32,6 +32,8 @@ struct Inner {
     env: Env,
     own: NodeId,
     endpoint: Endpoint,
+    /// `host:port` under which others reach this node.
+    advertised: String,
     links: Mutex<BTreeMap<NodeId, Link>>,
     changes: watch::Sender<LinkChange>,
 }
@@ -87,10 +89,19 @@ pub(crate) enum PeerCallError {
 
 impl Peers {
     /// No links yet.
-    pub(crate) fn new(env: &Env, own: NodeId, endpoint: Endpoint) -> Self {
+    pub(crate) fn new(env: &Env, own: NodeId, endpoint: Endpoint, advertised: &str) -> Self {
         let (changes, _) = watch::channel(LinkChange { number: 0, node: own });
         let links = Mutex::new(BTreeMap::new());
-        Self { inner: Arc::new(Inner { env: env.clone(), own, endpoint, links, changes }) }
+        Self {
+            inner: Arc::new(Inner {
+                env: env.clone(),
+                own,
+                endpoint,
+                advertised: advertised.to_owned(),
+                links,
+                changes,
+            }),
+        }
     }
 
     /// Says where a node is reached (`host:port`), and begins to connect to it. The own node needs no link.

@@ -11,7 +11,7 @@ use highwater_client::consumer::Start;
 use highwater_client::producer::Record;
 use highwater_client::settings::{ClientSettings, ConsumerSettings, ProducerSettings};
 use highwater_client::{Client, Producer};
-use highwater_model::api::NewTopic;
+use highwater_model::api::{NewTopic, VoterChange};
 use highwater_model::fault::Sound;
 use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
@@ -37,6 +37,11 @@ impl Cluster {
     /// Every cluster has loopback addresses of its own, so that tests side by side, and servers that are down for a
     /// while, do not take each other's ports.
     async fn formatted(nodes: u32) -> Self {
+        Self::formatted_with(nodes, nodes).await
+    }
+
+    /// The first `voters` nodes are the voters that the quorum begins with.
+    async fn formatted_with(nodes: u32, voters: u32) -> Self {
         static CLUSTERS: AtomicU8 = AtomicU8::new(1);
         let [process, ..] = std::process::id().to_le_bytes();
         let network = [127, process.max(1), CLUSTERS.fetch_add(1, Ordering::Relaxed)];
@@ -44,7 +49,7 @@ impl Cluster {
         let authority = LabAuthority::new("test").expect("a certificate authority");
         let cluster = Self { env: Env::real(), root, authority, network, nodes };
         for node in cluster.nodes() {
-            cluster.format(node).await;
+            cluster.format(node, voters).await;
         }
         cluster
     }
@@ -63,15 +68,22 @@ impl Cluster {
         Arc::new(RealDisk::open(Path::new(&path)).expect("a directory"))
     }
 
-    async fn format(&self, node: NodeId) {
-        let directory = |node: NodeId| DirectoryId(u128::from(node.0) + 1_000);
-        let voters = self.nodes().map(|node| InitialVoter {
+    fn directory(node: NodeId) -> DirectoryId {
+        DirectoryId(u128::from(node.0) + 1_000)
+    }
+
+    async fn format(&self, node: NodeId, voters: u32) {
+        let voters = (1..=voters).map(NodeId).map(|node| InitialVoter {
             node,
             endpoint: Endpoint { host: self.address(node).ip().to_string(), port: self.address(node).port() },
-            directory: directory(node),
+            directory: Self::directory(node),
         });
-        let formatted =
-            Formatted { cluster: ClusterId(7), node, directory: directory(node), voters: voters.collect() };
+        let formatted = Formatted {
+            cluster: ClusterId(7),
+            node,
+            directory: Self::directory(node),
+            voters: voters.collect(),
+        };
         let text = formatted.render().into_bytes();
         self.disk(node).replace(FILE_NAME, text.into()).await.expect("the directory can be formatted");
     }
@@ -321,6 +333,34 @@ async fn a_refusal_names_the_replica_that_is_missing_and_why() {
     for process in processes.into_values() {
         process.kill().await;
     }
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_vote_serves_and_can_be_made_a_voter() {
+    log_as_asked();
+    let cluster = Cluster::formatted_with(2, 1).await;
+    let mut voter = cluster.start(NodeId(1)).await;
+    let mut other = cluster.start(NodeId(2)).await;
+    voter.server.ready().await;
+    other.server.ready().await;
+    let client = cluster.client();
+    create(&client, new_topic("clicks", 2, 2, 2)).await;
+    let producer = client.producer(ProducerSettings::default());
+    let acknowledged = produce(&producer, 0..100).await;
+    assert_eq!(acknowledged.len(), 100);
+    assert_nothing_lost(&acknowledged, &consume(&client, 2).await);
+
+    let (node, directory) = (NodeId(2), Cluster::directory(NodeId(2)));
+    let voters = async || {
+        let quorum = client.admin().describe_quorum().await.expect("the quorum is led");
+        quorum.voters.iter().map(|voter| voter.node).collect::<Vec<_>>()
+    };
+    client.admin().change_voters(VoterChange::Add { node, directory }).await.expect("it is added");
+    assert_eq!(voters().await, [NodeId(1), NodeId(2)]);
+    client.admin().change_voters(VoterChange::Remove { node, directory }).await.expect("it is removed");
+    assert_eq!(voters().await, [NodeId(1)]);
+    other.kill().await;
+    voter.kill().await;
 }
 
 /// Shows what the servers say, if `RUST_LOG` asks for it.

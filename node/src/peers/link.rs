@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use highwater_model::id::NodeId;
+use highwater_transport::frame::Frame;
 use highwater_transport::identity::Expect;
 use highwater_transport::quic::{Connection, Lane, Receiver, Sender};
 use highwater_transport::rpc::Caller;
 use highwater_transport::watch;
 
 use super::Peers;
+use super::wire::{self, Hello};
 
 /// The first wait after an attempt that failed.
 const BACKOFF_MIN: Duration = Duration::from_millis(25);
@@ -82,6 +84,9 @@ async fn connect(peers: &Peers, node: NodeId, address: &str) -> Result<(Connecti
     let connection = connection.map_err(|error| error.to_string())?;
     let open = async |lane| connection.open(lane).await.map_err(|error| error.to_string());
     let (control, control_end) = open(Lane::Control).await?.split();
+    let hello = Hello { address: peers.inner.advertised.clone() };
+    let hello = Frame::encoded(wire::HELLO, wire::VERSION, &hello).map_err(|error| error.to_string())?;
+    control.send(hello).await.map_err(|error| error.to_string())?;
     let (data, data_end) = open(Lane::Data).await?.split();
     let caller = Caller::new(&peers.inner.env, open(Lane::Control).await?);
     Ok((connection, Live { control, data, caller, _receivers: [control_end, data_end] }))

@@ -16,8 +16,18 @@ pub(crate) const QUORUM: u16 = 0x0100;
 pub(crate) const REPLICATION: u16 = 0x0101;
 /// A [`ControllerCall`], answered by a [`ControllerAnswer`] under the same correlation id.
 pub(crate) const CONTROLLER: u16 = 0x0102;
+/// A one-way [`Hello`], the first frame of a link.
+pub(crate) const HELLO: u16 = 0x0103;
 /// The version of every body above.
 pub(crate) const VERSION: u8 = 0;
+
+/// Where the sender is reached. A node that no metadata names yet, such as a broker that is about to register, can be
+/// answered only then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// `host:port`.
+    pub(crate) address: String,
+}
 
 /// A message between two replicas of a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

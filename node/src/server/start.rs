@@ -109,7 +109,7 @@ impl Server {
         let endpoint = Endpoint::bind(&env, settings.listen, identity, quic::Settings::default())?;
         let address = endpoint.local_address();
         let advertised = settings.advertised.clone().unwrap_or_else(|| address.to_string());
-        let peers = Peers::new(&env, node, endpoint.clone());
+        let peers = Peers::new(&env, node, endpoint.clone(), &advertised);
         let (fatal, fatal_fed) = watch::channel(None);
         let start = Start {
             incarnation: IncarnationId(env.random_u128()),
@@ -168,6 +168,7 @@ impl<F: Faults> Start<F> {
             env: self.env.clone(),
             timing: self.settings.timing.clone(),
             limits: self.settings.limits.clone(),
+            peers: self.peers.clone(),
             quorum,
             controller,
             partitions,
