@@ -50,15 +50,15 @@ fn every_problem_of_a_configuration_is_told_with_what_to_do() {
 fn every_property_is_printed_with_its_origin() {
     let output = highwater(&["server", "--print-config", "--set", "num.partitions=4", "-o", "json"]);
 
-    let document: Value =
-        serde_json::from_slice(&output.stdout.split(|b| *b == b'\n').next().unwrap_or_default().to_vec())
-            .expect("the first line is a document");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
     assert_eq!(document["schema"], "highwater.server.config/v1");
     let entries = document["data"].as_array().expect("entries");
     let entry = |name: &str| entries.iter().find(|entry| entry["name"] == name).cloned().unwrap_or_default();
     assert_eq!(entry("num.partitions")["value"], "4");
     assert_eq!(entry("num.partitions")["origin"], "flag --set");
     assert_eq!(entry("flush.policy")["origin"], "default");
+    assert_eq!(output.status.code(), Some(2), "what is missing is told in the same document");
+    assert!(document["errors"].as_array().is_some_and(|errors| !errors.is_empty()));
 }
 
 #[test]

@@ -33,10 +33,9 @@ fn layers(args: &Args) -> Result<Layers, Failure> {
     Ok(layers)
 }
 
-/// Prints every problem, and fails with what to do about the last.
+/// Prints every problem but the last, and fails with that.
 fn refused(output: &Output, problems: &Problems) -> Failure {
-    let failure = |problem: &Problem| Failure::usage(problem.to_string(), problem.hint.clone());
-    let mut failures: Vec<Failure> = problems.0.iter().map(failure).collect();
+    let mut failures = failures(problems);
     let last = failures.pop().unwrap_or_else(|| Failure::usage("the configuration is refused", ""));
     for failure in failures {
         output.failure(&failure);
@@ -44,21 +43,24 @@ fn refused(output: &Output, problems: &Problems) -> Failure {
     last
 }
 
+fn failures(problems: &Problems) -> Vec<Failure> {
+    let failure = |problem: &Problem| Failure::usage(problem.to_string(), problem.hint.clone());
+    problems.0.iter().map(failure).collect()
+}
+
 /// Runs a node until it is told to stop or cannot go on.
 pub(super) async fn run<F: Faults>(args: &Args, output: &Output, faults: F) -> Result<u8, Failure> {
     let layers = layers(args)?;
+    let resolved = ServerConfig::resolve(&layers, &files::read_named);
     if args.print_config {
-        print_config(&layers, output)?;
+        return print_config(&layers, resolved.err().as_ref(), output);
     }
-    let config =
-        ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
+    let config = resolved.map_err(|problems| refused(output, &problems))?;
     for warning in &layers.warnings {
         output.note(format!("warning: {warning}"));
     }
     if args.check_config {
         output.text("the configuration is complete")?;
-    }
-    if args.check_config || args.print_config {
         return Ok(exit::DONE);
     }
     let identity = identity(&config.tls.chain, &config.tls.key, &config.tls.roots)?;
@@ -158,7 +160,8 @@ fn listen_address(config: &ServerConfig) -> Result<SocketAddr, Failure> {
     found.next().ok_or_else(|| Failure::usage(format!("listeners: {host} has no address"), ""))
 }
 
-fn print_config(layers: &Layers, output: &Output) -> Result<(), Failure> {
+/// Prints every property; what is wrong comes with it.
+fn print_config(layers: &Layers, problems: Option<&Problems>, output: &Output) -> Result<u8, Failure> {
     let shown = effective(layers);
     let rows: Vec<Vec<String>> = shown
         .iter()
@@ -169,7 +172,10 @@ fn print_config(layers: &Layers, output: &Output) -> Result<(), Failure> {
         .iter()
         .map(|(name, value, origin)| json!({"name": name, "value": value, "origin": origin.to_string()}))
         .collect();
-    output.document("server.config", None, Some(&data), &[])
+    let failures = problems.map(failures).unwrap_or_default();
+    output.document("server.config", None, Some(&data), &failures)?;
+    failures.iter().for_each(|failure| output.failure(failure));
+    Ok(if failures.is_empty() { exit::DONE } else { exit::USAGE })
 }
 
 /// Prepares the log directories of a node.
