@@ -20,6 +20,9 @@ mod step;
 mod sweep;
 mod tidy;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 mod words;
 
 use highwater_model::api::Acks;
@@ -33,7 +36,7 @@ use crate::engine::Encoder;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Sometimes, properties};
 
 pub use action::Action;
-pub use bounds::{Answered, Bounds, Flush};
+pub use bounds::{Answered, Bounds, Flush, Writes};
 pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
@@ -144,7 +147,10 @@ impl Checked for World {
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
         let mut next = state.clone();
-        Driver { world: self, state: &mut next, notes }.act(*action);
+        Driver { world: self, state: &mut next, notes: &mut *notes }.act(*action);
+        if self.bounds.writes == Writes::AtOnce {
+            Driver { world: self, state: &mut next, notes: &mut *notes }.complete_writes();
+        }
         self.tidy(&mut next);
         watch::compare(self, state, &next, notes);
         next

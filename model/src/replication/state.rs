@@ -217,6 +217,12 @@ impl<F: Faults> Replica<F> {
         (!pending.behind).then_some(pending.proposal.request_id)
     }
 
+    /// Whether this replica follows a leader, in the leader epoch of its view.
+    #[must_use]
+    pub fn is_following(&self) -> bool {
+        matches!(self.role, Role::Following(_))
+    }
+
     /// The fetch without an answer, if this one follows.
     #[must_use]
     pub fn open_fetch(&self) -> Option<RequestId> {

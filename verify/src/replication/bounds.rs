@@ -35,6 +35,10 @@ crate::bounds! {
         min_isr("min-isr"): u8 = 0,
         /// Members of the ISR at the start; 0 for all
         isr("isr"): u8 = 0,
+        /// Whether a write ends apart from the step that submits it (apart), or with it (at-once)
+        writes("writes"): Writes = Writes::Apart,
+        /// Whether messages that can only be refused stay deliverable
+        keep_dead("keep-dead"): bool = false,
         /// When producers are answered: all or one
         acks("acks"): Answered = Answered(Acks::All),
     }
@@ -74,6 +78,36 @@ impl FromStr for Flush {
         match text {
             "os" => Ok(Self(FlushPolicy::Os)),
             "commit" => Ok(Self(FlushPolicy::Commit)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// When a write ends, as a bound. Syncs always end apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// At any later moment, or never.
+    Apart,
+    /// At once, as most do: fewer states, and no log with a tail that the kernel does not hold.
+    AtOnce,
+}
+
+impl fmt::Display for Writes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Apart => "apart",
+            Self::AtOnce => "at-once",
+        })
+    }
+}
+
+impl FromStr for Writes {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "apart" => Ok(Self::Apart),
+            "at-once" => Ok(Self::AtOnce),
             _ => Err(()),
         }
     }

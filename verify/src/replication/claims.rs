@@ -12,7 +12,7 @@ use super::World;
 use super::disk::Entry;
 use super::sight::Frame;
 use super::state::State;
-use crate::world::{Always, Broken, Seen, Sometimes};
+use crate::world::{Always, Broken, Holds, Seen, Sometimes};
 
 /// Names of the claims that are made here.
 pub(super) mod name {
@@ -48,7 +48,7 @@ static STATE_CLAIMS: LazyLock<[Property<Entry>; 16]> = LazyLock::new(properties:
 
 /// The claims about every state and step.
 pub(super) static ALWAYS: LazyLock<Vec<Always<World>>> = LazyLock::new(|| {
-    let holds: [fn(&World, &State) -> Result<(), String>; 16] = [
+    let holds: [Holds<World>; 16] = [
         at::<0>, at::<1>, at::<2>, at::<3>, at::<4>, at::<5>, at::<6>, at::<7>, at::<8>, at::<9>, at::<10>,
         at::<11>, at::<12>, at::<13>, at::<14>, at::<15>,
     ];

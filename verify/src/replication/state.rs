@@ -1,5 +1,7 @@
 //! A state of the replication world.
 
+use std::hash::{Hash, Hasher};
+
 use highwater_model::fault::Planted;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
 use highwater_model::replication::{Replica, ReplicaIdx, Timer};
@@ -7,8 +9,10 @@ use smallvec::SmallVec;
 
 use super::cluster::Cluster;
 use super::disk::{Disk, Entries};
+use super::encode::encode;
 use super::network::Network;
 use super::part::Part;
+use crate::engine::Encoder;
 
 /// One running incarnation of a broker.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -75,8 +79,8 @@ pub struct Spent {
     pub retries: u8,
 }
 
-/// Everything that the future depends on.
-#[derive(Clone, Debug, PartialEq, Hash)]
+/// Everything that the future depends on. States that differ in nothing that any step could tell hash alike.
+#[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// The brokers, by replica.
     pub brokers: SmallVec<[Part<Broker>; 3]>,
@@ -90,6 +94,14 @@ pub struct State {
     pub ghost: Ghost,
     /// Of the bounds.
     pub spent: Spent,
+}
+
+impl Hash for State {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut encoder = Encoder::new();
+        encode(self, &mut encoder);
+        state.write(encoder.bytes());
+    }
 }
 
 impl State {

@@ -26,10 +26,7 @@ impl Driver<'_> {
                 let view = self.state.cluster.next_view(run.applied).expect("a view to apply").clone();
                 self.apply(replica, view);
             }
-            Action::Write(replica) => {
-                let done = self.state.broker_mut(replica).disk.complete_write();
-                self.plain(replica, Input::Written { end: done.end, generation: done.generation });
-            }
+            Action::Write(replica) => self.complete_write(replica),
             Action::Flush(replica) => {
                 let done = self.state.broker_mut(replica).disk.complete_sync();
                 self.plain(replica, Input::Flushed { end: done.end, generation: done.generation });
@@ -128,6 +125,20 @@ impl Driver<'_> {
                 if self.state.run(to).is_some() {
                     self.plain(to, Input::AlterPartitionAnswered(answer));
                 }
+            }
+        }
+    }
+
+    fn complete_write(&mut self, replica: ReplicaIdx) {
+        let done = self.state.broker_mut(replica).disk.complete_write();
+        self.plain(replica, Input::Written { end: done.end, generation: done.generation });
+    }
+
+    /// Ends every write that is under way.
+    pub(super) fn complete_writes(&mut self) {
+        for replica in self.state.replicas() {
+            while !self.state.broker(replica).disk.writes.is_empty() {
+                self.complete_write(replica);
             }
         }
     }

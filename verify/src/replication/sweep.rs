@@ -11,6 +11,7 @@ use crate::world::Mutant;
 pub(super) fn profile(profile: &str) -> Vec<Bounds> {
     let lines: &[&str] = match profile {
         "quick" => QUICK,
+        "full" => FULL,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
@@ -20,15 +21,35 @@ pub(super) fn profile(profile: &str) -> Vec<Bounds> {
 const QUICK: &[&str] = &[
     "brokers=1 kills=2",
     "brokers=1 records=2 kills=1 power-losses=1",
-    "brokers=2 elections=1 shutdowns=1",
     "brokers=2 elections=1 retries=1 flush=os",
+    "brokers=2 power-losses=1 flush=os keep-dead=true",
+    "brokers=2 elections=1 kills=1 flush=os keep-dead=true",
     "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
+    "brokers=2 elections=1 shutdowns=1",
     "brokers=2 elections=1 kills=1",
     "brokers=2 power-losses=1 shrinks=1",
     "brokers=2 power-losses=1 shrinks=1 flush=os",
     "brokers=2 kills=2 flush=os",
+    "brokers=3 elections=1",
     "brokers=3 elections=1 flush=os",
+    "brokers=3 kills=1",
     "brokers=3 kills=1 flush=os",
+    "brokers=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
+    "brokers=3 shrinks=1 kills=1 flush=os writes=at-once",
+];
+
+/// What takes minutes to hours: the bounds that the quick sweep is on the way to.
+const FULL: &[&str] = &[
+    "brokers=3 elections=1 kills=1 flush=os writes=at-once",
+    "brokers=3 elections=1 kills=1 writes=at-once",
+    "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
+    "brokers=2 records=2 elections=1 kills=1 power-losses=1 writes=at-once",
+    "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os",
+    "brokers=2 records=2 elections=1 kills=1 power-losses=1",
+    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
+    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
+    "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
+    "brokers=3 elections=1 shrinks=1 kills=1",
 ];
 
 fn at(line: &str) -> Bounds {
@@ -51,6 +72,7 @@ pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
     let mutant = |bug, source, bounds: &str, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
     let mut mutants = of_logs(&mutant);
     mutants.extend(of_membership(&mutant));
+    mutants.extend(of_elections(&mutant));
     mutants.extend(of_promises(&mutant));
     mutants
 }
@@ -111,7 +133,7 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
     ]
 }
 
-/// Bugs of ISR, eligible leaders and elections.
+/// Bugs of the ISR and of who may join it.
 fn of_membership(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
     vec![
         mutant(
@@ -141,6 +163,12 @@ fn of_membership(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             LOSS,
         ),
         mutant(Bug::RevertOnTimeout, "KAFKA-12686", "brokers=3 isr=2 timeouts=1 flush=os in-flight=1", LOSS),
+    ]
+}
+
+/// Bugs of eligible leaders and elections.
+fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
         mutant(
             Bug::NoEligibleLeaders,
             "KIP-966",

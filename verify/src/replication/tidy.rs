@@ -1,4 +1,7 @@
 //! Reductions: what is removed from a state because nothing can come of it.
+//!
+//! Messages that can only be refused go (a bound keeps them, and a planted bug does, since it may be one that heeds them);
+//! views that tell a replica nothing are applied at once, and forgotten when all have applied them.
 
 use highwater_model::id::{BrokerEpoch, Offset, RequestId};
 use highwater_model::replication::{Message, PartitionView, ReplicaIdx, Timer};
@@ -14,7 +17,7 @@ impl World {
     pub(super) fn tidy(&self, state: &mut State) {
         self.apply_silent_views(state);
         self.drop_views(state);
-        if self.planted.0.is_none() {
+        if self.planted.0.is_none() && !self.bounds.keep_dead {
             let mut network = std::mem::take(&mut state.network);
             network.drop_dead(|envelope| is_dead(state, envelope));
             state.network = network;
@@ -32,15 +35,18 @@ impl World {
 
     /// The next view of this broker, if to apply it changes nothing that any later step could tell: a replica that does
     /// not lead heeds of a view who leads and in which leader epoch, so that one which tells neither anew may as well be
-    /// applied at once. (A heartbeat may only need it to have been applied, never the opposite.)
+    /// applied at once. (A heartbeat may only need it to have been applied, never the opposite.) A replica that neither
+    /// leads nor follows can do nothing else: it refuses every message and waits for no timer, and a fetch that it sends
+    /// too early is a fetch that is delivered late.
     fn silent_view(state: &State, replica: ReplicaIdx) -> Option<PartitionView> {
         let run = state.run(replica)?;
         let next = state.cluster.next_view(run.applied)?;
         let known = run.core.view();
         let seen = known.metadata_offset > Offset::ZERO;
+        let idle = !run.leads() && !run.core.is_following();
         let same = (next.leader, next.leader_epoch, next.flush, next.min_isr)
             == (known.leader, known.leader_epoch, known.flush, known.min_isr);
-        (seen && same && !run.leads()).then(|| next.clone())
+        (idle || (seen && same && !run.leads())).then(|| next.clone())
     }
 
     /// Applies views to replicas that do not lead and that are told nothing new by them.

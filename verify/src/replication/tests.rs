@@ -1,0 +1,56 @@
+//! The world finds the faults that it is for, and counts its states as stateright does.
+
+use highwater_model::fault::Bug;
+use stateright::{Checker as _, Model as _};
+
+use super::{Bounds, World};
+use crate::bounds::Bounds as _;
+use crate::engine::{Limits, Outcome, Verdict, search};
+use crate::world::{Checked as _, misdeclared};
+
+fn searched(line: &str, planted: Option<Bug>) -> Outcome<World> {
+    let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
+    search(&World::new(bounds, planted), Limits::default(), &mut |_| {})
+}
+
+#[test]
+fn claims_are_declared_in_pairs() {
+    assert_eq!(misdeclared::<World>(), Vec::<String>::new());
+}
+
+#[test]
+fn the_sound_cores_hold_and_the_states_are_those_that_stateright_counts() {
+    for line in ["brokers=1 kills=2", "brokers=2 elections=1 flush=os", "brokers=2 kills=1 flush=os"] {
+        let own = searched(line, None);
+        let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
+        let theirs = World::new(bounds, None).checker().threads(2).spawn_dfs().join();
+
+        assert!(matches!(own.verdict, Verdict::Holds), "{line}: {own:?}");
+        assert_eq!(own.unique, theirs.unique_state_count() as u64, "{line}");
+    }
+}
+
+#[test]
+fn dropping_dead_messages_changes_no_verdict_and_saves_states() {
+    let dropped = searched("brokers=2 kills=1 flush=os", None);
+    let kept = searched("brokers=2 kills=1 flush=os keep-dead=true", None);
+
+    assert!(matches!(dropped.verdict, Verdict::Holds));
+    assert!(matches!(kept.verdict, Verdict::Holds));
+    assert!(dropped.unique < kept.unique);
+}
+
+#[test]
+fn a_planted_bug_is_found_where_its_mutant_says() {
+    let quick =
+        ["B-06", "B-07", "B-08", "B-12", "B-13", "B-16", "B-22", "B-27a", "B-50a", "B-51", "B-52", "P-01"];
+    for mutant in World::mutants().into_iter().filter(|mutant| quick.contains(&mutant.bug.id())) {
+        let outcome = search(&World::new(mutant.bounds, Some(mutant.bug)), Limits::default(), &mut |_| {});
+
+        let Verdict::Violated(example) = outcome.verdict else {
+            panic!("{} is not found: {outcome:?}", mutant.bug.id());
+        };
+        assert!(mutant.breaks.contains(&example.broken.claim), "{:?}", example.broken);
+        assert!(!example.steps.is_empty());
+    }
+}
