@@ -135,6 +135,7 @@ bugs! {
     VoteTwice, "P-05", "a voter grants two candidates of one epoch";
     ReadBeyondWatermark, "P-06", "a consumer is given records beyond the high watermark";
     VoteBeforeStored, "P-07", "a vote leaves before it is durable";
+    CommitTrustedAtOnce, "P-08", "flush=commit vouches for records that were counted before it was set";
 }
 
 #[cfg(test)]

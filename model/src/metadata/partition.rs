@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::id::{LeaderEpoch, NodeId, PartitionEpoch};
+use crate::id::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch};
 use crate::replication::{FlushPolicy, IsrSet, ReplicaIdx};
 
 /// Why a replica left the ISR.
@@ -59,6 +59,9 @@ pub struct Partition {
     pub min_isr: u8,
     /// What a replica may count (X13a); read nowhere else.
     pub flush: FlushPolicy,
+    /// Registrations from this offset on have counted under `flush` alone; an older one may also have counted under
+    /// the policy before (R60). Zero while the policy is the one that the partition was made with.
+    pub flush_since: Offset,
     /// Why and since when replicas are outside the ISR, by replica.
     pub missing: SmallVec<[Missing; 2]>,
 }
@@ -91,6 +94,13 @@ impl Partition {
     /// Every replica with its broker.
     pub fn assignment(&self) -> impl Iterator<Item = (ReplicaIdx, NodeId)> {
         (0..).map(ReplicaIdx).zip(self.replicas.iter().copied())
+    }
+
+    /// Whether a broker that is registered under this epoch has counted here only what it had synced: it synced what it
+    /// found before it registered, and knew of `flush.policy=commit` before it joined an ISR (R60, X13a).
+    #[must_use]
+    pub fn counted_only_synced(&self, registered: BrokerEpoch) -> bool {
+        self.flush == FlushPolicy::Commit && registered.0 >= self.flush_since.0
     }
 
     /// Why a replica is outside the ISR, if that is known.

@@ -43,6 +43,7 @@ pub(super) fn state() -> Partition {
         recovering: false,
         min_isr: 2,
         flush: FlushPolicy::Commit,
+        flush_since: Offset::ZERO,
         missing: smallvec![],
     }
 }

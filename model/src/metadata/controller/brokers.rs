@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::super::{
     Broker, BrokerChanged, BrokerRegistered, CommandRefusal, DirectoryFacts, Heartbeat, MissingReason,
-    Outcome, ProducerIdsAllocated, Record, Registration,
+    Outcome, Partition, ProducerIdsAllocated, Record, Registration,
 };
 use super::decision::{Decision, Scene, record};
 use crate::fault::{Bug, Faults};
@@ -78,11 +78,11 @@ impl<F: Faults> Scene<'_, F> {
         let Some(broker) = self.image.broker(node).filter(|_| !self.faults.has(Bug::UnnoticedBounce)) else {
             return Vec::new();
         };
-        let restarted = |(at, partition): (TopicPartition, &super::super::Partition)| {
+        let restarted = |(at, partition): (TopicPartition, &Partition)| {
             let replica = partition.replica_on(node)?;
             let change =
                 self.change(at, partition).acceptable(self.acceptable(partition, Some((node, false))));
-            let change = if self.kept(broker, registration, at, partition.flush) {
+            let change = if self.kept(broker, registration, at, partition) {
                 change.without(replica, MissingReason::Restarted)
             } else {
                 change.losing(replica)
@@ -109,16 +109,20 @@ impl<F: Faults> Scene<'_, F> {
         &self,
         broker: &Broker,
         registration: &Registration,
-        partition: TopicPartition,
-        flush: FlushPolicy,
+        at: TopicPartition,
+        partition: &Partition,
     ) -> bool {
+        let synced = if self.faults.has(Bug::CommitTrustedAtOnce) {
+            partition.flush == FlushPolicy::Commit
+        } else {
+            partition.counted_only_synced(broker.broker_epoch)
+        };
         let whole = |directory: &DirectoryId| {
             let facts = registration.directories.iter().find(|facts| facts.directory == *directory);
             facts.is_some_and(|facts| {
-                let safe = flush == FlushPolicy::Commit
-                    || broker.is_vouched_by(facts.clean_stop)
-                    || broker.is_vouched_by(facts.same_boot);
-                safe && !facts.damaged.contains(&partition)
+                let safe =
+                    synced || broker.is_vouched_by(facts.clean_stop) || broker.is_vouched_by(facts.same_boot);
+                safe && !facts.damaged.contains(&at)
             })
         };
         !self.faults.has(Bug::NeverKept) && broker.directories.iter().all(whole)
@@ -177,7 +181,7 @@ impl<F: Faults> Scene<'_, F> {
 
     /// R50, for every replica on the broker.
     fn members_leave(&self, node: NodeId, reason: MissingReason) -> Vec<Record> {
-        let leave = |(at, partition): (TopicPartition, &super::super::Partition)| {
+        let leave = |(at, partition): (TopicPartition, &Partition)| {
             let change = self
                 .change(at, partition)
                 .acceptable(self.acceptable(partition, Some((node, false))))

@@ -5,6 +5,7 @@
 
 use super::super::{Missing, MissingReason, Partition, TopicConfig, effective_min_isr};
 use crate::fault::{Bug, Faults};
+use crate::id::Offset;
 use crate::replication::{FlushPolicy, IsrSet, ReplicaIdx};
 
 /// A change in the making.
@@ -20,6 +21,7 @@ pub(super) struct Change<'p, F> {
     lost: IsrSet,
     min_isr: u8,
     flush: FlushPolicy,
+    flush_since: Offset,
     /// Smallest ISR with which there are no eligible leaders. The partition's own min ISR, and no other (MI7).
     eligible_below: u8,
     reason: MissingReason,
@@ -40,6 +42,7 @@ impl<'p, F: Faults> Change<'p, F> {
             lost: IsrSet::EMPTY,
             min_isr: before.min_isr,
             flush: before.flush,
+            flush_since: before.flush_since,
             eligible_below: before.min_isr,
             reason: MissingReason::Fenced,
             unclean_allowed: false,
@@ -92,13 +95,16 @@ impl<'p, F: Faults> Change<'p, F> {
         self
     }
 
-    /// Effective min ISR and flush policy of a new configuration (X4, X13a).
-    pub(super) fn configured(mut self, config: &TopicConfig) -> Self {
+    /// Effective min ISR and flush policy of a new configuration (X4, X13a), which is decided at `decided_at`. Whoever is
+    /// registered by then goes on counting under the old policy until it has heard of the new one.
+    pub(super) fn configured(mut self, config: &TopicConfig, decided_at: Offset) -> Self {
         if self.faults.has(Bug::LaggingMinIsr) {
             return self;
         }
         self.min_isr = effective_min_isr(config.min_insync_replicas(), replica_count(self.before));
-        self.flush = config.flush_policy();
+        if self.flush != config.flush_policy() {
+            (self.flush, self.flush_since) = (config.flush_policy(), decided_at);
+        }
         self.eligible_below = self.min_isr;
         self
     }
@@ -114,7 +120,8 @@ impl<'p, F: Faults> Change<'p, F> {
     /// The partition after the change, with its epochs raised, or `None` when nothing changes.
     pub(super) fn outcome(&self) -> Option<Partition> {
         let mut after = self.before.clone();
-        (after.min_isr, after.flush, after.isr) = (self.min_isr, self.flush, self.target_isr());
+        (after.min_isr, after.isr) = (self.min_isr, self.target_isr());
+        (after.flush, after.flush_since) = (self.flush, self.flush_since);
         self.elect(&mut after);
         self.derive_eligible_leaders(&mut after);
         after.recovering &= !self.recovered;

@@ -150,6 +150,7 @@ impl<F: Faults> Scene<'_, F> {
             recovering: false,
             min_isr: 1,
             flush: config.flush_policy(),
+            flush_since: Offset::ZERO,
             missing: SmallVec::new(),
         };
         state.min_isr = effective_min_isr(config.min_insync_replicas(), replica_count(&state));
@@ -208,7 +209,8 @@ impl<F: Faults> Scene<'_, F> {
         let mut records = vec![Record::TopicConfigured(TopicConfigured { topic: topic.id, changes: listed })];
         records.extend(topic.named_partitions().filter_map(|(at, state)| {
             let unclean = config.unclean_leader_election();
-            record(at, &self.change(at, state).configured(&config).unclean_allowed(unclean))
+            let change = self.change(at, state).configured(&config, self.image.end());
+            record(at, &change.unclean_allowed(unclean))
         }));
         Ok(Decision { records, outcome: Outcome::ConfigsAltered { offset: actual } })
     }

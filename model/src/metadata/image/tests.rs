@@ -38,6 +38,7 @@ fn partition(topic: u128, index: u32) -> Record {
             recovering: false,
             min_isr: 1,
             flush: FlushPolicy::Os,
+            flush_since: Offset::ZERO,
             missing: SmallVec::new(),
         },
     })

@@ -38,6 +38,7 @@ fn partition() -> Partition {
         recovering: false,
         min_isr: 2,
         flush: FlushPolicy::Commit,
+        flush_since: Offset(200),
         missing: smallvec![Missing { replica: ReplicaIdx(0), reason: MissingReason::Fenced, since_ms: 1000 }],
     }
 }
@@ -71,7 +72,7 @@ fn samples() -> Vec<(Record, Vec<u8>)> {
         (Record::TopicRemoved(TopicRemoved { topic }), vec![7]),
         (
             Record::Partition(PartitionRecord { partition: at, state: partition() }),
-            vec![7, 2, 3, 1, 2, 3, 1, 1, 4, 0xac, 2, 2, 4, 0, 0, 2, 1, 1, 0, 0, 0xe8, 7],
+            vec![7, 2, 3, 1, 2, 3, 1, 1, 4, 0xac, 2, 2, 4, 0, 0, 2, 1, 0xc8, 1, 1, 0, 0, 0xe8, 7],
         ),
         (
             Record::ProducerIdsAllocated(ProducerIdsAllocated { node: NodeId(3), next: ProducerId(1000) }),
@@ -120,7 +121,7 @@ fn an_image_with_everything_in_it_keeps_its_bytes() {
     let mut bytes = vec![9];
     bytes.extend([1, 3, 0, 5, 3, b'h', b':', b'1', 1, 6, 0, 1, 0]);
     bytes.extend([1, 7, 1, b't', 1, 0, 4, 6]);
-    bytes.extend([1, 3, 1, 2, 3, 1, 1, 4, 0xac, 2, 2, 4, 0, 0, 2, 1, 1, 0, 0, 0xe8, 7]);
+    bytes.extend([1, 3, 1, 2, 3, 1, 1, 4, 0xac, 2, 2, 4, 0, 0, 2, 1, 0xc8, 1, 1, 0, 0, 0xe8, 7]);
     bytes.extend([1, 1, b't', 7, 0xe8, 7]);
     let snapshot = Record::Snapshot(Box::new(image));
     assert_eq!(body(&snapshot), bytes);

@@ -232,3 +232,42 @@ fn the_late_request_of_a_run_that_has_ended_unseats_nobody() {
     let moved = CommandRefusal::RegistrationMoved { node: NodeId(1), given: None, registered };
     assert_eq!(cluster.ask(Command::RegisterBroker(late)), Err(moved));
 }
+
+fn set_flush(cluster: &mut Cluster, policy: &str) {
+    let changes =
+        vec![crate::api::ConfigChange { name: "flush.policy".to_string(), value: Some(policy.to_string()) }];
+    let command = Command::AlterConfigs { name: "t".to_string(), changes, expected_offset: None };
+    cluster.ask(command).unwrap();
+}
+
+#[test]
+fn flush_commit_does_not_vouch_for_what_was_counted_before_it_was_set() {
+    let mut cluster = Cluster::running("2");
+    set_flush(&mut cluster, "os");
+    set_flush(&mut cluster, "commit");
+    for node in 1..=3 {
+        cluster.lose_session(node);
+    }
+
+    cluster.register(registration(2, 2, None)).unwrap();
+    assert_eq!(cluster.sets(), (vec![], vec![3], None));
+    cluster.register(registration(3, 2, Some(cluster.epoch(3)))).unwrap();
+    assert_eq!(cluster.sets(), (vec![], vec![3], None));
+}
+
+#[test]
+fn flush_commit_vouches_for_whoever_registered_after_it_was_set() {
+    let mut cluster = Cluster::running("2");
+    set_flush(&mut cluster, "os");
+    set_flush(&mut cluster, "commit");
+    for node in 1..=3 {
+        cluster.lose_session(node);
+        cluster.register(registration(node, 2, Some(cluster.epoch(node)))).unwrap();
+    }
+    set_flush(&mut cluster, "commit");
+    cluster.beat(3);
+    cluster.lose_session(3);
+    cluster.register(registration(3, 3, None)).unwrap();
+
+    assert_eq!(cluster.sets(), (vec![], vec![2, 3], None));
+}
