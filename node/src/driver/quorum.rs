@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::{Completion, Disk, Fault};
 use crate::driver::issued::Issued;
-use crate::driver::timers::Timers;
+use crate::driver::timers::{Deferral, Timers};
 use crate::log::{Flushed, PartitionLog, Written};
 use crate::peers::Peers;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
@@ -106,6 +106,7 @@ pub(crate) struct QuorumDriver<F: Faults> {
     writes: Issued<Completion<Written>, LogGeneration>,
     syncs: Issued<Completion<Flushed>, LogGeneration>,
     votes: Issued<Completion<()>, Vote>,
+    deferral: Deferral,
     /// Appended and not yet applied.
     unapplied: Tail,
     /// Bytes of proposals between their making and their append, which is the same turn.
@@ -159,14 +160,10 @@ impl<F: Faults> QuorumDriver<F> {
     /// Waits for the next thing to happen. Completions come before messages, so that what is done is not waited for.
     async fn turn(&mut self) -> Result<Turn, QuorumStopped> {
         let now = self.env.now();
-        if let Some(timer) = self.timers.expired(now) {
-            return Ok(Turn::Quorum(Input::Expired(timer)));
-        }
-        if let Some(timer) = self.controller_timers.expired(now) {
-            let at_ms = self.env.wall_ms();
-            return Ok(Turn::Controller(metadata::Input::Expired { timer, at_ms }));
-        }
         let deadline = [self.timers.next(), self.controller_timers.next()].into_iter().flatten().min();
+        if self.deferral.is_due(deadline.is_some_and(|deadline| deadline <= now), self.inbox.is_empty()) {
+            return Ok(self.expire(now));
+        }
         let asleep = self.env.sleep_until(deadline.unwrap_or(now + Duration::from_secs(3_600)));
         tokio::select! {
             biased;
@@ -177,10 +174,18 @@ impl<F: Faults> QuorumDriver<F> {
             (flushed, generation) = self.syncs.next() => {
                 flushed.map(|flushed| Turn::Quorum(Input::Flushed { end: flushed.end, generation }))
             }
-            () = asleep => return Box::pin(self.turn()).await,
             ask = self.inbox.recv() => return Ok(ask.map_or(Turn::Ended, Turn::Asked)),
+            () = asleep => return Box::pin(self.turn()).await,
         }
         .map_err(QuorumStopped::from)
+    }
+
+    fn expire(&mut self, now: Instant) -> Turn {
+        if let Some(timer) = self.timers.expired(now) {
+            return Turn::Quorum(Input::Expired(timer));
+        }
+        let timer = self.controller_timers.expired(now).expect("a timer that is due is one of these");
+        Turn::Controller(metadata::Input::Expired { timer, at_ms: self.env.wall_ms() })
     }
 
     fn on_ask(&mut self, ask: Ask) -> Result<(), QuorumStopped> {

@@ -35,7 +35,7 @@ pub(crate) use explain::missing_replica;
 use crate::controller_client::ControllerClient;
 use crate::disk::{Completion, Fault};
 use crate::driver::issued::Issued;
-use crate::driver::timers::Timers;
+use crate::driver::timers::{Deferral, Timers};
 use crate::log::{self, Flushed, PartitionLog, Written};
 use crate::peers::Peers;
 use crate::peers::wire::ReplicaMessage;
@@ -148,6 +148,7 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     image: Option<Arc<Image>>,
     timers: Timers<Timer, Instant>,
     deadlines: Timers<RequestId, Instant>,
+    deferral: Deferral,
     writes: Issued<Completion<Written>, LogGeneration>,
     syncs: Issued<Completion<Flushed>, LogGeneration>,
     sends: Issued<Reading, (NodeId, ReplicaMessage)>,
@@ -217,6 +218,7 @@ impl<F: Faults> ReplicaDriver<F> {
             image: None,
             timers: Timers::new(),
             deadlines: Timers::new(),
+            deferral: Deferral::default(),
             writes: Issued::new(),
             syncs: Issued::new(),
             sends: Issued::new(),
@@ -264,13 +266,10 @@ impl<F: Faults> ReplicaDriver<F> {
     /// Waits for the next thing to happen. Completions come before commands, so that what is done is not waited for.
     async fn turn(&mut self) -> Turn {
         let now = self.parts.env.now();
-        if let Some(timer) = self.timers.expired(now) {
-            return Turn::Step(Input::Expired(timer));
-        }
-        if let Some(request_id) = self.deadlines.expired(now) {
-            return Turn::Expired(request_id);
-        }
         let deadline = [self.timers.next(), self.deadlines.next()].into_iter().flatten().min();
+        if self.deferral.is_due(deadline.is_some_and(|deadline| deadline <= now), self.inbox.is_empty()) {
+            return self.expire(now);
+        }
         let asleep = self.parts.env.sleep_until(deadline.unwrap_or(now + Duration::from_secs(3_600)));
         tokio::select! {
             biased;
@@ -291,9 +290,16 @@ impl<F: Faults> ReplicaDriver<F> {
                 Err(Fault::OutOfRange { .. }) => Turn::Nothing,
                 Err(fault) => Turn::Failed(fault),
             },
-            () = asleep => Turn::Nothing,
             command = self.inbox.recv() => command.map_or(Turn::Ended, Turn::Command),
+            () = asleep => Turn::Nothing,
         }
+    }
+
+    fn expire(&mut self, now: Instant) -> Turn {
+        if let Some(timer) = self.timers.expired(now) {
+            return Turn::Step(Input::Expired(timer));
+        }
+        Turn::Expired(self.deadlines.expired(now).expect("a timer that is due is one of these"))
     }
 
     fn on_command(&mut self, command: Command) {

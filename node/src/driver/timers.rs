@@ -52,6 +52,25 @@ impl<T: Ord + Copy, I: Ord + Copy> Timers<T, I> {
     }
 }
 
+/// Lets messages that have come pass before a timer that has run out: a task that was held up for a while would
+/// otherwise take a peer for silent whose words lie in its inbox. Only so many pass.
+#[derive(Debug, Default)]
+pub(crate) struct Deferral {
+    passed: u32,
+}
+
+impl Deferral {
+    /// How many messages pass before one timer at most.
+    const MESSAGES_MAX: u32 = 64;
+
+    /// Whether a timer is to be taken in this turn.
+    pub(crate) fn is_due(&mut self, has_expired: bool, is_inbox_empty: bool) -> bool {
+        let is_due = has_expired && (is_inbox_empty || self.passed >= Self::MESSAGES_MAX);
+        self.passed = if has_expired && !is_due { self.passed + 1 } else { 0 };
+        is_due
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +88,17 @@ mod tests {
         assert_eq!(timers.expired(9), Some("early"));
         assert_eq!(timers.expired(9), Some("late"));
         assert_eq!(timers.expired(9), None);
+    }
+
+    #[test]
+    fn messages_pass_before_a_timer_but_not_for_ever() {
+        let mut deferral = Deferral::default();
+
+        assert!(!deferral.is_due(false, false));
+        assert!(deferral.is_due(true, true));
+        let passed = (0..).take_while(|_| !deferral.is_due(true, false)).count();
+        assert_eq!(passed, 64);
+        assert!(!deferral.is_due(true, false));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use highwater_model::api::{Answer, ApiError, FetchAnswer, FetchPartition, FetchedPartition};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::Offset;
+use highwater_transport::frame::PAYLOAD_CHUNKS_MAX;
 use tokio::sync::{Notify, oneshot};
 
 use super::{RequestHandler, wait};
@@ -51,9 +52,9 @@ impl RequestHandler {
         let mut look = Look::default();
         for partition in partitions {
             let left = most.saturating_sub(look.bytes);
+            let is_full = (look.bytes > 0 && left == 0) || look.payload.len() >= PAYLOAD_CHUNKS_MAX;
             let asked = usize::try_from(partition.bytes_max).unwrap_or(BYTES_MAX);
-            let (fetched, bytes) =
-                self.read(partition, left.min(asked), look.bytes > 0 && left == 0, wake).await;
+            let (fetched, bytes) = self.read(partition, left.min(asked), is_full, wake).await;
             look.failed |= fetched.result.is_err();
             look.bytes += bytes.len();
             if !bytes.is_empty() {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
-use crate::driver::timers::Timers;
+use crate::driver::timers::{Deferral, Timers};
 use crate::log::{Hints, LogConfig, PartitionLog, Stop};
 use crate::peers::Peers;
 use crate::server::Timing;
@@ -135,6 +135,7 @@ impl<F: Faults> QuorumDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             votes: Issued::new(),
+            deferral: Deferral::default(),
             unapplied: tail,
             proposed: BTreeMap::new(),
             attached: Vec::new(),
