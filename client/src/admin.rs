@@ -2,6 +2,7 @@
 //!
 //! Any broker is asked, and asks the active controller where it must. What may be repeated without harm is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use highwater_model::api::{
@@ -9,7 +10,7 @@ use highwater_model::api::{
     NewTopic, QuorumDetail, Request, TopicDetail, TopicOutcome, VoterChange,
 };
 use highwater_model::error_code::ErrorCode;
-use highwater_model::id::{Offset, TopicId};
+use highwater_model::id::{NodeId, Offset, TopicId};
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -102,16 +103,29 @@ impl Admin {
         first(outcomes, |outcome: TopicOutcome| outcome.result)
     }
 
-    /// What each replica of a topic knows, and why members are missing from the ISR.
+    /// What each replica of a topic knows, and why members are missing from the ISR. Every leader is asked for its own
+    /// partitions; of one that does not answer, only what the metadata says is told.
     ///
     /// # Errors
     /// If there is no such topic, or nobody answers in time.
     pub async fn describe_topic(&self, name: &str) -> Result<TopicDetail, ClientError> {
-        let Answer::Topic(topic) =
-            self.client.ask_until(&Request::DescribeTopic { topic: name.to_owned() }, true).await?
-        else {
+        let request = Request::DescribeTopic { topic: name.to_owned() };
+        let Answer::Topic(mut topic) = self.client.ask_until(&request, true).await? else {
             return Err(unexpected("a topic"));
         };
+        let leaders: BTreeSet<NodeId> =
+            topic.partitions.iter().filter_map(|partition| partition.leader).collect();
+        for leader in leaders {
+            let asked = self.client.ask(leader, &request, self.client.settings().connect_timeout).await;
+            let Ok(Answer::Topic(told)) = asked else { continue };
+            let own = told.partitions.into_iter().filter(|partition| partition.leader == Some(leader));
+            for own in own.filter(|_| told.topic == topic.topic) {
+                let known = topic.partitions.iter_mut().find(|known| known.partition == own.partition);
+                if let Some(known) = known.filter(|known| known.leader_epoch <= own.leader_epoch) {
+                    *known = own;
+                }
+            }
+        }
         Ok(topic)
     }
 

@@ -157,7 +157,7 @@ pub const KEYS: &[Key] = &[
     key(
         "log.segment.bytes",
         Form::Bytes,
-        Some("134217728"),
+        Some("1073741824"),
         "Size at which a log starts a new segment file; given to topics when they are created here.",
     ),
     accepted(
