@@ -136,7 +136,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
             stamp: None,
             in_flight: false,
             outcome: Outcome::NotDone,
-            last: "not sent yet".to_owned(),
+            last: "no answer yet".to_owned(),
         });
         self.next_id += 1;
     }
@@ -234,7 +234,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
             let in_flight = self.land(at);
             let Some(slot) = self.slots.get(at) else { break };
             let outcome = if in_flight { Outcome::Unknown } else { slot.outcome };
-            let last = if in_flight { "no answer yet".to_owned() } else { slot.last.clone() };
+            let last = slot.last.clone();
             finished.extend(self.finish(at, End::Expired { outcome, last }));
         }
         self.settle();

@@ -276,3 +276,18 @@ fn whatever_the_network_does_nothing_is_written_twice_or_out_of_order_and_no_ver
         }
     }
 }
+
+#[test]
+fn a_batch_that_expires_under_way_tells_the_last_thing_that_was_heard_of_it() {
+    let mut queue = queue(&["a"]);
+    let (a, ..) = send(&mut queue);
+    queue.answered(a, refused_for_now());
+    send(&mut queue);
+
+    let expired = queue.expire(100);
+
+    let [Finished { batch: "a", end: End::Expired { outcome, last } }] = expired.as_slice() else {
+        panic!("{expired:?}")
+    };
+    assert_eq!((*outcome, last.as_str()), (Outcome::Unknown, "NOT_ENOUGH_REPLICAS"));
+}
