@@ -74,10 +74,14 @@ impl ControllerClient {
     /// # Errors
     /// As a client is told it.
     pub(crate) async fn decide(&self, command: Command, timeout: Duration) -> Result<Outcome, ApiError> {
+        let deadline = self.env.now() + timeout;
         let ControllerAnswer::Decided(answer) = self.ask(ControllerCall::Decide(command), timeout).await?
         else {
             return Err(answered_otherwise());
         };
+        if let Err(deposed @ CommandRefusal::Deposed) = &answer {
+            return Err(self.open_outcome(&deposed.to_string(), deadline).await);
+        }
         answer.map_err(|refusal| ApiError::new(refusal.code(), refusal.to_string()))
     }
 
@@ -103,7 +107,14 @@ impl ControllerClient {
                 Ok(ControllerAnswer::NotController { .. }) => {}
                 Ok(ControllerAnswer::Refused(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
-                Err(NoAnswer { is_open: true }) => return Err(self.lost(known)),
+                Err(NoAnswer { is_open: true }) => {
+                    let who = known
+                        .map_or_else(|| "the controller".to_owned(), |known| format!("controller {known}"));
+                    let what = format!(
+                        "{who} took the request and gave no answer; it may still take effect: look before you ask again"
+                    );
+                    return Err(self.open_outcome(&what, deadline).await);
+                }
                 Err(NoAnswer { is_open: false }) => {}
             }
             self.pause(&mut leaders, deadline).await;
@@ -143,15 +154,22 @@ impl ControllerClient {
         drop(self.env.timeout_at(until, leaders.changed()).await);
     }
 
-    fn lost(&self, leader: Option<NodeId>) -> ApiError {
-        let who = leader.map_or_else(|| "the controller".to_owned(), |leader| format!("controller {leader}"));
-        ApiError::new(
-            ErrorCode::RequestTimedOut,
-            format!(
-                "{who} took the request and gave no answer; it may still take effect: look before you ask again.{}",
-                self.quorum_in_words()
-            ),
-        )
+    /// What is told when the outcome is open. It is told when there is a controller to look at it with; or, if there is
+    /// none by then, at the deadline, and with who is missing.
+    async fn open_outcome(&self, what: &str, deadline: Instant) -> ApiError {
+        let mut leaders = self.quorum.leader.clone();
+        while self.env.now() < deadline {
+            // Whoever has just failed is noticed by then.
+            self.pause(&mut leaders, deadline).await;
+            if self.leader().is_some_and(|leader| self.is_reached(leader)) {
+                return ApiError::new(ErrorCode::RequestTimedOut, what);
+            }
+        }
+        ApiError::new(ErrorCode::RequestTimedOut, format!("{what}.{}", self.quorum_in_words()))
+    }
+
+    fn is_reached(&self, node: NodeId) -> bool {
+        node == self.own || self.peers.report(node).is_some_and(|link| link.is_up)
     }
 
     fn no_controller(&self, waited: Duration) -> ApiError {

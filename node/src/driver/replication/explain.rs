@@ -22,8 +22,9 @@ impl<F: Faults> ReplicaDriver<F> {
                 format!("{needed}; nothing was written; missing: {}", self.missing(*missing))
             }
             Refusal::TimedOut { high_watermark, needed, missing } => format!(
-                "committed up to {high_watermark}, {needed} needed; it may still take effect; waiting for {}",
-                self.nodes(*missing)
+                "committed up to {high_watermark}, {needed} needed; it may still take effect; waiting for {}.{}",
+                self.nodes(*missing),
+                self.lost_quorum()
             ),
             Refusal::NotLeader { leader, leader_epoch } => match leader.and_then(node) {
                 Some(leader) => format!("broker {leader} leads in leader epoch {leader_epoch}; ask it"),
@@ -32,6 +33,15 @@ impl<F: Faults> ReplicaDriver<F> {
             other => other.to_string(),
         };
         ApiError::new(refusal.code(), message)
+    }
+
+    /// Without a controller nobody is taken out of the ISR, so that whoever is gone is waited for until it is back.
+    fn lost_quorum(&self) -> String {
+        let controller = &self.parts.controller;
+        if controller.leader().is_some() {
+            return String::new();
+        }
+        format!(" No controller is active, who could decide without them.{}", controller.quorum_in_words())
     }
 
     fn nodes(&self, replicas: IsrSet) -> String {
