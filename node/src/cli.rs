@@ -6,12 +6,12 @@
 mod args;
 mod cluster;
 mod dev;
-mod failure;
+pub mod failure;
 mod files;
-mod local;
+pub mod local;
 mod logging;
 mod output;
-mod quickstart;
+pub mod quickstart;
 mod records;
 mod server;
 mod session;

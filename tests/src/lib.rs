@@ -2,4 +2,5 @@
 //!
 //! The tests themselves are under `tests/tests`; nothing here is part of the product.
 
+pub mod processes;
 pub mod simulation;

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use highwater_client::Client;
 use highwater_client::settings::ClientSettings;
 use highwater_transport::env::Env;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Dev;
 use super::failure::{Failure, exit};
-use super::files;
 use super::local::{LocalCluster, is_free};
 use super::output::Output;
-use super::session::{identity, servers};
 
 /// Runs the cluster until Ctrl-C.
 pub(super) async fn run(args: &Dev, output: &Output) -> Result<u8, Failure> {
@@ -60,11 +57,7 @@ fn create(env: &Env, args: &Dev) -> Result<LocalCluster, Failure> {
 
 /// Waits until every broker is admitted.
 async fn until_ready(env: &Env, cluster: &mut LocalCluster, count: usize) -> Result<(), Failure> {
-    let pem = files::read(&cluster.layout.dir.join("client.pem"))?;
-    let roots = files::read(&cluster.layout.dir.join("ca.pem"))?;
-    let settings =
-        ClientSettings { bootstrap_servers: servers(&cluster.bootstrap()), ..ClientSettings::default() };
-    let client = Client::new(env, identity(&pem, &pem, &roots)?, settings);
+    let client = cluster.client(env, ClientSettings::default())?;
     let deadline = env.now() + Duration::from_secs(60);
     while env.now() < deadline {
         if let Some(ended) = cluster.ended() {

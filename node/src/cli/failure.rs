@@ -5,65 +5,65 @@ use highwater_model::api::ApiError;
 use highwater_model::error_code::ErrorCode;
 
 /// Exit codes, the same for all commands.
-pub(crate) mod exit {
+pub mod exit {
     /// Done.
-    pub(crate) const DONE: u8 = 0;
+    pub const DONE: u8 = 0;
     /// An operation or an item failed.
-    pub(crate) const FAILED: u8 = 1;
+    pub const FAILED: u8 = 1;
     /// The command line or the configuration is wrong.
-    pub(crate) const USAGE: u8 = 2;
+    pub const USAGE: u8 = 2;
     /// Nobody answered, or not in time.
-    pub(crate) const UNREACHABLE: u8 = 3;
+    pub const UNREACHABLE: u8 = 3;
     /// A check said no.
-    pub(crate) const CHECK_FAILED: u8 = 4;
+    pub const CHECK_FAILED: u8 = 4;
     /// Ctrl-C.
-    pub(crate) const INTERRUPTED: u8 = 130;
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// Why a command, or one item of it, was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// What the process exits with.
-    pub(crate) exit: u8,
+    pub exit: u8,
     /// What it is about: a topic, a file, an address; may be empty.
-    pub(crate) target: String,
+    pub target: String,
     /// Kafka's code, if the cluster gave one.
-    pub(crate) code: Option<ErrorCode>,
+    pub code: Option<ErrorCode>,
     /// What was seen against what was expected.
-    pub(crate) message: String,
+    pub message: String,
     /// What to do next; may be empty.
-    pub(crate) hint: String,
+    pub hint: String,
 }
 
 impl Failure {
     /// A failure with this exit code.
-    pub(crate) fn new(exit: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn new(exit: u8, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit, target: String::new(), code: None, message: message.into(), hint: hint.into() }
     }
 
     /// Something that failed.
-    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(exit::FAILED, message, hint)
     }
 
     /// Something that was asked for wrongly.
-    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(exit::USAGE, message, hint)
     }
 
     /// A file that could not be used.
-    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::failed(error.to_string(), "").on(path.display().to_string())
     }
 
     /// The same failure, about this target.
-    pub(crate) fn on(mut self, target: impl Into<String>) -> Self {
+    pub fn on(mut self, target: impl Into<String>) -> Self {
         self.target = target.into();
         self
     }
 
     /// The one line for people, without the hint.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         if self.target.is_empty() {
             self.message.clone()
         } else {

@@ -1,13 +1,16 @@
 //! A cluster of processes on this machine: certificates, ports, configuration, formatting, starting and killing.
 //!
-//! For `dev` and `quickstart`. Everything lies in one directory; the processes are those of any cluster.
+//! For `dev` and `quickstart`, and for tests that need real processes. Everything lies in one directory; the processes
+//! are those of any cluster.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use highwater_client::Client;
+use highwater_client::settings::ClientSettings;
 use highwater_model::id::{ClusterId, DirectoryId, NodeId};
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::env::Env;
@@ -15,56 +18,83 @@ use tokio::process::{Child, Command};
 
 use super::failure::{Failure, exit};
 use super::files;
+use super::session::{identity, servers};
 use crate::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use crate::config::value::Endpoint;
+use crate::server::Roles;
 
 /// How the processes of a cluster are laid out in a directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout {
+pub struct Layout {
     /// The directory of the whole cluster.
-    pub(crate) dir: PathBuf,
+    pub dir: PathBuf,
 }
 
 impl Layout {
     /// The directory of one broker.
-    pub(crate) fn node_dir(&self, node: NodeId) -> PathBuf {
+    pub fn node_dir(&self, node: NodeId) -> PathBuf {
         self.dir.join(format!("broker-{node}"))
     }
 
     /// Its log directory.
-    pub(crate) fn data_dir(&self, node: NodeId) -> PathBuf {
+    pub fn data_dir(&self, node: NodeId) -> PathBuf {
         self.node_dir(node).join("data")
     }
 
     /// Its configuration.
-    pub(crate) fn config(&self, node: NodeId) -> PathBuf {
+    pub fn config(&self, node: NodeId) -> PathBuf {
         self.node_dir(node).join("server.properties")
     }
 
     /// What it said.
-    pub(crate) fn log(&self, node: NodeId) -> PathBuf {
+    pub fn log(&self, node: NodeId) -> PathBuf {
         self.node_dir(node).join("server.log")
     }
 
     /// What a client needs: addresses and certificate.
-    pub(crate) fn client_properties(&self) -> PathBuf {
+    pub fn client_properties(&self) -> PathBuf {
         self.dir.join("client.properties")
     }
 }
 
-/// A cluster on this machine.
+/// One node of a cluster that is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub node: NodeId,
+    /// Its UDP port on the loopback address.
+    pub port: u16,
+    /// `process.roles`.
+    pub roles: Roles,
+}
+
+/// The program that the processes run, as `PROGRAM server --config …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is set in its environment, besides what it inherits.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A cluster on this machine. Its processes are killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct LocalCluster {
+pub struct LocalCluster {
     /// Where its files are.
-    pub(crate) layout: Layout,
-    /// The brokers, by id, and their ports.
-    pub(crate) ports: BTreeMap<NodeId, u16>,
+    pub layout: Layout,
+    /// The nodes, by id, and their ports.
+    pub ports: BTreeMap<NodeId, u16>,
+    /// What they run; this program, if nothing else is said.
+    pub program: Option<Program>,
     running: BTreeMap<NodeId, Child>,
     keep: bool,
 }
 
 /// Free UDP ports of the loopback address. All are held until all are found, so that they differ.
-pub(crate) fn free_ports(count: u32) -> Result<Vec<u16>, Failure> {
+///
+/// # Errors
+/// If there are none.
+pub fn free_ports(count: u32) -> Result<Vec<u16>, Failure> {
     let failed =
         |error: std::io::Error| Failure::failed(format!("no free UDP port on 127.0.0.1: {error}"), "");
     let sockets: Result<Vec<UdpSocket>, std::io::Error> =
@@ -78,42 +108,63 @@ pub(crate) fn free_ports(count: u32) -> Result<Vec<u16>, Failure> {
 }
 
 /// Whether a UDP port of the loopback address is free.
-pub(crate) fn is_free(port: u16) -> bool {
+pub fn is_free(port: u16) -> bool {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 impl LocalCluster {
-    /// Makes a new cluster in `dir`, with `extra` properties for every broker.
-    pub(crate) fn create(
+    /// Makes a new cluster in `dir` whose nodes, numbered from 1, are brokers and controllers alike, with `extra`
+    /// properties for each.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn create(env: &Env, dir: &Path, ports: Vec<u16>, extra: &[(&str, String)]) -> Result<Self, Failure> {
+        let roles = Roles { broker: true, controller: true };
+        let member = |(node, port)| Member { node: NodeId(node), port, roles };
+        let members: Vec<Member> = (1u32..).zip(ports).map(member).collect();
+        Self::create_of(env, dir, &members, extra)
+    }
+
+    /// Makes a new cluster of these members in `dir`, with `extra` properties for each.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn create_of(
         env: &Env,
         dir: &Path,
-        ports: Vec<u16>,
+        members: &[Member],
         extra: &[(&str, String)],
     ) -> Result<Self, Failure> {
         let layout = Layout { dir: files::absolute(dir)? };
-        let ports: BTreeMap<NodeId, u16> = (1u32..).map(NodeId).zip(ports).collect();
         files::create_dir(&layout.dir)?;
         let authority = LabAuthority::new("highwater local cluster").map_err(certificate)?;
         files::write(&layout.dir.join("ca.pem"), authority.certificate_pem())?;
-        write_client(&layout, &authority, &ports)?;
+        let brokers = members.iter().filter(|member| member.roles.broker);
+        write_client(&layout, &authority, &bootstrap(brokers.map(|member| member.port)))?;
         let cluster = ClusterId(env.random_u128());
-        let voter = |(node, port): (&NodeId, &u16)| InitialVoter {
-            node: *node,
-            endpoint: Endpoint { host: "127.0.0.1".to_owned(), port: *port },
+        let voter = |member: &Member| InitialVoter {
+            node: member.node,
+            endpoint: member.endpoint(),
             directory: DirectoryId(env.random_u128()),
         };
-        let voters: Vec<InitialVoter> = ports.iter().map(voter).collect();
-        for voter in &voters {
-            write_broker(&layout, &authority, voter, extra)?;
-            let (node, directory, voters) = (voter.node, voter.directory, voters.clone());
-            let formatted = Formatted { cluster, node, directory, voters };
-            files::write(&layout.data_dir(node).join(FILE_NAME), &formatted.render())?;
+        let voters: Vec<InitialVoter> =
+            members.iter().filter(|member| member.roles.controller).map(voter).collect();
+        for member in members {
+            write_node(&layout, &authority, *member, extra)?;
+            let own = voters.iter().find(|voter| voter.node == member.node);
+            let directory = own.map_or_else(|| DirectoryId(env.random_u128()), |voter| voter.directory);
+            let formatted = Formatted { cluster, node: member.node, directory, voters: voters.clone() };
+            files::write(&layout.data_dir(member.node).join(FILE_NAME), &formatted.render())?;
         }
-        Ok(Self { layout, ports, running: BTreeMap::new(), keep: false })
+        let ports = members.iter().map(|member| (member.node, member.port)).collect();
+        Ok(Self { layout, ports, program: None, running: BTreeMap::new(), keep: false })
     }
 
-    /// The cluster that was made in `dir` before.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
+    /// The cluster that [`LocalCluster::create`] made in `dir` before.
+    ///
+    /// # Errors
+    /// If its files cannot be read.
+    pub fn open(dir: &Path) -> Result<Self, Failure> {
         let layout = Layout { dir: files::absolute(dir)? };
         let mut ports = BTreeMap::new();
         for node in (1..).map(NodeId).take_while(|node| layout.config(*node).exists()) {
@@ -125,27 +176,43 @@ impl LocalCluster {
                 own.ok_or_else(|| Failure::failed("the directory is of another kind", "name another --dir"))?;
             ports.insert(node, own.endpoint.port);
         }
-        Ok(Self { layout, ports, running: BTreeMap::new(), keep: false })
+        Ok(Self { layout, ports, program: None, running: BTreeMap::new(), keep: false })
     }
 
-    /// Addresses of all brokers, as `HOST:PORT,…`.
-    pub(crate) fn bootstrap(&self) -> String {
-        bootstrap(&self.ports)
+    /// A client of it, with the certificate that was made for it. Which servers it asks first is read from the cluster's
+    /// files, whatever `settings` say.
+    ///
+    /// # Errors
+    /// If its files cannot be read.
+    pub fn client(&self, env: &Env, settings: ClientSettings) -> Result<Client, Failure> {
+        let pem = files::read(&self.layout.dir.join("client.pem"))?;
+        let roots = files::read(&self.layout.dir.join("ca.pem"))?;
+        let properties = files::read(&self.layout.client_properties())?;
+        let first = properties.lines().find_map(|line| line.strip_prefix("bootstrap.servers="));
+        let settings = ClientSettings { bootstrap_servers: servers(first.unwrap_or_default()), ..settings };
+        Ok(Client::new(env, identity(&pem, &pem, &roots)?, settings))
     }
 
     /// The processes go on when this ends.
-    pub(crate) fn keep(&mut self) {
+    pub fn keep(&mut self) {
         self.keep = true;
     }
 
-    /// Starts a broker: this program again, as `server`.
-    pub(crate) fn start(&mut self, node: NodeId) -> Result<(), Failure> {
-        let program = std::env::current_exe().map_err(|error| Failure::failed(error.to_string(), ""))?;
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// If the process cannot be started.
+    pub fn start(&mut self, node: NodeId) -> Result<(), Failure> {
+        let Program { path, environment } = match &self.program {
+            Some(program) => program.clone(),
+            None => Program::this()?,
+        };
         let log = files::append(&self.layout.log(node))?;
         let errors = log.try_clone().map_err(|error| Failure::file(&self.layout.log(node), &error))?;
-        let child = Command::new(&program)
+        let child = Command::new(&path)
             .args(["server", "--config"])
             .arg(self.layout.config(node))
+            .envs(environment)
             .env_remove("HIGHWATER_OUTPUT")
             .env_remove("HIGHWATER_CONFIG")
             .stdin(Stdio::null())
@@ -153,15 +220,61 @@ impl LocalCluster {
             .stderr(errors)
             .process_group(0)
             .spawn()
-            .map_err(|error| Failure::file(&program, &error))?;
+            .map_err(|error| Failure::file(&path, &error))?;
         self.running.insert(node, child);
         Ok(())
     }
 
-    /// Ends a broker with SIGKILL; returns when it is gone.
-    pub(crate) async fn kill(&mut self, node: NodeId) -> Result<(), Failure> {
-        let Some(mut child) = self.running.remove(&node) else { return Ok(()) };
-        child.kill().await.map_err(|error| Failure::failed(format!("broker {node} not killed: {error}"), ""))
+    /// Ends a node with SIGKILL; returns when it is gone.
+    ///
+    /// # Errors
+    /// If it cannot be killed.
+    pub async fn kill(&mut self, node: NodeId) -> Result<(), Failure> {
+        self.kill_all(&[node]).await
+    }
+
+    /// Ends nodes with SIGKILL, all at once; returns when they are gone.
+    ///
+    /// # Errors
+    /// If one cannot be killed.
+    pub async fn kill_all(&mut self, nodes: &[NodeId]) -> Result<(), Failure> {
+        let failed = |error| Failure::failed(format!("{nodes:?} not killed: {error}"), "");
+        let mut killed = Vec::new();
+        for child in nodes.iter().filter_map(|node| self.running.remove(node)) {
+            killed.push(child);
+        }
+        for child in &mut killed {
+            child.start_kill().map_err(failed)?;
+        }
+        for child in &mut killed {
+            child.wait().await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Asks a node to stop, with SIGTERM, and waits until it is gone; tells how it ended. One that is not gone after
+    /// `patience` is killed.
+    ///
+    /// # Errors
+    /// If it does not run, or did not stop in time.
+    pub async fn terminate(
+        &mut self,
+        env: &Env,
+        node: NodeId,
+        patience: Duration,
+    ) -> Result<ExitStatus, Failure> {
+        let gone = || Failure::failed(format!("node {node} does not run"), "");
+        let mut child = self.running.remove(&node).ok_or_else(gone)?;
+        send(&child, rustix::process::Signal::TERM);
+        match env.timeout(patience, child.wait()).await {
+            Ok(status) => status.map_err(|error| Failure::failed(error.to_string(), "")),
+            Err(_) => {
+                // It is gone at the latest when it is dropped.
+                let _ = child.kill().await;
+                let message = format!("node {node} did not stop within {} s", patience.as_secs());
+                Err(Failure::failed(message, format!("see {}", self.layout.log(node).display())))
+            }
+        }
     }
 
     /// Holds every broker but this one (SIGSTOP), or lets them go on (SIGCONT).
@@ -173,12 +286,12 @@ impl LocalCluster {
     }
 
     /// The process id of a broker.
-    pub(crate) fn process(&self, node: NodeId) -> Option<u32> {
+    pub fn process(&self, node: NodeId) -> Option<u32> {
         self.running.get(&node).and_then(Child::id)
     }
 
     /// A broker that has ended by itself, with the end of what it said.
-    pub(crate) fn ended(&mut self) -> Option<Failure> {
+    pub fn ended(&mut self) -> Option<Failure> {
         let (node, status) = self.running.iter_mut().find_map(|(node, child)| {
             let status = child.try_wait().ok().flatten()?;
             Some((*node, status))
@@ -192,7 +305,7 @@ impl LocalCluster {
     }
 
     /// Asks every broker to stop, waits for at most `patience`, and kills those that are left.
-    pub(crate) async fn stop(&mut self, env: &Env, patience: Duration) {
+    pub async fn stop(&mut self, env: &Env, patience: Duration) {
         for child in self.running.values() {
             send(child, rustix::process::Signal::TERM);
         }
@@ -227,46 +340,66 @@ fn send(child: &Child, signal: rustix::process::Signal) {
     }
 }
 
-fn bootstrap(ports: &BTreeMap<NodeId, u16>) -> String {
-    ports.values().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
+impl Program {
+    /// The program that runs now.
+    fn this() -> Result<Self, Failure> {
+        let path = std::env::current_exe().map_err(|error| Failure::failed(error.to_string(), ""))?;
+        Ok(Self { path, environment: Vec::new() })
+    }
+}
+
+impl Member {
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { host: "127.0.0.1".to_owned(), port: self.port }
+    }
+
+    /// As a value of `process.roles`.
+    fn roles(&self) -> &'static str {
+        match self.roles {
+            Roles { broker: true, controller: true } => "broker,controller",
+            Roles { broker: false, controller: true } => "controller",
+            Roles { controller: false, .. } => "broker",
+        }
+    }
+}
+
+/// Addresses of all brokers, as `HOST:PORT,…`.
+fn bootstrap(ports: impl Iterator<Item = u16>) -> String {
+    ports.map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
 }
 
 fn certificate(error: impl std::fmt::Display) -> Failure {
     Failure::new(exit::FAILED, format!("certificate not made: {error}"), "")
 }
 
-fn write_client(
-    layout: &Layout,
-    authority: &LabAuthority,
-    ports: &BTreeMap<NodeId, u16>,
-) -> Result<(), Failure> {
+fn write_client(layout: &Layout, authority: &LabAuthority, bootstrap: &str) -> Result<(), Failure> {
     let issued = authority.issue_client("admin").map_err(certificate)?;
     let pem = layout.dir.join("client.pem");
     files::write_secret(&pem, &format!("{}{}", issued.key_pem, issued.certificate_pem))?;
     let text = format!(
-        "bootstrap.servers={}\nssl.keystore.location={}\nssl.truststore.location={}\n",
-        bootstrap(ports),
+        "bootstrap.servers={bootstrap}\nssl.keystore.location={}\nssl.truststore.location={}\n",
         pem.display(),
         layout.dir.join("ca.pem").display(),
     );
     files::write(&layout.client_properties(), &text)
 }
 
-fn write_broker(
+fn write_node(
     layout: &Layout,
     authority: &LabAuthority,
-    voter: &InitialVoter,
+    member: Member,
     extra: &[(&str, String)],
 ) -> Result<(), Failure> {
-    let node = voter.node;
+    let node = member.node;
     files::create_dir(&layout.data_dir(node))?;
     let issued = authority.issue_broker(node, &["127.0.0.1", "localhost"]).map_err(certificate)?;
     let pem = layout.node_dir(node).join("broker.pem");
     files::write_secret(&pem, &format!("{}{}", issued.key_pem, issued.certificate_pem))?;
     let mut text = format!(
-        "node.id={node}\nprocess.roles=broker,controller\nlisteners=QUIC://{}\nlog.dirs={}\n\
+        "node.id={node}\nprocess.roles={}\nlisteners=QUIC://{}\nlog.dirs={}\n\
          ssl.keystore.location={}\nssl.truststore.location={}\n",
-        voter.endpoint,
+        member.roles(),
+        member.endpoint(),
         layout.data_dir(node).display(),
         pem.display(),
         layout.dir.join("ca.pem").display(),

@@ -1,8 +1,8 @@
 //! `highwater quickstart`: a cluster of processes, a stream of records, a leader killed in the middle of it, and the proof
 //! that nothing acknowledged was lost, duplicated or reordered.
 
-pub(super) mod activity;
-mod judge;
+pub mod activity;
+pub mod judge;
 mod progress;
 mod report;
 mod traffic;
@@ -29,7 +29,6 @@ use super::failure::{Failure, exit};
 use super::files;
 use super::local::{LocalCluster, free_ports};
 use super::output::{Output, thousands};
-use super::session::identity;
 
 const TOPIC: &str = "visits";
 const PARTITIONS: u32 = 3;
@@ -55,7 +54,8 @@ pub(crate) async fn run(args: &Quickstart, global: &Global, output: &Output) -> 
             .on(dir.display().to_string()));
     }
     let cluster = LocalCluster::create(&env, &dir, free_ports(args.brokers)?, &[])?;
-    let client = client(&env, &cluster, global)?;
+    let api_timeout = global.timeout.unwrap_or(PATIENCE);
+    let client = cluster.client(&env, ClientSettings { api_timeout, ..ClientSettings::default() })?;
     let admin = client.admin();
     let progress = Progress::new(output);
     let mut story = Story { env, args: args.clone(), seed, events, cluster, client, admin, progress };
@@ -75,17 +75,6 @@ fn events(args: &Quickstart, seed: u64) -> Result<Events, Failure> {
         );
     }
     Ok(Events::Lines(lines))
-}
-
-fn client(env: &Env, cluster: &LocalCluster, global: &Global) -> Result<Client, Failure> {
-    let pem = files::read(&cluster.layout.dir.join("client.pem"))?;
-    let roots = files::read(&cluster.layout.dir.join("ca.pem"))?;
-    let settings = ClientSettings {
-        bootstrap_servers: super::session::servers(&cluster.bootstrap()),
-        api_timeout: global.timeout.unwrap_or(PATIENCE),
-        ..ClientSettings::default()
-    };
-    Ok(Client::new(env, identity(&pem, &pem, &roots)?, settings))
 }
 
 /// Everything that a run is made of.

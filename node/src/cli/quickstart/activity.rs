@@ -4,16 +4,16 @@ use bytes::Bytes;
 
 /// One record to produce.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// Decides its partition, if there is one.
-    pub(crate) key: Option<Bytes>,
+    pub key: Option<Bytes>,
     /// What happened.
-    pub(crate) value: Bytes,
+    pub value: Bytes,
 }
 
 /// The records of a run, by number; each can be made again to compare with what was consumed.
 #[derive(Clone, Debug)]
-pub(crate) enum Events {
+pub enum Events {
     /// Made up from this seed; so many.
     Made {
         /// The seed.
@@ -46,7 +46,7 @@ const DAY_START_MS: u64 = 1_767_225_600_000;
 
 impl Events {
     /// How many there are.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         match self {
             Self::Made { count, .. } => *count,
             Self::Lines(lines) => lines.len() as u64,
@@ -54,7 +54,7 @@ impl Events {
     }
 
     /// The record of this number.
-    pub(crate) fn event(&self, number: u64) -> Option<Event> {
+    pub fn event(&self, number: u64) -> Option<Event> {
         match self {
             Self::Made { seed, count } => (number < *count).then(|| made(*seed, number)),
             Self::Lines(lines) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// What a producer was told of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// Nothing: it was not sent, or its outcome is not known. It may be there once or not at all.
     #[default]
     Open,
@@ -24,25 +24,25 @@ pub(crate) enum Fate {
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// Records that were consumed.
-    pub(crate) consumed: u64,
+    pub consumed: u64,
     /// Records that were acknowledged.
-    pub(crate) acknowledged: u64,
+    pub acknowledged: u64,
     /// Acknowledged records that are not where their acknowledgement said.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Records that were consumed again.
-    pub(crate) duplicated: u64,
+    pub duplicated: u64,
     /// Records that come after one that their producer sent later.
-    pub(crate) reordered: u64,
+    pub reordered: u64,
     /// Consumed records that nobody sent, or whose refusal was final.
-    pub(crate) foreign: u64,
+    pub foreign: u64,
 }
 
-#[cfg(test)]
 impl Verdict {
     /// Whether every promise was kept.
-    fn is_clean(&self) -> bool {
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
         self.lost + self.duplicated + self.reordered + self.foreign == 0
     }
 }
@@ -50,7 +50,7 @@ impl Verdict {
 /// Gathers what was consumed. Records have numbers; producer `p` of `n` sent those that leave `p` when divided by `n`,
 /// in ascending order.
 #[derive(Debug)]
-pub(crate) struct Judge {
+pub struct Judge {
     producers: u64,
     fates: Vec<Fate>,
     seen: Vec<bool>,
@@ -61,7 +61,8 @@ pub(crate) struct Judge {
 
 impl Judge {
     /// A judge who knows what the producers were told, by record number.
-    pub(crate) fn new(producers: u64, fates: Vec<Fate>) -> Self {
+    #[must_use]
+    pub fn new(producers: u64, fates: Vec<Fate>) -> Self {
         let acknowledged =
             fates.iter().filter(|fate| matches!(fate, Fate::Acknowledged { .. })).count() as u64;
         let (seen, kept) = (vec![false; fates.len()], vec![false; fates.len()]);
@@ -71,7 +72,7 @@ impl Judge {
 
     /// Takes a consumed record, in the order of consumption. `number` is that of the record whose content it has; none if
     /// no record that was sent has this content.
-    pub(crate) fn consumed(&mut self, partition: u32, offset: u64, number: Option<u64>) {
+    pub fn consumed(&mut self, partition: u32, offset: u64, number: Option<u64>) {
         self.verdict.consumed += 1;
         let at = number.and_then(|number| usize::try_from(number).ok());
         let (Some(number), Some(at)) = (number, at.filter(|at| *at < self.fates.len())) else {
@@ -98,7 +99,8 @@ impl Judge {
     }
 
     /// What was found in the end.
-    pub(crate) fn verdict(mut self) -> Verdict {
+    #[must_use]
+    pub fn verdict(mut self) -> Verdict {
         let acknowledged = |fate: &Fate| matches!(fate, Fate::Acknowledged { .. });
         let lost = self.fates.iter().zip(&self.kept).filter(|(fate, kept)| acknowledged(fate) && !**kept);
         self.verdict.lost = lost.count() as u64;

@@ -1,0 +1,259 @@
+//! Clusters of real processes on loopback that tests stop, kill and start again, with everything they keep in a temporary
+//! directory.
+//!
+//! Starting and ending processes is [`LocalCluster`]'s, as for `quickstart`. Nothing here sleeps for an event: it looks
+//! until it is so, for at most [`PATIENCE`]. However a test ends, its processes are killed.
+
+mod ledger;
+mod load;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use highwater_client::settings::ClientSettings;
+use highwater_client::{Admin, Client};
+use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAssignment, TopicDetail};
+use highwater_model::error_code::ErrorCode;
+use highwater_model::id::{NodeId, PartitionIndex};
+use highwater_node::cli::local::{LocalCluster, Member, Program, free_ports};
+use highwater_node::server::Roles;
+use highwater_transport::env::Env;
+
+pub use self::ledger::Ledger;
+pub use self::load::Load;
+
+/// The longest that anything may take that a healthy cluster does in a second or two.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long a client waits for one answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Lines of each node's log that a failed test shows.
+const LAST_LINES: usize = 15;
+
+/// A cluster of processes.
+#[derive(Debug)]
+pub struct Cluster {
+    env: Env,
+    cluster: LocalCluster,
+    client: Client,
+    brokers: BTreeSet<NodeId>,
+    /// Removed when the processes are gone: fields are dropped in order.
+    _directory: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Starts `count` nodes, each broker and controller, and waits until all are admitted. `program` is the file of
+    /// `highwater-planted`, which runs without a bug.
+    pub async fn combined(program: &str, count: u32) -> Self {
+        Self::started(program, 0, count).await
+    }
+
+    /// Starts nodes 1 to 3 as controllers, and `count` brokers from node 4 on; waits until all are admitted.
+    pub async fn with_controllers(program: &str, count: u32) -> Self {
+        Self::started(program, 3, count).await
+    }
+
+    async fn started(program: &str, controllers: u32, brokers: u32) -> Self {
+        let env = Env::real();
+        let directory = tempfile::tempdir().expect("there is room for a temporary directory");
+        let ports = free_ports(controllers + brokers).expect("there are free ports");
+        let member = |(node, port)| {
+            let roles =
+                Roles { broker: node > controllers, controller: controllers == 0 || node <= controllers };
+            Member { node: NodeId(node), port, roles }
+        };
+        let members: Vec<Member> = (1..).zip(ports).map(member).collect();
+        let mut cluster =
+            LocalCluster::create_of(&env, directory.path(), &members, &[]).expect("the files can be written");
+        cluster.program = Some(Program {
+            path: program.into(),
+            environment: vec![("HIGHWATER_PLANT".to_owned(), "none".to_owned())],
+        });
+        let client = cluster.client(&env, client_settings()).expect("the client's files are there");
+        let brokers = members.iter().filter(|member| member.roles.broker).map(|member| member.node).collect();
+        let mut cluster = Self { env, cluster, client, brokers, _directory: directory };
+        for member in &members {
+            cluster.start(member.node);
+        }
+        cluster.all_admitted().await;
+        cluster
+    }
+
+    /// The time, and how to wait.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// A client that has been there from the start.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A client that knows nothing yet.
+    #[must_use]
+    pub fn new_client(&self) -> Client {
+        self.cluster.client(&self.env, client_settings()).expect("the client's files are there")
+    }
+
+    /// Operations, by the client that has been there from the start.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        self.client.admin()
+    }
+
+    /// Every node that is a broker.
+    #[must_use]
+    pub fn brokers(&self) -> Vec<NodeId> {
+        self.brokers.iter().copied().collect()
+    }
+
+    /// Starts a node that does not run.
+    pub fn start(&mut self, node: NodeId) {
+        self.cluster.start(node).expect("the program can be started");
+    }
+
+    /// Starts nodes that do not run.
+    pub fn start_all(&mut self, nodes: &[NodeId]) {
+        nodes.iter().for_each(|node| self.start(*node));
+    }
+
+    /// Ends nodes with SIGKILL, all at once, and waits until they are gone.
+    pub async fn kill(&mut self, nodes: &[NodeId]) {
+        self.cluster.kill_all(nodes).await.expect("own processes can be killed");
+    }
+
+    /// Ends a node with SIGTERM and waits until it is gone, which must be by itself and with exit code 0.
+    pub async fn terminate(&mut self, node: NodeId) {
+        let ended =
+            self.cluster.terminate(&self.env, node, PATIENCE).await.expect("it stops when it is asked to");
+        assert_eq!(ended.code(), Some(0), "node {node} stops in order");
+    }
+
+    /// Waits until the cluster is as wanted, as some broker knows it.
+    ///
+    /// # Panics
+    /// If it does not become so in time, or a node ends by itself.
+    pub async fn until(&mut self, what: &str, is_so: impl Fn(&MetadataAnswer) -> bool) -> MetadataAnswer {
+        let deadline = self.env.now() + PATIENCE;
+        let mut last = "nobody answered".to_owned();
+        while self.env.now() < deadline {
+            if let Some(ended) = self.cluster.ended() {
+                panic!("waiting for {what}: {}", ended.line());
+            }
+            match self.admin().metadata_once(None).await {
+                Ok(answer) if is_so(&answer) => return answer,
+                Ok(answer) => last = format!("{answer:?}"),
+                Err(error) => last = error.to_string(),
+            }
+            self.env.sleep(Duration::from_millis(25)).await;
+        }
+        panic!("waited {} s for {what}; last: {last}", PATIENCE.as_secs());
+    }
+
+    /// Waits until every broker is registered and unfenced, and somebody is known to be the active controller.
+    pub async fn all_admitted(&mut self) {
+        let count = self.brokers.len();
+        self.until("all brokers to be admitted", |answer| {
+            answer.controller.is_some()
+                && answer.brokers.iter().filter(|broker| !broker.fenced).count() == count
+        })
+        .await;
+    }
+
+    /// Waits until every partition of these topics is led and has all its replicas in sync.
+    pub async fn all_in_sync(&mut self, topics: &[&str]) {
+        let whole = |at: &PartitionDetail| at.leader.is_some() && at.isr.len() == at.replicas.len();
+        self.until("all replicas to be in sync", |answer| {
+            topics
+                .iter()
+                .all(|name| topic(answer, name).is_some_and(|topic| topic.partitions.iter().all(whole)))
+        })
+        .await;
+    }
+
+    /// Waits until the first partition of a topic has exactly these in sync.
+    pub async fn in_sync(&mut self, name: &str, members: &[NodeId]) {
+        let wanted: BTreeSet<NodeId> = members.iter().copied().collect();
+        self.until(&format!("{name} to have {members:?} in sync"), |answer| {
+            let first = topic(answer, name).and_then(|topic| topic.partitions.first());
+            first.is_some_and(|first| first.isr.iter().copied().collect::<BTreeSet<_>>() == wanted)
+        })
+        .await;
+    }
+
+    /// Waits until every partition of a topic is led by one of these.
+    pub async fn led_by(&mut self, name: &str, nodes: &[NodeId]) {
+        self.until(&format!("{name} to be led by {nodes:?}"), |answer| {
+            let led = |at: &PartitionDetail| at.leader.is_some_and(|leader| nodes.contains(&leader));
+            topic(answer, name).is_some_and(|topic| topic.partitions.iter().all(led))
+        })
+        .await;
+    }
+
+    /// Creates a topic with one partition for each list of replicas, whose first one leads.
+    pub async fn create_topic(&mut self, name: &str, replicas: &[&[NodeId]], min_isr: u16) {
+        let deadline = self.env.now() + PATIENCE;
+        // A controller that was just killed may have taken the request with it.
+        loop {
+            match self.admin().create_topic(new_topic(name, replicas, min_isr), false).await {
+                Ok(_) => break,
+                Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => break,
+                Err(error) if error.is_retriable() && self.env.now() < deadline => {
+                    eprintln!("creating {name} again: {error}");
+                }
+                Err(error) => panic!("{name} not created: {error}"),
+            }
+        }
+        self.until(&format!("{name} to be led"), |answer| {
+            topic(answer, name).is_some_and(|topic| topic.partitions.iter().all(|at| at.leader.is_some()))
+        })
+        .await;
+    }
+}
+
+impl Drop for Cluster {
+    /// A failed test shows what the nodes said last.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for node in self.cluster.ports.keys() {
+            let log = self.cluster.layout.log(*node);
+            #[expect(clippy::disallowed_methods, reason = "logs of processes are outside of any simulation")]
+            let said = std::fs::read_to_string(log).unwrap_or_default();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = lines.iter().skip(lines.len().saturating_sub(LAST_LINES));
+            eprintln!("--- node {node} said last:");
+            last.for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+/// A topic with one partition for each list of replicas.
+#[must_use]
+pub fn new_topic(name: &str, replicas: &[&[NodeId]], min_isr: u16) -> NewTopic {
+    let assign = |(partition, replicas): (u32, &&[NodeId])| ReplicaAssignment {
+        partition: PartitionIndex(partition),
+        replicas: replicas.to_vec(),
+    };
+    NewTopic {
+        name: name.to_owned(),
+        partitions: None,
+        replication_factor: None,
+        assignments: (0..).zip(replicas).map(assign).collect(),
+        configs: vec![("min.insync.replicas".to_owned(), min_isr.to_string())],
+    }
+}
+
+/// A topic, if it is in the answer.
+#[must_use]
+pub fn topic<'a>(answer: &'a MetadataAnswer, name: &str) -> Option<&'a TopicDetail> {
+    answer.topics.iter().flatten().find(|topic| topic.name == name)
+}
+
+fn client_settings() -> ClientSettings {
+    ClientSettings { request_timeout: REQUEST_TIMEOUT, api_timeout: PATIENCE, ..ClientSettings::default() }
+}
