@@ -207,13 +207,14 @@ impl Client {
     pub(crate) async fn ask_until(&self, request: &Request, repeatable: bool) -> Result<Answer, ClientError> {
         let deadline = self.env().now() + self.settings().api_timeout;
         let mut backoff = self.backoff();
+        let mut may_be_done = false;
         loop {
             let left = deadline.since(self.env().now());
             let error = match self.ask_once(request, left.min(self.settings().request_timeout)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let may_be_done = error.outcome() == Outcome::Unknown;
+            may_be_done |= error.outcome() == Outcome::Unknown;
             if !error.is_retriable() || (may_be_done && !repeatable) {
                 return Err(error);
             }
@@ -226,7 +227,8 @@ impl Client {
     }
 
     fn out_of_time(&self, request: &Request, error: &ClientError, may_be_done: bool) -> ClientError {
-        if matches!(error, ClientError::Unreachable { .. } | ClientError::Refused(_)) {
+        let speaks_for_itself = matches!(error, ClientError::Unreachable { .. } | ClientError::Refused(_));
+        if speaks_for_itself && may_be_done == (error.outcome() == Outcome::Unknown) {
             return error.clone();
         }
         ClientError::TimedOut {

@@ -113,7 +113,7 @@ impl ClientError {
         match self {
             Self::TimedOut { outcome, .. } => *outcome,
             Self::ConnectionLost { .. } | Self::UnexpectedAnswer { .. } => Outcome::Unknown,
-            Self::Refused(error) if error.code == ErrorCode::RequestTimedOut => Outcome::Unknown,
+            Self::Refused(error) if leaves_open(error.code) => Outcome::Unknown,
             Self::Refused(_) | Self::Unreachable { .. } | Self::Identity(_) | Self::Closed => {
                 Outcome::NotDone
             }
@@ -129,6 +129,11 @@ impl ClientError {
             Self::UnexpectedAnswer { .. } | Self::Identity(_) | Self::Closed => false,
         }
     }
+}
+
+/// Whether the cluster's code says that the request may have been done all the same.
+fn leaves_open(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::RequestTimedOut | ErrorCode::UnknownServerError)
 }
 
 /// What to do about an error code.
@@ -315,6 +320,15 @@ mod tests {
         assert_eq!(unknown.outcome(), Outcome::Unknown);
         assert_eq!(unknown.to_string(), "not acknowledged within 1000 ms; last: connection lost");
         assert!(unknown.hint().contains("may have been written"));
+    }
+
+    #[test]
+    fn a_refusal_that_leaves_the_outcome_open_is_not_taken_for_not_done() {
+        let refused = |code| ClientError::Refused(ApiError::new(code, "why")).outcome();
+
+        assert_eq!(refused(ErrorCode::RequestTimedOut), Outcome::Unknown);
+        assert_eq!(refused(ErrorCode::UnknownServerError), Outcome::Unknown);
+        assert_eq!(refused(ErrorCode::NotController), Outcome::NotDone);
     }
 
     #[test]

@@ -104,7 +104,10 @@ impl ControllerClient {
             }
             let known = *leaders.borrow_and_update();
             match self.ask_once(call.clone(), left).await {
-                Ok(ControllerAnswer::NotController { .. }) => {}
+                Ok(
+                    ControllerAnswer::NotController { .. }
+                    | ControllerAnswer::Decided(Err(CommandRefusal::NotAppended)),
+                ) => {}
                 Ok(ControllerAnswer::Refused(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
                 Err(NoAnswer { is_open: true }) => {

@@ -20,6 +20,8 @@ use crate::replication::{AlterPartitionAnswer, AlterPartitionOutcome};
 pub enum CommandRefusal {
     /// This node ceased to be the active controller before the command was committed: its outcome is open (Q57).
     Deposed,
+    /// The decision was not taken into the metadata log, and never will be: nothing was changed.
+    NotAppended,
     /// The request knows epochs that this controller does not: it is the one that is behind (R45, B-23).
     ControllerBehind {
         /// The partition.
@@ -198,11 +200,13 @@ pub enum IsrProblem {
 }
 
 impl CommandRefusal {
-    /// Kafka's code for it.
+    /// Kafka's code for it. `NOT_CONTROLLER` says for certain that nothing was done here; an open outcome is
+    /// `REQUEST_TIMED_OUT`, so that nobody repeats what may have taken effect (Q57).
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Deposed | Self::ControllerBehind { .. } | Self::BrokerEpochAhead { .. } => {
+            Self::Deposed => ErrorCode::RequestTimedOut,
+            Self::NotAppended | Self::ControllerBehind { .. } | Self::BrokerEpochAhead { .. } => {
                 ErrorCode::NotController
             }
             Self::BrokerNotRegistered { .. } => ErrorCode::BrokerIdNotRegistered,
@@ -229,8 +233,8 @@ impl CommandRefusal {
     }
 }
 
-/// What a leader is told of its proposal, as R45 tells outcomes apart. `None` when the outcome is open: then it is told
-/// nothing, and its timer repeats the proposal.
+/// What a leader is told of its proposal, as R45 tells outcomes apart. `None` when the outcome is open, or when another
+/// controller is to be asked: then it is told nothing, and its timer repeats the proposal.
 #[must_use]
 pub fn answer_to_proposal(
     request_id: RequestId,
@@ -239,9 +243,28 @@ pub fn answer_to_proposal(
     let outcome = match answer {
         Ok(Outcome::PartitionAltered(answer)) => return Some(*answer),
         Ok(_) => return None,
+        Err(CommandRefusal::Deposed) => return None,
         Err(refusal) if refusal.code() == ErrorCode::NotController => return None,
         Err(CommandRefusal::IneligibleReplica { .. }) => AlterPartitionOutcome::NotApplied,
         Err(refusal) => AlterPartitionOutcome::Behind(refusal.code()),
     };
     Some(AlterPartitionAnswer { request_id, outcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_outcome_is_never_told_as_not_done() {
+        assert_eq!(CommandRefusal::Deposed.code(), ErrorCode::RequestTimedOut);
+        assert_eq!(CommandRefusal::NotAppended.code(), ErrorCode::NotController);
+    }
+
+    #[test]
+    fn a_leader_hears_nothing_of_a_proposal_that_it_is_to_make_again() {
+        for refusal in [CommandRefusal::Deposed, CommandRefusal::NotAppended] {
+            assert_eq!(answer_to_proposal(RequestId(1), &Err(refusal)), None);
+        }
+    }
 }

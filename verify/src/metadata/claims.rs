@@ -35,6 +35,7 @@ pub(super) mod name {
     pub(crate) const CREATED: &str = "metadata/topic_is_created";
     pub(crate) const DELETED: &str = "metadata/topic_is_deleted";
     pub(crate) const CONFIGURED: &str = "metadata/minimum_is_changed";
+    pub(crate) const FLUSH_CHANGED: &str = "metadata/flush_policy_is_changed";
 }
 
 macro_rules! on_image {
@@ -170,6 +171,7 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::CREATED, seen: Seen::Step },
     Sometimes { name: name::DELETED, seen: Seen::Step },
     Sometimes { name: name::CONFIGURED, seen: Seen::Step },
+    Sometimes { name: name::FLUSH_CHANGED, seen: Seen::Step },
 ];
 
 fn lost_replica_is_excluded(_: &World, state: &State) -> Result<(), String> {
@@ -250,6 +252,7 @@ fn events(before: &Image, after: &Image, state: &State, batch: &Batch, notes: &m
     let from_eligible =
         pairs().any(|(was, is)| is.leader.is_some_and(|leader| was.eligible_leaders.contains(leader)));
     let min_isr = pairs().any(|(was, is)| was.min_isr != is.min_isr);
+    let flush = pairs().any(|(was, is)| was.flush != is.flush);
     let led_anew = pairs().any(|(was, is)| is.leader.is_some() && was.leader != is.leader);
     let seen = [
         (name::REGISTERED_ANEW, registered),
@@ -261,6 +264,7 @@ fn events(before: &Image, after: &Image, state: &State, batch: &Batch, notes: &m
         (name::CREATED, after.topics().count() > before.topics().count()),
         (name::DELETED, after.topics().count() < before.topics().count()),
         (name::CONFIGURED, min_isr),
+        (name::FLUSH_CHANGED, flush),
     ];
     seen.into_iter().filter(|(_, happened)| *happened).for_each(|(name, _)| notes.event(name));
 }
@@ -314,7 +318,7 @@ pub(super) fn on_answer(
     }
     let refused = answer.as_ref().err().map(CommandRefusal::code);
     let seen = match refused {
-        Some(ErrorCode::NotController) => name::OPEN,
+        Some(ErrorCode::RequestTimedOut) => name::OPEN,
         Some(ErrorCode::InvalidUpdateVersion) => name::STALE,
         Some(ErrorCode::IneligibleReplica) => name::INELIGIBLE,
         Some(ErrorCode::DuplicateBrokerRegistration) => name::KEPT_OUT,

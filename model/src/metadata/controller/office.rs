@@ -112,7 +112,7 @@ impl Office {
             return Err(Refusal::NothingToPlace);
         }
         if let Some((request, _)) = self.unplaced.remove(0).reply {
-            effects.push(Effect::Reply(Reply { request, answer: Err(CommandRefusal::Deposed) }));
+            effects.push(Effect::Reply(Reply { request, answer: Err(CommandRefusal::NotAppended) }));
         }
         Ok(())
     }

@@ -13,6 +13,9 @@ impl fmt::Display for CommandRefusal {
                 "the active controller changed before the decision was committed; it may still take effect: look \
                  before you ask again",
             ),
+            Self::NotAppended => f.write_str(
+                "the active controller could not write its decision and gives up; nothing was changed: ask again",
+            ),
             Self::BrokerNotRegistered { node } => {
                 write!(f, "broker {node} is not registered; register it first")
             }
