@@ -18,6 +18,7 @@ mod words;
 use highwater_model::fault::{Bug, Planted};
 use highwater_model::id::{Offset, QuorumEpoch};
 use highwater_model::metadata::{Controller, Image, Input};
+use highwater_model::replication::FlushPolicy;
 use stateright::{Model, Property};
 
 use crate::world::{Always, Checked, Mutant, Notes, Sometimes, properties};
@@ -83,6 +84,11 @@ impl World {
             state = self.with(state, |driver| driver.act(next));
         }
         None
+    }
+
+    /// Whether operators change the flush policy, and nothing else.
+    fn changes_flush_policy(&self) -> bool {
+        self.bounds.flush.0 == FlushPolicy::Os
     }
 
     /// Counts what the action takes from the bounds.

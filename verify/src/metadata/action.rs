@@ -32,6 +32,8 @@ pub enum Change {
     GrowOther,
     /// The first topic's min.insync.replicas goes to one, or back to two.
     MinIsr,
+    /// The first topic's flush.policy goes to commit, or back to os.
+    FlushPolicy,
     /// The first topic's preferred leader is elected.
     ElectPreferred,
 }
@@ -125,7 +127,7 @@ pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
         perturbing(world, state, node, actions);
     }
     if spent.changes < bounds.changes {
-        changes(state.controller.get().image(), actions);
+        changes(world, state.controller.get().image(), actions);
     }
 }
 
@@ -240,10 +242,14 @@ fn proposals(state: &State, node: NodeId, actions: &mut Vec<Action>) {
 }
 
 /// What an operator can sensibly ask for.
-fn changes(image: &Image, actions: &mut Vec<Action>) {
+fn changes(world: &World, image: &Image, actions: &mut Vec<Action>) {
     let mut offer = |change| actions.push(Action::Operate(change));
     if image.topic(PARTITION.topic).is_none() {
         offer(Change::CreateFirst);
+        return;
+    }
+    if world.changes_flush_policy() {
+        offer(Change::FlushPolicy);
         return;
     }
     offer(Change::MinIsr);

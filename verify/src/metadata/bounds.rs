@@ -20,7 +20,7 @@ crate::bounds! {
         failovers("failovers"): u8 = 0,
         /// ISR changes that leaders propose
         proposals("proposals"): u8 = 0,
-        /// Topics created, deleted, grown and configured
+        /// Topics created, deleted, grown and configured; with flush=os changes of the flush policy alone
         changes("changes"): u8 = 0,
         /// Messages that are lost
         losses("losses"): u8 = 0,
@@ -34,7 +34,7 @@ crate::bounds! {
         uncommitted("uncommitted"): u8 = 1,
         /// Batches by which a running broker may be behind
         lag("lag"): u8 = 1,
-        /// When a record counts as held: commit or os
+        /// When a record counts as held, at the start: commit or os
         flush("flush"): Flush = Flush(FlushPolicy::Commit),
         /// min.insync.replicas of the first topic
         min_isr("min-isr"): u8 = 2,

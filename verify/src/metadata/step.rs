@@ -94,6 +94,7 @@ impl Driver<'_> {
         let broker = self.state.broker_mut(node);
         broker.runs += 1;
         broker.run = Some(Run { lifecycle: Lifecycle::new(), found: broker.disk, applied: 0 });
+        broker.disk.synced = self.world.changes_flush_policy() && self.world.bounds.changes > 0;
         self.live(node, LifecycleInput::Applied { metadata_offset: applied });
         self.live(node, LifecycleInput::Started);
     }
@@ -119,8 +120,8 @@ impl Driver<'_> {
                     self.state.wire.push(Envelope::Ask { node, run: number, request, body });
                 }
                 LifecycleEffect::Registered { broker_epoch } => {
-                    let disk = Disk { clean_stop: None, record: Some(broker_epoch), same_boot: true };
-                    self.state.broker_mut(node).disk = disk;
+                    let disk = &mut self.state.broker_mut(node).disk;
+                    (disk.clean_stop, disk.record, disk.same_boot) = (None, Some(broker_epoch), true);
                 }
                 LifecycleEffect::MayStop { broker_epoch } => {
                     let broker = self.state.broker_mut(node);
@@ -128,7 +129,10 @@ impl Driver<'_> {
                     broker.run = None;
                     self.notes.event(name::STOPPED);
                 }
-                LifecycleEffect::Fenced(false) => self.notes.event(name::UNFENCED),
+                LifecycleEffect::Fenced(false) => {
+                    self.state.broker_mut(node).disk.synced = false;
+                    self.notes.event(name::UNFENCED);
+                }
                 LifecycleEffect::Fenced(true) | LifecycleEffect::Arm(_) => {}
             }
         }
@@ -166,8 +170,10 @@ impl Driver<'_> {
         let node = registration.node;
         let image = self.state.controller.get().image();
         let registered = image.broker(node);
-        let synced = image.partitions_on(node).all(|(_, state)| state.flush == FlushPolicy::Commit);
         let kept = registered.is_some_and(|registered| {
+            let synced = image
+                .partitions_on(node)
+                .all(|(_, state)| state.counted_only_synced(registered.broker_epoch));
             let vouched = |facts: &DirectoryFacts| {
                 registered.is_vouched_by(facts.clean_stop) || registered.is_vouched_by(facts.same_boot)
             };
@@ -195,12 +201,17 @@ impl Driver<'_> {
     }
 
     /// A power loss takes what was written and not synced, also by a run that has ended (X11). What a clean stop has synced
-    /// stays, until a new run is registered and writes.
+    /// stays, until a new run is registered and writes. Under flush.policy=commit that is what a run counted that was
+    /// registered before the policy was set.
     fn lose_power(&mut self, node: NodeId) {
         let image = self.state.image();
+        let Disk { synced, record, .. } = self.state.broker(node).disk;
         let unsynced: Vec<Lost> = image
             .partitions_on(node)
-            .filter(|(_, state)| state.flush == FlushPolicy::Os)
+            .filter(|(_, state)| {
+                let counted_before = || record.is_some_and(|run| !state.counted_only_synced(run));
+                state.flush == FlushPolicy::Os || (!synced && counted_before())
+            })
             .map(|(partition, _)| Lost { partition, node })
             .collect();
         let broker = self.state.broker_mut(node);
@@ -260,6 +271,13 @@ impl Driver<'_> {
                     name: "min.insync.replicas".to_owned(),
                     value: Some(value.to_owned()),
                 }];
+                Command::AlterConfigs { name: "t".to_owned(), changes, expected_offset: None }
+            }
+            Change::FlushPolicy => {
+                let os = image.partition(PARTITION).is_some_and(|state| state.flush == FlushPolicy::Os);
+                let value = if os { "commit" } else { "os" };
+                let changes =
+                    vec![ConfigChange { name: "flush.policy".to_owned(), value: Some(value.to_owned()) }];
                 Command::AlterConfigs { name: "t".to_owned(), changes, expected_offset: None }
             }
             Change::ElectPreferred => {

@@ -34,6 +34,7 @@ const QUICK: &[&str] = &[
     "fresh=true losses=1 repeats=1 in-flight=1 lag=0",
     "fences=2 power-losses=1 flush=os in-flight=0 lag=0 uncommitted=0",
     "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=0 lag=0",
+    "brokers=2 changes=2 kills=1 power-losses=1 flush=os in-flight=0",
 ];
 
 fn at(line: &str) -> Bounds {
@@ -108,6 +109,12 @@ const MUTANTS: &[Row] = &[
         "Kafka 4.0: every restart is unclean",
         "brokers=1 min-isr=1 kills=1",
         &[invariant::KEPT_REPLICA_STAYS_ELIGIBLE],
+    ),
+    (
+        Bug::CommitTrustedAtOnce,
+        "R60, X13a",
+        "brokers=1 min-isr=1 changes=1 power-losses=1 flush=os",
+        &[invariant::LOST_REPLICA_IS_EXCLUDED],
     ),
     (
         Bug::SameLeaderEpoch,

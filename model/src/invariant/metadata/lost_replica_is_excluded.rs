@@ -1,7 +1,7 @@
 //! RI13: a replica that lost entries since it was last in sync is neither in sync nor eligible nor leader until its
 //! leader took it back under its new registration.
 //!
-//! Source: KIP-966, R60, R61, KIP-903. Catches B-09, B-13d, B-16.
+//! Source: KIP-966, R60, R61, KIP-903. Catches B-09, B-13d, B-16, P-08.
 
 use alloc::format;
 
