@@ -6,6 +6,7 @@
 //! registration has stated it. The judgement is the controller's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId, TopicPartition};
@@ -69,6 +70,8 @@ pub(crate) struct LogDirectory {
     boot_id: String,
     clean_stop: Option<BrokerEpoch>,
     same_boot: Option<BrokerEpoch>,
+    /// Whether this process has recovered its logs.
+    is_recovered: AtomicBool,
 }
 
 /// The log directories of a broker. A cheap handle.
@@ -80,6 +83,8 @@ pub(crate) struct LogDirectories(Arc<Vec<LogDirectory>>);
 struct StartUp {
     boot_id: String,
     broker_epoch: Option<BrokerEpoch>,
+    /// Whether its logs have been recovered under this kernel.
+    is_recovered: bool,
 }
 
 impl LogDirectory {
@@ -96,14 +101,16 @@ impl LogDirectory {
         let before = read_text(disk.as_ref(), START_UP)?.map(|text| StartUp::from_text(&text));
         let same_boot = before.as_ref().filter(|before| before.boot_id == boot_id);
         let same_boot_epoch = same_boot.and_then(|before| before.broker_epoch);
-        let stop = match (&clean_stop, same_boot) {
+        // A start that ended before it had recovered the logs leaves what a power loss did to them as it found it.
+        let stop = match (&clean_stop, same_boot.is_some_and(|before| before.is_recovered)) {
             (Some(_), _) => Stop::Clean,
-            (None, Some(_)) => Stop::Killed,
-            (None, None) => Stop::Unknown,
+            (None, true) => Stop::Killed,
+            (None, false) => Stop::Unknown,
         };
         // What was kept so far is kept still, if nothing has happened to it; otherwise nothing is claimed.
         let broker_epoch = clean_stop.or(same_boot_epoch);
-        let record = StartUp { boot_id: boot_id.clone(), broker_epoch };
+        let is_recovered = stop != Stop::Unknown;
+        let record = StartUp { boot_id: boot_id.clone(), broker_epoch, is_recovered };
         disk.replace(START_UP, record.to_bytes()).await?;
         if clean_stop.is_some() {
             disk.remove(CLEAN_STOP)?;
@@ -111,8 +118,18 @@ impl LogDirectory {
         }
         let recovery_points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS)?);
         let log_starts = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), LOG_STARTS)?);
-        let same_boot = same_boot_epoch;
-        Ok(Self { disk, formatted, stop, recovery_points, log_starts, boot_id, clean_stop, same_boot })
+        let (same_boot, is_recovered) = (same_boot_epoch, AtomicBool::new(false));
+        Ok(Self {
+            disk,
+            formatted,
+            stop,
+            recovery_points,
+            log_starts,
+            boot_id,
+            clean_stop,
+            same_boot,
+            is_recovered,
+        })
     }
 
     /// Its identity.
@@ -130,8 +147,25 @@ impl LogDirectory {
         }
     }
 
+    /// Writes that every log in it has been recovered under the running kernel.
+    pub(crate) async fn note_recovered(&self) -> Result<(), Fault> {
+        if self.stop == Stop::Unknown {
+            self.write_start_up(self.clean_stop.or(self.same_boot)).await?;
+        }
+        self.is_recovered.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// A directory whose logs could not be opened was not spoken of in the registration.
     async fn note_registration(&self, broker_epoch: BrokerEpoch) -> Result<(), Fault> {
-        let record = StartUp { boot_id: self.boot_id.clone(), broker_epoch: Some(broker_epoch) };
+        if self.is_recovered.load(Ordering::Acquire) {
+            self.write_start_up(Some(broker_epoch)).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_start_up(&self, broker_epoch: Option<BrokerEpoch>) -> Result<(), Fault> {
+        let record = StartUp { boot_id: self.boot_id.clone(), broker_epoch, is_recovered: true };
         self.disk.replace(START_UP, record.to_bytes()).await
     }
 
@@ -163,9 +197,9 @@ impl LogDirectories {
         }
     }
 
-    /// Writes in each that it was closed in order, under this registration. All logs are closed.
-    pub(crate) async fn note_clean_stop(&self, broker_epoch: BrokerEpoch) {
-        for directory in self.iter() {
+    /// Writes in each of `closed` that it was closed in order, under this registration. All logs in it are closed.
+    pub(crate) async fn note_clean_stop(&self, broker_epoch: BrokerEpoch, closed: &[DirectoryId]) {
+        for directory in self.iter().filter(|directory| closed.contains(&directory.id())) {
             if let Err(fault) = directory.note_clean_stop(broker_epoch).await {
                 tracing::error!(directory = %directory.id(), %fault, "cannot write the clean-stop marker");
             }
@@ -176,12 +210,13 @@ impl LogDirectories {
 impl StartUp {
     fn from_text(text: &str) -> Self {
         let boot_id = value(text, "boot.id").unwrap_or_default().to_owned();
-        Self { boot_id, broker_epoch: field(text, "broker.epoch") }
+        let is_recovered = value(text, "recovered") == Some("true");
+        Self { boot_id, broker_epoch: field(text, "broker.epoch"), is_recovered }
     }
 
     fn to_bytes(&self) -> Bytes {
         let epoch = self.broker_epoch.map(|epoch| format!("broker.epoch={epoch}\n")).unwrap_or_default();
-        Bytes::from(format!("version=1\nboot.id={}\n{epoch}", self.boot_id))
+        Bytes::from(format!("version=1\nboot.id={}\n{epoch}recovered={}\n", self.boot_id, self.is_recovered))
     }
 }
 
@@ -221,21 +256,66 @@ fn field(text: &str, name: &str) -> Option<BrokerEpoch> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SimDisk;
+    use highwater_model::id::ClusterId;
 
     #[test]
     fn a_start_up_record_is_read_as_it_was_written() {
         for broker_epoch in [None, Some(BrokerEpoch(17))] {
-            let record = StartUp { boot_id: "a-b".to_owned(), broker_epoch };
+            let is_recovered = broker_epoch.is_some();
+            let record = StartUp { boot_id: "a-b".to_owned(), broker_epoch, is_recovered };
             let text = String::from_utf8(record.to_bytes().to_vec()).expect("the record is text");
 
             assert_eq!(StartUp::from_text(&text), record);
         }
     }
 
+    async fn taken(sim: &SimDisk) -> LogDirectory {
+        LogDirectory::take(sim.mount(None), NodeId(1)).await.unwrap()
+    }
+
+    async fn formatted() -> SimDisk {
+        let sim = SimDisk::new("sim", 7);
+        let (cluster, node, directory) = (ClusterId(7), NodeId(1), DirectoryId(1));
+        let text = Formatted { cluster, node, directory, voters: Vec::new() }.render().into_bytes();
+        sim.mount(None).replace(formatted::FILE_NAME, text.into()).await.unwrap();
+        sim
+    }
+
+    #[tokio::test]
+    async fn a_power_loss_is_remembered_until_the_logs_are_recovered() {
+        let sim = formatted().await;
+        let directory = taken(&sim).await;
+        directory.note_recovered().await.unwrap();
+        directory.note_registration(BrokerEpoch(5)).await.unwrap();
+        sim.kill();
+        assert_eq!(taken(&sim).await.stop, Stop::Killed);
+
+        sim.power_loss(1);
+        for _ in 0..2 {
+            assert_eq!(taken(&sim).await.stop, Stop::Unknown);
+            sim.kill();
+        }
+        taken(&sim).await.note_recovered().await.unwrap();
+        sim.kill();
+        let directory = taken(&sim).await;
+        assert_eq!((directory.stop, directory.same_boot), (Stop::Killed, None));
+    }
+
+    #[tokio::test]
+    async fn a_directory_whose_logs_were_not_opened_claims_nothing() {
+        let sim = formatted().await;
+        taken(&sim).await.note_registration(BrokerEpoch(5)).await.unwrap();
+        sim.kill();
+
+        let directory = taken(&sim).await;
+        assert_eq!((directory.stop, directory.same_boot), (Stop::Unknown, None));
+    }
+
     #[test]
     fn a_damaged_record_claims_nothing() {
         let damaged = StartUp::from_text("boot.i");
 
-        assert_eq!(damaged, StartUp { boot_id: String::new(), broker_epoch: None });
+        assert_eq!(damaged, StartUp { boot_id: String::new(), broker_epoch: None, is_recovered: false });
     }
 }

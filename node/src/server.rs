@@ -6,11 +6,13 @@
 
 mod settings;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use highwater_model::id::{BrokerEpoch, NodeId};
+use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId};
 use highwater_transport::env::{Env, Task};
 use highwater_transport::quic::Endpoint;
 use highwater_transport::watch;
@@ -41,6 +43,8 @@ pub struct ServerHandle {
     endpoint: Endpoint,
     peers: Peers,
     directories: LogDirectories,
+    /// The one that holds the metadata.
+    metadata: DirectoryId,
     quorum: mpsc::Sender<Ask>,
     broker: Option<BrokerHandle>,
     fatal: watch::Receiver<Option<String>>,
@@ -86,26 +90,39 @@ impl ServerHandle {
         }
     }
 
-    /// Stops in order: leaderships move away, logs are synced and marked clean, the quorum is told (Q56, R60). At the
-    /// latest after `controlled.shutdown.max.ms` it stops without the controller's leave.
+    /// Stops in order: leaderships move away, logs are closed, the quorum is told, its log is closed, and only then, when
+    /// nothing writes any more, the directories are marked clean (Q56, R60). At the latest after `controlled.shutdown.max.ms` it stops without the controller's leave.
     pub async fn shutdown(mut self) {
         tracing::info!(node = %self.node, "shutting down");
-        if let Some(broker) = self.broker.take() {
-            self.stop_broker(broker).await;
-        }
+        let left = match self.broker.take() {
+            Some(broker) => self.stop_broker(broker).await,
+            None => None,
+        };
         // A quorum that has ended needs no word.
         drop(self.quorum.send(Ask::Resign).await);
         self.env.sleep(FAREWELL).await;
+        let is_quorum_closed = self.close_quorum().await;
         self.peers.close();
         self.endpoint.close().await;
         for task in std::mem::take(&mut self.tasks) {
             task.abort();
             task.finished().await;
         }
+        if let Some((broker_epoch, mut closed)) = left {
+            closed.retain(|directory| is_quorum_closed || *directory != self.metadata);
+            self.directories.note_clean_stop(broker_epoch, &closed).await;
+        }
         tracing::info!(node = %self.node, "stopped");
     }
 
-    async fn stop_broker(&self, mut broker: BrokerHandle) {
+    /// Ends the quorum's task, and tells whether its log is closed in order.
+    async fn close_quorum(&self) -> bool {
+        let (done, closed) = oneshot::channel();
+        self.quorum.send(Ask::Close(done)).await.is_ok() && closed.await.is_ok()
+    }
+
+    /// Gives the registration that the broker leaves, if it had one, and the directories whose logs are closed in order.
+    async fn stop_broker(&self, mut broker: BrokerHandle) -> Option<(BrokerEpoch, Vec<DirectoryId>)> {
         broker.stop.send_replace(true);
         let leave = async {
             tokio::select! {
@@ -120,9 +137,9 @@ impl ServerHandle {
             *broker.standing.broker_epoch.borrow()
         });
         let (done, closed) = oneshot::channel();
-        if broker.host.send(ToHost::Close(done)).await.is_ok() && closed.await.is_ok() {
-            self.mark_clean(left).await;
-        }
+        broker.host.send(ToHost::Close(done)).await.ok()?;
+        let closed = closed.await.ok()?;
+        left.map(|broker_epoch| (broker_epoch, closed))
     }
 
     /// Waits until there has been no active controller for two sessions: nobody is there to give leave.
@@ -136,12 +153,6 @@ impl ServerHandle {
             if gone {
                 return;
             }
-        }
-    }
-
-    async fn mark_clean(&self, broker_epoch: Option<BrokerEpoch>) {
-        if let Some(broker_epoch) = broker_epoch {
-            self.directories.note_clean_stop(broker_epoch).await;
         }
     }
 }

@@ -28,13 +28,16 @@ use tokio::sync::{mpsc, oneshot};
 use crate::disk::{Completion, Disk, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
-use crate::log::{Flushed, PartitionLog, Written};
+use crate::log::{Flushed, OffsetCheckpoint, PartitionLog, Written};
 use crate::peers::Peers;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
 use crate::server::Timing;
 
 pub(crate) use open::{LOG_DIRECTORY, OpenError, QuorumParts};
 pub(crate) use records::RecordsError;
+
+/// How long after a sync the recovery point is written at the latest.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Something for the quorum's task.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(crate) enum Ask {
     },
     /// Leadership is to be given up: the node is about to stop.
     Resign,
+    /// The task is to end; told once the log is closed in order.
+    Close(oneshot::Sender<()>),
 }
 
 /// What the quorum's task tells everybody.
@@ -95,6 +100,9 @@ pub(crate) struct QuorumDriver<F: Faults> {
     controller_tenure: metadata::Tenure,
     controller: Controller<F>,
     disk: Arc<dyn Disk>,
+    recovery_points: Arc<OffsetCheckpoint>,
+    /// When the recovery point is to be written, if it has moved.
+    checkpoint_at: Option<Instant>,
     log: PartitionLog,
     peers: Peers,
     inbox: mpsc::Receiver<Ask>,
@@ -150,6 +158,11 @@ impl<F: Faults> QuorumDriver<F> {
             match self.turn().await? {
                 Turn::Quorum(input) => self.step(input)?,
                 Turn::Controller(input) => self.decisions.push_back(input),
+                Turn::Asked(Ask::Close(closed)) => {
+                    self.log.close().await?;
+                    let _ = closed.send(());
+                    return Ok(());
+                }
                 Turn::Asked(ask) => self.on_ask(ask)?,
                 Turn::Ended => return Ok(()),
             }
@@ -160,11 +173,17 @@ impl<F: Faults> QuorumDriver<F> {
     /// Waits for the next thing to happen. Completions come before messages, so that what is done is not waited for.
     async fn turn(&mut self) -> Result<Turn, QuorumStopped> {
         let now = self.env.now();
+        if self.checkpoint_at.is_some_and(|at| at <= now) {
+            self.checkpoint_at = None;
+            // Issued, not awaited: the next one is written in its place.
+            drop(self.recovery_points.store());
+        }
         let deadline = [self.timers.next(), self.controller_timers.next()].into_iter().flatten().min();
         if self.deferral.is_due(deadline.is_some_and(|deadline| deadline <= now), self.inbox.is_empty()) {
             return Ok(self.expire(now));
         }
-        let asleep = self.env.sleep_until(deadline.unwrap_or(now + Duration::from_secs(3_600)));
+        let wake_at = [deadline, self.checkpoint_at].into_iter().flatten().min();
+        let asleep = self.env.sleep_until(wake_at.unwrap_or(now + Duration::from_secs(3_600)));
         tokio::select! {
             biased;
             (stored, vote) = self.votes.next() => stored.map(|()| Turn::Quorum(Input::VoteStored(vote))),
@@ -193,6 +212,7 @@ impl<F: Faults> QuorumDriver<F> {
             Ask::Message { from, message, payload } => self.on_message(from, message, payload),
             Ask::Call { call, reply } => self.on_call(call, reply),
             Ask::Resign => self.step(Input::Resign),
+            Ask::Close(_) => unreachable!("the loop ends at a close"),
         }
     }
 
@@ -222,11 +242,22 @@ impl<F: Faults> QuorumDriver<F> {
     /// One step of the quorum's core, and its effects in order. A refusal changes nothing and needs nothing done.
     fn step(&mut self, input: Input) -> Result<(), QuorumStopped> {
         let mut effects = Vec::new();
+        if let Input::Flushed { end, generation } = &input {
+            self.note_flushed(*end, *generation);
+        }
         if let Err(refusal) = self.core.step(&self.tenure, input, &mut effects) {
             tracing::debug!(?refusal, "the quorum refused an input");
             return Ok(());
         }
         self.issue_all(effects)
+    }
+
+    /// Moves the recovery point, unless the sync was of before a cut.
+    fn note_flushed(&mut self, end: Offset, generation: LogGeneration) {
+        if generation == self.core.log().generation() {
+            self.log.note_flushed(end);
+            self.checkpoint_at.get_or_insert(self.env.now() + CHECKPOINT_INTERVAL);
+        }
     }
 
     fn issue_all(&mut self, effects: Vec<quorum::Effect>) -> Result<(), QuorumStopped> {

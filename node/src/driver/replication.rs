@@ -27,7 +27,6 @@ use highwater_model::replication::{
 };
 use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
-use highwater_transport::watch;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use explain::missing_replica;
@@ -133,8 +132,6 @@ pub(crate) struct ReplicaParts<F> {
     pub(crate) controller: ControllerClient,
     /// Told of a directory that failed.
     pub(crate) failures: mpsc::Sender<DirectoryId>,
-    /// Told of every sync: the end of what is on stable storage (exclusive).
-    pub(crate) flushed: watch::Sender<Offset>,
 }
 
 /// The task's state.
@@ -151,7 +148,8 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     deferral: Deferral,
     writes: Issued<Completion<Written>, LogGeneration>,
     syncs: Issued<Completion<Flushed>, LogGeneration>,
-    sends: Issued<Reading, (NodeId, ReplicaMessage)>,
+    /// Records to be sent, and the generation of the log that they are read from.
+    sends: Issued<Reading, (LogGeneration, NodeId, ReplicaMessage)>,
     open: BTreeMap<RequestId, Open>,
     /// The batch of the produce of this turn.
     produced: Option<(RequestId, Batch)>,
@@ -176,7 +174,6 @@ struct Held {
     peers: Peers,
     controller: ControllerClient,
     failures: mpsc::Sender<DirectoryId>,
-    flushed: watch::Sender<Offset>,
 }
 
 /// A client that waits.
@@ -238,7 +235,6 @@ impl<F: Faults> ReplicaDriver<F> {
                 peers: parts.peers,
                 controller: parts.controller,
                 failures: parts.failures,
-                flushed: parts.flushed,
             },
         }
     }
@@ -278,15 +274,13 @@ impl<F: Faults> ReplicaDriver<F> {
                 Err(fault) => Turn::Failed(fault),
             },
             (flushed, generation) = self.syncs.next() => match flushed {
-                Ok(flushed) => {
-                    self.parts.flushed.send_replace(flushed.end);
-                    Turn::Step(Input::Flushed { end: flushed.end, generation })
-                }
+                Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation }),
                 Err(fault) => Turn::Failed(fault),
             },
-            (read, (to, message)) = self.sends.next() => match read {
+            (read, (generation, to, message)) = self.sends.next() => match read {
+                // The log was cut meanwhile: the read may have met anything, and the message is void with it.
+                _ if generation != self.core.generation() => Turn::Nothing,
                 Ok(bytes) => Turn::Send(bytes, to, message),
-                // The log was cut meanwhile, and the message is void with it.
                 Err(Fault::OutOfRange { .. }) => Turn::Nothing,
                 Err(fault) => Turn::Failed(fault),
             },
@@ -388,7 +382,12 @@ impl<F: Faults> ReplicaDriver<F> {
     /// One step, and its effects in order.
     fn step(&mut self, input: Input) -> Result<(), Refusal> {
         let mut effects: Vec<Effect> = Vec::new();
+        let flushed = if let Input::Flushed { end, .. } = &input { Some(*end) } else { None };
         self.core.step(&self.parts.tenure, input, &mut effects)?;
+        // A sync of before a cut has been refused: it says nothing of the log as it is.
+        if let Some(end) = flushed {
+            self.log.note_flushed(end);
+        }
         for effect in effects {
             self.issue(effect);
         }

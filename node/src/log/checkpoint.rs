@@ -59,7 +59,11 @@ impl OffsetCheckpoint {
 
     /// Notes an offset in memory; it reaches the file with the next [`Self::store`].
     pub fn note(&self, directory: &str, offset: Offset) {
-        self.offsets().now.insert(directory.to_owned(), offset);
+        let mut offsets = self.offsets();
+        match offsets.now.get_mut(directory) {
+            Some(now) => *now = offset,
+            None => drop(offsets.now.insert(directory.to_owned(), offset)),
+        }
     }
 
     /// Forgets a log that is deleted.
@@ -86,6 +90,21 @@ impl OffsetCheckpoint {
         if offsets.written.get(directory).is_none_or(|written| *written <= to) {
             return Ok(());
         }
+        self.write_now(&mut offsets)
+    }
+
+    /// Raises a log's offset to `to`, at least, in the file too before this returns.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub fn raise(&self, directory: &str, to: Offset) -> Result<(), Fault> {
+        let mut offsets = self.offsets();
+        let now = offsets.now.entry(directory.to_owned()).or_default();
+        *now = to.max(*now);
+        self.write_now(&mut offsets)
+    }
+
+    fn write_now(&self, offsets: &mut Offsets) -> Result<(), Fault> {
         offsets.written = offsets.now.clone();
         self.disk.replace_now(self.name, to_text(&offsets.now))
     }

@@ -29,7 +29,7 @@ pub struct PartitionLog {
     unsynced: Vec<FileRef>,
     /// Whether files have been created or removed since the last sync.
     is_directory_unsynced: bool,
-    recovery_point: Option<Arc<OffsetCheckpoint>>,
+    recovery_points: Option<Arc<OffsetCheckpoint>>,
 }
 
 impl PartitionLog {
@@ -46,10 +46,39 @@ impl PartitionLog {
         config: LogConfig,
         hints: Hints,
     ) -> Result<(Self, Recovered), Fault> {
+        Self::open_with(disk, directory, topic_id, config, (hints, None)).await
+    }
+
+    /// As [`Self::open`], with a checkpoint of recovery points, which then also follows the log: damage is written there
+    /// before it is cut away, and a truncation lowers the log's recovery point first, because one above the end
+    /// means damage.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_checkpointed(
+        disk: Arc<dyn Disk>,
+        directory: &str,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+        hints: Hints,
+        recovery_points: Arc<OffsetCheckpoint>,
+    ) -> Result<(Self, Recovered), Fault> {
+        let recovery_point = recovery_points.offset_of(directory).unwrap_or_default();
+        let hints = Hints { recovery_point, ..hints };
+        Self::open_with(disk, directory, topic_id, config, (hints, Some(recovery_points))).await
+    }
+
+    async fn open_with(
+        disk: Arc<dyn Disk>,
+        directory: &str,
+        topic_id: Option<TopicId>,
+        config: LogConfig,
+        (hints, recovery_points): (Hints, Option<Arc<OffsetCheckpoint>>),
+    ) -> Result<(Self, Recovered), Fault> {
         disk.create_dir(directory)?;
         metadata::check_or_write(disk.as_ref(), directory, topic_id).await?;
         let Scan { segments, batches, epochs, cut, .. } =
-            Scan::run(disk.as_ref(), directory, config, hints).await?;
+            Scan::run(disk.as_ref(), directory, config, hints, recovery_points.as_deref()).await?;
         let mut log = Self {
             directory: directory.to_owned(),
             config,
@@ -58,7 +87,7 @@ impl PartitionLog {
             epochs,
             unsynced: Vec::new(),
             is_directory_unsynced: false,
-            recovery_point: None,
+            recovery_points,
             disk,
         };
         log.settle(hints).await?;
@@ -116,10 +145,23 @@ impl PartitionLog {
         self.segments.len()
     }
 
-    /// Has truncations lower this log's recovery point before they cut: a recovery point above the end would be taken
-    /// for damage after a crash.
-    pub fn keep_recovery_point(&mut self, checkpoint: Arc<OffsetCheckpoint>) {
-        self.recovery_point = Some(checkpoint);
+    /// Takes `end`, exclusive, for the log's recovery point. Everything below is synced, and has not been cut since:
+    /// the sync is of the log's present generation.
+    pub fn note_flushed(&self, end: Offset) {
+        if let Some(checkpoint) = &self.recovery_points {
+            checkpoint.note(&self.directory, end);
+        }
+    }
+
+    /// Takes the end of a log as it was recovered for its recovery point, even when that falls: what was damaged has been
+    /// stated in a registration.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub fn accept_recovered(&self) -> Result<(), Fault> {
+        self.lower_recovery_point(self.end())?;
+        self.note_flushed(self.end());
+        Ok(())
     }
 
     fn active(&self) -> &Segment {
@@ -286,7 +328,7 @@ impl PartitionLog {
     }
 
     fn lower_recovery_point(&self, to: Offset) -> Result<(), Fault> {
-        self.recovery_point.as_ref().map_or(Ok(()), |checkpoint| checkpoint.lower(&self.directory, to))
+        self.recovery_points.as_ref().map_or(Ok(()), |checkpoint| checkpoint.lower(&self.directory, to))
     }
 
     /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`].
@@ -398,11 +440,17 @@ impl PartitionLog {
         Ok(within.filter(|segment| segment.end > from).map(source).collect())
     }
 
-    /// Writes the indexes of the last segment and the epoch checkpoint, and syncs everything: before a clean stop.
+    /// Syncs everything, and writes the epoch checkpoint and the indexes of the last segment: before a clean stop. The
+    /// indexes are hints, and may fail.
+    ///
+    /// # Errors
+    /// Storage faults: the log has then not been closed in order.
     pub async fn close(mut self) -> Result<Flushed, Fault> {
-        self.write_indexes().await?;
+        let flushed = self.sync().await?;
         self.write_epochs().await?;
-        self.sync().await
+        drop(self.write_indexes().await);
+        self.note_flushed(flushed.end);
+        Ok(flushed)
     }
 
     /// Removes the log: renames its directory away, durably, then removes it.

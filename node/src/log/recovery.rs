@@ -9,7 +9,7 @@ use super::epochs::{Epochs, RecordEpoch};
 use super::index::Index;
 use super::names::{SEGMENT_SUFFIXES, parse_log_file, segment_file};
 use super::segment::{SEGMENT_BYTES_MAX, Segment};
-use super::{Cut, CutReason, Hints, LogConfig, Stop};
+use super::{Cut, CutReason, Hints, LogConfig, OffsetCheckpoint, Stop};
 use crate::disk::{Disk, Fault, FileRef, Open, SyncSet};
 
 /// How much is read at a time.
@@ -22,6 +22,7 @@ pub(super) struct Scan<'a> {
     directory: &'a str,
     config: LogConfig,
     hints: Hints,
+    recovery_points: Option<&'a OffsetCheckpoint>,
     pub(super) segments: Vec<Segment>,
     pub(super) batches: Vec<BatchHeader>,
     pub(super) epochs: Epochs,
@@ -43,9 +44,11 @@ impl<'a> Scan<'a> {
         directory: &'a str,
         config: LogConfig,
         hints: Hints,
+        recovery_points: Option<&'a OffsetCheckpoint>,
     ) -> Result<Self, Fault> {
         let (segments, batches, epochs) = (Vec::new(), Vec::new(), Epochs::default());
-        let mut scan = Self { disk, directory, config, hints, segments, batches, epochs, cut: None };
+        let mut scan =
+            Self { disk, directory, config, hints, recovery_points, segments, batches, epochs, cut: None };
         let bases = scan.bases()?;
         for (at, base) in bases.iter().enumerate() {
             let later = bases.get(at + 1..).unwrap_or_default();
@@ -145,20 +148,34 @@ impl<'a> Scan<'a> {
         if is_misplaced {
             self.remove_paths(base, &mut remove)?;
             self.segments.pop();
-            self.disk.cut(&remove, None)?;
-        } else {
-            self.disk.cut(&remove, Some((&file, unsound.position)))?;
         }
         let end = self.end();
-        let is_below = end < self.hints.recovery_point;
-        let is_damage = match self.hints.stop {
-            Stop::Unknown => is_below,
-            Stop::Killed => is_below || !unsound.is_torn_tail,
-            Stop::Clean => true,
-        };
+        let is_damage = self.is_damage(unsound);
+        if is_damage {
+            self.remember_damage(end)?;
+        }
+        self.disk.cut(&remove, (!is_misplaced).then_some((&file, unsound.position)))?;
         self.cut = Some(Cut { end, bytes, reason: unsound.reason, is_damage });
         tracing::warn!(log = self.directory, %end, bytes, reason = ?unsound.reason, is_damage, "log cut");
         Ok(())
+    }
+
+    /// Whether what is about to be cut was there for certain (R60).
+    fn is_damage(&self, unsound: &Unsound) -> bool {
+        let is_below = self.end() < self.hints.recovery_point;
+        match self.hints.stop {
+            Stop::Unknown => is_below,
+            Stop::Killed => is_below || !unsound.is_torn_tail,
+            Stop::Clean => true,
+        }
+    }
+
+    /// A log that has been cut ends soundly, and only its recovery point says that there was more. So that stays above
+    /// the end until a registration has stated the damage, through however many starts.
+    fn remember_damage(&self, end: Offset) -> Result<(), Fault> {
+        let checkpoint = self.recovery_points;
+        let forgets = checkpoint.filter(|points| points.offset_of(self.directory).unwrap_or_default() <= end);
+        forgets.map_or(Ok(()), |checkpoint| checkpoint.raise(self.directory, end.after(1)))
     }
 
     /// Adds the files of a segment that are there to `remove`, and gives the length of its records in bytes.

@@ -33,7 +33,11 @@ impl FoundLogs {
     pub(crate) async fn find(directories: &LogDirectories) -> Self {
         let mut found = Self::default();
         for directory in directories.iter() {
-            if let Err(fault) = found.find_in(directory).await {
+            let mut opened = found.find_in(directory).await;
+            if opened.is_ok() {
+                opened = directory.note_recovered().await;
+            }
+            if let Err(fault) = opened {
                 tracing::error!(directory = %directory.id(), %fault, "log directory failed while its logs were opened");
                 found.logs.retain(|_, log| log.directory != directory.id());
                 found.failed.push(directory.id());
@@ -76,12 +80,10 @@ pub(super) async fn open(
     config: LogConfig,
 ) -> Result<(PartitionLog, Recovered), Fault> {
     let hints = Hints {
-        recovery_point: directory.recovery_points.offset_of(name).unwrap_or_default(),
         log_start: directory.log_starts.offset_of(name).unwrap_or_default(),
         stop: directory.stop,
+        ..Hints::default()
     };
-    let disk = Arc::clone(&directory.disk);
-    let (mut log, recovered) = PartitionLog::open(disk, name, Some(partition.topic), config, hints).await?;
-    log.keep_recovery_point(Arc::clone(&directory.recovery_points));
-    Ok((log, recovered))
+    let (disk, points) = (Arc::clone(&directory.disk), Arc::clone(&directory.recovery_points));
+    PartitionLog::open_checkpointed(disk, name, Some(partition.topic), config, hints, points).await
 }

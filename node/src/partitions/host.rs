@@ -27,8 +27,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Something for the task.
 pub(crate) enum ToHost {
-    /// Stop all replicas and close their logs; the broker is about to stop.
-    Close(oneshot::Sender<()>),
+    /// Stop all replicas and close their logs; the broker is about to stop. Told which directories have all their logs
+    /// closed in order.
+    Close(oneshot::Sender<Vec<DirectoryId>>),
 }
 
 /// What the task is made of.
@@ -61,11 +62,9 @@ pub(crate) struct Host<F> {
 struct Running {
     task: mpsc::Sender<Command>,
     directory: DirectoryId,
-    name: String,
     broker_epoch: BrokerEpoch,
     /// What the task was told last, but for the metadata offset.
     told: Option<PartitionView>,
-    flushed: watch::Receiver<Offset>,
 }
 
 impl<F: Faults> Host<F> {
@@ -83,8 +82,8 @@ impl<F: Faults> Host<F> {
                 biased;
                 asked = self.parts.inbox.recv() => {
                     let Some(ToHost::Close(done)) = asked else { return };
-                    self.close().await;
-                    let _ = done.send(());
+                    let closed = self.close().await;
+                    drop(done.send(closed));
                     return;
                 }
                 Ok(()) = self.parts.broker_epoch.changed() => self.follow().await,
@@ -201,8 +200,7 @@ impl<F: Faults> Host<F> {
         };
         let tenure =
             Tenure { partition, own, replicas: state.replicas.iter().copied().collect(), broker_epoch };
-        let name = found.log.directory().to_owned();
-        let (flushed, flushed_fed) = watch::channel(found.recovered.end);
+        found.log.accept_recovered().map_err(|fault| Some((found.directory, fault)))?;
         let (task, inbox) = mpsc::channel(self.parts.limits.inbox_length);
         let parts = ReplicaParts {
             env: self.parts.env.clone(),
@@ -216,12 +214,11 @@ impl<F: Faults> Host<F> {
             peers: self.parts.peers.clone(),
             controller: self.parts.controller.clone(),
             failures: self.parts.failures.clone(),
-            flushed,
         };
         let driver = ReplicaDriver::new(parts, &task, inbox);
         drop(self.parts.env.spawn("replica", driver.run()));
         let directory = found.directory;
-        Ok(Running { task, directory, name, broker_epoch, told: None, flushed: flushed_fed })
+        Ok(Running { task, directory, broker_epoch, told: None })
     }
 
     /// Opens a log in the directory that has the fewest.
@@ -248,36 +245,29 @@ impl<F: Faults> Host<F> {
         log.await.ok()
     }
 
-    /// Stops everything and syncs it, so that a clean-stop marker may be written.
-    async fn close(&mut self) {
-        let running: Vec<TopicPartition> = self.running.keys().copied().collect();
-        for partition in running {
-            let (directory, name) = match self.running.get(&partition) {
-                Some(running) => (running.directory, running.name.clone()),
-                None => continue,
+    /// Stops everything and syncs it, so that a clean-stop marker may be written in the directories that it gives.
+    async fn close(&mut self) -> Vec<DirectoryId> {
+        let running: Vec<(TopicPartition, DirectoryId)> =
+            self.running.iter().map(|(partition, running)| (*partition, running.directory)).collect();
+        for (partition, directory) in running {
+            let closed = match self.stop(partition).await {
+                Some(log) => log.close().await.map(drop),
+                None => Err(Fault::Gone),
             };
-            let Some(log) = self.stop(partition).await else { continue };
-            match log.close().await {
-                Ok(flushed) => self.note(directory, &name, flushed.end),
-                Err(fault) => tracing::error!(%partition, %fault, "cannot close a log in order"),
+            if let Err(fault) = closed {
+                tracing::error!(%partition, %fault, "cannot close a log in order");
+                self.failed.push(directory);
             }
         }
+        let ids = self.parts.directories.iter().map(LogDirectory::id);
+        ids.filter(|directory| !self.failed.contains(directory)).collect()
     }
 
     async fn checkpoint(&self) {
-        for running in self.running.values() {
-            self.note(running.directory, &running.name, *running.flushed.borrow());
-        }
         for directory in self.parts.directories.iter() {
             if let Err(fault) = directory.recovery_points.store().await {
                 tracing::warn!(directory = %directory.id(), %fault, "cannot write the recovery points");
             }
-        }
-    }
-
-    fn note(&self, directory: DirectoryId, name: &str, flushed: Offset) {
-        if let Some(directory) = self.directory(directory) {
-            directory.recovery_points.note(name, flushed);
         }
     }
 

@@ -150,7 +150,10 @@ impl<F: Faults> Start<F> {
                 let broker = self.start_broker(&quorum, &controller, &partitions).await;
                 (broker.standing.broker_epoch.clone(), Some(broker))
             }
-            false => (watch::channel(None).1, None),
+            false => {
+                self.note_recovered().await?;
+                (watch::channel(None).1, None)
+            }
         };
         let requests = RequestHandler::new(HandlerParts {
             env: self.env.clone(),
@@ -184,6 +187,7 @@ impl<F: Faults> Start<F> {
             endpoint: self.endpoint,
             peers: self.peers,
             directories: self.directories,
+            metadata: self.metadata,
             quorum: asks,
             broker,
             fatal,
@@ -226,6 +230,7 @@ impl<F: Faults> Start<F> {
             formatted,
             disk: Arc::clone(&directory.disk),
             stop: directory.stop,
+            recovery_points: Arc::clone(&directory.recovery_points),
             peers: self.peers.clone(),
             inbox_length: self.settings.limits.inbox_length,
         };
@@ -290,11 +295,24 @@ impl<F: Faults> Start<F> {
         BrokerHandle { standing, stop, host, leaders: controller.leaders() }
     }
 
+    /// A node that is no broker has no logs but the metadata's.
+    async fn note_recovered(&self) -> Result<(), StartError> {
+        for directory in self.directories.iter() {
+            directory.note_recovered().await.map_err(DirectoryError::from)?;
+        }
+        Ok(())
+    }
+
+    /// What can be said of each directory; nothing can of one that failed.
     fn facts(&self, found: &mut FoundLogs) -> Vec<DirectoryFacts> {
         let facts = |directory: &LogDirectory| {
             directory.facts(found.damaged.remove(&directory.id()).unwrap_or_default())
         };
-        self.directories.iter().map(facts).collect()
+        self.directories
+            .iter()
+            .filter(|directory| !found.failed.contains(&directory.id()))
+            .map(facts)
+            .collect()
     }
 
     fn start_lifecycle(

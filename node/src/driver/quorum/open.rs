@@ -18,7 +18,7 @@ use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
-use crate::log::{Hints, LogConfig, PartitionLog, Stop};
+use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Stop};
 use crate::peers::Peers;
 use crate::server::Timing;
 
@@ -68,6 +68,7 @@ pub(crate) struct QuorumParts<F> {
     pub(crate) formatted: VoterSet,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) stop: Stop,
+    pub(crate) recovery_points: Arc<OffsetCheckpoint>,
     pub(crate) peers: Peers,
     /// How many asks may wait.
     pub(crate) inbox_length: usize,
@@ -109,7 +110,8 @@ impl<F: Faults> QuorumDriver<F> {
     /// When storage fails, or holds less than a voter must have kept.
     pub(crate) async fn open(parts: QuorumParts<F>) -> Result<(Self, Vec<Effect>, QuorumFeeds), OpenError> {
         let vote = read_vote(parts.disk.as_ref())?;
-        let (log, tail, recovered) = load(&parts, vote).await?;
+        let stored = Stored { disk: &parts.disk, stop: parts.stop, recovery_points: &parts.recovery_points };
+        let (log, tail, recovered) = load(stored, &parts.formatted, vote).await?;
         let mut begun = Vec::new();
         let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
         let (asks, inbox) = mpsc::channel(parts.inbox_length);
@@ -124,6 +126,8 @@ impl<F: Faults> QuorumDriver<F> {
             controller_tenure: parts.controller_tenure,
             controller: Controller::new(parts.faults, Image::default()),
             disk: parts.disk,
+            recovery_points: parts.recovery_points,
+            checkpoint_at: None,
             log,
             peers: parts.peers,
             inbox,
@@ -151,17 +155,32 @@ impl<F: Faults> QuorumDriver<F> {
     }
 }
 
+/// Where the metadata log is, and what is known of it before it is read.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    disk: &'a Arc<dyn Disk>,
+    stop: Stop,
+    recovery_points: &'a Arc<OffsetCheckpoint>,
+}
+
 /// Opens the log and reads it whole: everything in it is applied again once it is known to be committed.
-async fn load<F>(parts: &QuorumParts<F>, vote: Vote) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
-    let hints = Hints { stop: parts.stop, ..Hints::default() };
-    let disk = Arc::clone(&parts.disk);
-    let (log, found) = PartitionLog::open(disk, LOG_DIRECTORY, None, LogConfig::default(), hints).await?;
+async fn load(
+    stored: Stored<'_>,
+    formatted: &VoterSet,
+    vote: Vote,
+) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
+    let hints = Hints { stop: stored.stop, ..Hints::default() };
+    let (disk, points) = (Arc::clone(stored.disk), Arc::clone(stored.recovery_points));
+    let config = LogConfig::default();
+    let (log, found) =
+        PartitionLog::open_checkpointed(disk, LOG_DIRECTORY, None, config, hints, points).await?;
     if let Some(cut) = &found.cut {
         tracing::warn!(end = %cut.end, bytes = cut.bytes, reason = ?cut.reason, "cut the metadata log's tail");
         if cut.is_damage {
             return Err(OpenError::Damaged { end: cut.end });
         }
     }
+    log.note_flushed(found.end);
     let mut tail = Tail::new();
     let mut next = found.start;
     while next != found.end {
@@ -178,15 +197,47 @@ async fn load<F>(parts: &QuorumParts<F>, vote: Vote) -> Result<(PartitionLog, Ta
         }
     }
     let shape = found.shape(QuorumEpoch);
-    let formatted = parts.formatted.clone();
+    let formatted = formatted.clone();
     Ok((log, tail, Recovered { vote, formatted, snapshot: None, log: shape, voters }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::SimDisk;
+    use crate::log::RECOVERY_POINTS;
     use highwater_model::id::{DirectoryId, NodeId};
     use highwater_model::quorum::VoterKey;
+    use highwater_transport::batch::Batch;
+
+    /// What a start after a power loss finds.
+    async fn start(sim: &SimDisk) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
+        let disk = sim.mount(None);
+        let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
+        let formatted = VoterSet::new([VoterKey { id: NodeId(1), directory: DirectoryId(1) }]).unwrap();
+        let stored = Stored { disk: &disk, stop: Stop::Unknown, recovery_points: &points };
+        load(stored, &formatted, Vote::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_voter_that_lost_what_it_had_synced_never_starts_again() {
+        let sim = SimDisk::new("sim", 7);
+        let (mut log, _, _) = start(&sim).await.unwrap();
+        let mut bytes = records::encode_control(&BatchKind::LeaderChange, 0).unwrap().unwrap();
+        let batch = Batch::split_first(&mut bytes).unwrap().stamped(Offset(0), 1, None);
+        log.append(std::slice::from_ref(&batch)).await.unwrap();
+        log.close().await.unwrap();
+        let disk = sim.mount(None);
+        let points = OffsetCheckpoint::load(disk, RECOVERY_POINTS).unwrap();
+        points.raise(LOG_DIRECTORY, Offset(1)).unwrap();
+        assert!(sim.flip_bit(&format!("{LOG_DIRECTORY}/00000000000000000000.log"), 62, 0));
+
+        for _ in 0..2 {
+            sim.power_loss(3);
+            let started = start(&sim).await.map(|(_, _, recovered)| recovered);
+            assert!(matches!(started, Err(OpenError::Damaged { end: Offset(0) })), "{started:?}");
+        }
+    }
 
     #[test]
     fn a_stored_vote_keeps_its_bytes() {

@@ -110,7 +110,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 FetchBody::Records { from, end } => {
                     let bytes_max = self.parts.limits.replica_fetch_bytes_max;
                     let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
-                    self.sends.push(Box::pin(reading), (node, wrapped));
+                    self.sends.push(Box::pin(reading), (self.core.generation(), node, wrapped));
                 }
                 FetchBody::Diverging(_) | FetchBody::OutOfRange => self.hand_over(node, &wrapped, Vec::new()),
             },

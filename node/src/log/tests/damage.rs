@@ -100,3 +100,48 @@ async fn a_flipped_bit_cuts_the_log_there_and_says_whether_it_was_counted() {
         }
     }
 }
+
+/// A start of a process on a disk: the log as it is found, with the recovery points.
+async fn start(sim: &SimDisk, stop: Stop) -> (PartitionLog, Recovered, Arc<OffsetCheckpoint>) {
+    let disk = sim.mount(None);
+    let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
+    let hints = Hints { stop, ..Hints::default() };
+    let opened =
+        PartitionLog::open_checkpointed(disk, LOG, None, small(), hints, Arc::clone(&points)).await.unwrap();
+    (opened.0, opened.1, points)
+}
+
+#[tokio::test]
+async fn damage_is_found_by_every_start_until_it_has_been_stated() {
+    for stop in [Stop::Killed, Stop::Clean] {
+        let (sim, disk) = simulated();
+        let written = batches(6, 1);
+        filled(&disk, &written).await;
+        assert!(sim.flip_bit(FIRST, 3 * written[0].len_bytes() + 70, 0));
+
+        for stop in [stop, Stop::Killed, Stop::Unknown] {
+            let cut = start(&sim, stop).await.1.cut.expect("damage is told by every start");
+            assert_eq!((cut.end, cut.is_damage), (Offset(9), true));
+            sim.power_loss(11);
+        }
+        start(&sim, Stop::Killed).await.0.accept_recovered().unwrap();
+        sim.power_loss(12);
+        assert_eq!(start(&sim, Stop::Killed).await.1.cut, None);
+    }
+}
+
+#[tokio::test]
+async fn a_recovery_point_never_survives_above_a_cut() {
+    let (sim, disk) = simulated();
+    let written = batches(4, 1);
+    filled(&disk, &written).await;
+    let (mut log, _, points) = start(&sim, Stop::Killed).await;
+    log.note_flushed(Offset(12));
+    points.store().await.unwrap();
+    log.truncate(Offset(6)).await.unwrap();
+    sim.kill();
+
+    let (log, recovered, points) = start(&sim, Stop::Killed).await;
+    assert_eq!((recovered.cut, points.offset_of(LOG)), (None, Some(Offset(6))));
+    log.delete().await.unwrap();
+}

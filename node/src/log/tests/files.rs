@@ -87,3 +87,15 @@ fn a_snapshot_is_there_whole_or_not_at_all() {
 
     assert_eq!(seen, [true, true]);
 }
+
+#[tokio::test]
+async fn a_log_closes_in_order_though_its_indexes_cannot_be_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(directory.path()).unwrap());
+    let log = filled(&disk, &batches(2, 1)).await;
+    for name in ["index", "timeindex"] {
+        disk.create_dir(&format!("t-0/00000000000000000000.{name}/x")).unwrap();
+    }
+
+    assert_eq!(log.close().await.unwrap(), Flushed { end: Offset(6) });
+}
