@@ -164,15 +164,18 @@ impl ControllerClient {
         while self.env.now() < deadline {
             // Whoever has just failed is noticed by then.
             self.pause(&mut leaders, deadline).await;
-            if self.leader().is_some_and(|leader| self.is_reached(leader)) {
+            if self.is_active() {
                 return ApiError::new(ErrorCode::RequestTimedOut, what);
             }
         }
         ApiError::new(ErrorCode::RequestTimedOut, format!("{what}.{}", self.quorum_in_words()))
     }
 
-    fn is_reached(&self, node: NodeId) -> bool {
-        node == self.own || self.peers.report(node).is_some_and(|link| link.is_up)
+    /// Whether there is an active controller, as far as this node knows, and it is reached from here. A voter that asks
+    /// whether it would be elected still knows the leader that it misses.
+    pub(crate) fn is_active(&self) -> bool {
+        let is_reached = |node| node == self.own || self.peers.report(node).is_some_and(|link| link.is_up);
+        self.leader().is_some_and(is_reached)
     }
 
     fn no_controller(&self, waited: Duration) -> ApiError {

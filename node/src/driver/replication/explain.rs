@@ -35,13 +35,13 @@ impl<F: Faults> ReplicaDriver<F> {
         ApiError::new(refusal.code(), message)
     }
 
-    /// Without a controller nobody is taken out of the ISR, so that whoever is gone is waited for until it is back.
+    /// Without an active controller nobody is taken out of the ISR, so that whoever is gone is waited for until it is back.
     fn lost_quorum(&self) -> String {
         let controller = &self.parts.controller;
-        if controller.leader().is_some() {
+        if controller.is_active() {
             return String::new();
         }
-        format!(" No controller is active, who could decide without them.{}", controller.quorum_in_words())
+        format!(" No controller is reached, who could decide without them.{}", controller.quorum_in_words())
     }
 
     fn nodes(&self, replicas: IsrSet) -> String {
