@@ -63,7 +63,12 @@ impl SimDisk {
 
     /// From now on syncs do nothing and say that all is well: the control that shows that syncs matter.
     pub fn set_lying_sync(&self, lying: bool) {
-        self.media().asked.lying_sync = lying;
+        self.media().asked.lying_sync = lying.then(String::new);
+    }
+
+    /// As [`Self::set_lying_sync`], for files and directories alone whose paths begin so.
+    pub fn set_lying_sync_under(&self, prefix: &str) {
+        self.media().asked.lying_sync = Some(prefix.to_owned());
     }
 
     /// The next `count` syncs fail.

@@ -117,9 +117,10 @@ impl Cluster {
         Client::new(&self.client.env(), self.client_identity.clone(), settings)
     }
 
-    /// From here on no disk keeps what it was told to sync.
-    pub(super) fn let_syncs_lie(&self) {
-        self.machines.iter().for_each(|machine| machine.disk.set_lying_sync(true));
+    /// From here on no disk keeps what it was told to sync of a topic. Metadata is kept, or nothing would start.
+    pub(super) fn let_syncs_lie(&self, topic: &str) {
+        let prefix = format!("{topic}-");
+        self.machines.iter().for_each(|machine| machine.disk.set_lying_sync_under(&prefix));
     }
 
     /// The machine of a node.

@@ -4,7 +4,7 @@ use core::fmt;
 use std::time::Duration;
 
 use highwater_client::Client;
-use highwater_model::api::{NewTopic, TopicDetail};
+use highwater_model::api::{ConfigChange, NewTopic, TopicDetail};
 use highwater_transport::env::sim::{Config, Counters, NetworkConfig, Simulation};
 
 use super::cluster::{Cluster, Identities};
@@ -16,12 +16,15 @@ use super::reading;
 /// Simulated time that the cluster has to become whole by itself, and again to give an outcome to every record.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Simulated time after which a cluster that still lacks a leader will not get one by itself.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// What is taken away so that the judge must find something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
     /// Nothing: no promise may be broken.
     Nothing,
-    /// Syncs do nothing and say that all is well.
+    /// Syncs of records do nothing and say that all is well.
     LyingSync,
     /// `flush.policy=os`: an acknowledgement does not wait for a sync.
     OsFlush,
@@ -94,7 +97,7 @@ impl Scenario {
     async fn body(self, sim: &Simulation, identities: &Identities) -> Result<End, String> {
         let mut cluster = Cluster::formatted(sim, identities).await;
         if self.control == Control::LyingSync {
-            cluster.let_syncs_lie();
+            cluster.let_syncs_lie(TOPIC);
         }
         cluster.start_all();
         let client = cluster.client();
@@ -104,6 +107,9 @@ impl Scenario {
         sim.note("all faults are over");
         sim.heal_all();
         cluster.start_all();
+        if self.control != Control::Nothing {
+            allow_unclean_elections(&client).await;
+        }
         let sent = within(sim, "records without an outcome", &client, load.finish()).await?;
         let topic = within(sim, "not whole again", &client, reading::whole(&client)).await?;
         let seen = within(sim, "not readable", &client, reading::everything(&client)).await??;
@@ -133,6 +139,18 @@ impl Scenario {
             client.env().sleep(Duration::from_millis(100)).await;
         }
         Err("the topic cannot be created".to_owned())
+    }
+}
+
+/// What an operator does when every replica has lost something and the partition stays offline for it: what is left shall
+/// be read. Brokers get some time before to come back by themselves.
+async fn allow_unclean_elections(client: &Client) {
+    client.env().sleep(SETTLING).await;
+    let allow =
+        || ConfigChange { name: "unclean.leader.election.enable".to_owned(), value: Some("true".to_owned()) };
+    while let Err(error) = client.admin().alter_configs(TOPIC, vec![allow()], None).await {
+        tracing::debug!(%error, "unclean elections are not allowed yet");
+        client.env().sleep(Duration::from_millis(100)).await;
     }
 }
 

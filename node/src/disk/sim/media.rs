@@ -78,9 +78,10 @@ struct Replacement {
 }
 
 /// Faults that a test asks for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
-    pub(super) lying_sync: bool,
+    /// Syncs of what lies under paths that begin so do nothing.
+    pub(super) lying_sync: Option<String>,
     pub(super) failing_syncs: u32,
     pub(super) capacity_bytes: Option<u64>,
 }
@@ -189,24 +190,34 @@ impl Media {
         self.names.retain(|name, _| name != path && !name.starts_with(&inside));
     }
 
+    /// Whether a sync of this path does nothing.
+    fn lies_about(&self, path: &str) -> bool {
+        self.asked.lying_sync.as_ref().is_some_and(|prefix| path.starts_with(prefix))
+    }
+
     /// A journalled file system does half a rename at no time, and this one never forgets one.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
         rename_in(&mut self.names, from, to);
-        if !self.asked.lying_sync {
+        if !self.lies_about(from) {
             rename_in(&mut self.synced_names, from, to);
         }
     }
 
     /// Syncs the first `length` bytes of a file.
     pub(super) fn sync_file(&mut self, inode: u64, length: usize) {
-        if !self.asked.lying_sync {
+        let is_it = |name: &Name| *name == Name::File(inode);
+        let named = |media: &Self| {
+            media.names.iter().find(|(_, name)| is_it(name)).is_some_and(|(path, _)| media.lies_about(path))
+        };
+        let lies = self.asked.lying_sync.is_some() && (self.lies_about("") || named(self));
+        if !lies {
             self.inode(inode).sync(length);
         }
     }
 
     /// Syncs what a directory contains.
     pub(super) fn sync_dir(&mut self, path: &str) {
-        if self.asked.lying_sync {
+        if self.lies_about(path) {
             return;
         }
         self.synced_names.retain(|name, _| parent(name) != path);
@@ -226,7 +237,7 @@ impl Media {
         let Replacement { path, content } = self.replacements.remove(0);
         let inode = self.create(&path, &content);
         self.sync_file(inode, content.len());
-        if !self.asked.lying_sync {
+        if !self.lies_about(&path) {
             self.synced_names.insert(path, Name::File(inode));
         }
     }
