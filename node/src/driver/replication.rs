@@ -7,6 +7,7 @@
 mod clients;
 mod effects;
 mod explain;
+mod portions;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use explain::missing_replica;
 
+use self::portions::Portions;
 use crate::controller_client::ControllerClient;
 use crate::disk::{Completion, Fault};
 use crate::driver::issued::Issued;
@@ -150,6 +152,7 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     syncs: Issued<Completion<Flushed>, LogGeneration>,
     /// Records to be sent, and the generation of the log that they are read from.
     sends: Issued<Reading, (LogGeneration, NodeId, ReplicaMessage)>,
+    portions: Portions,
     open: BTreeMap<RequestId, Open>,
     /// The batch of the produce of this turn.
     produced: Option<(RequestId, Batch)>,
@@ -219,6 +222,7 @@ impl<F: Faults> ReplicaDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             sends: Issued::new(),
+            portions: Portions::new(parts.limits.replica_fetch_bytes_max),
             open: BTreeMap::new(),
             produced: None,
             attached: Vec::new(),

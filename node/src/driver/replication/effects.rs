@@ -108,7 +108,7 @@ impl<F: Faults> ReplicaDriver<F> {
         match message {
             Message::FetchAnswer(answer) => match answer.body {
                 FetchBody::Records { from, end } => {
-                    let bytes_max = self.parts.limits.replica_fetch_bytes_max;
+                    let bytes_max = self.portions.next(node, from);
                     let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
                     self.sends.push(Box::pin(reading), (self.core.generation(), node, wrapped));
                 }
