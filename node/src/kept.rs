@@ -138,12 +138,13 @@ impl LogDirectory {
     }
 
     /// What the broker states of it when it registers.
-    pub(crate) fn facts(&self, damaged: Vec<TopicPartition>) -> DirectoryFacts {
+    pub(crate) fn facts(&self, damaged: Vec<TopicPartition>, incomplete: bool) -> DirectoryFacts {
         DirectoryFacts {
             directory: self.id(),
             clean_stop: self.clean_stop,
             same_boot: self.same_boot,
             damaged,
+            incomplete,
         }
     }
 

@@ -61,6 +61,8 @@ pub struct DirectoryFacts {
     pub same_boot: Option<BrokerEpoch>,
     /// Partitions of which less was found than had been counted (X11, X12).
     pub damaged: Vec<TopicPartition>,
+    /// Whether a log that had been synced is not there at all. Whose it was is not known: any partition's.
+    pub incomplete: bool,
 }
 
 /// A broker asks to be registered (Q51).

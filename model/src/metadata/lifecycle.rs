@@ -160,6 +160,7 @@ impl Lifecycle {
                 clean_stop: None,
                 same_boot: self.last_broker_epoch,
                 damaged: Vec::new(),
+                incomplete: false,
                 ..facts
             };
             directories = directories.into_iter().map(kept).collect();

@@ -57,6 +57,14 @@ impl OffsetCheckpoint {
         self.offsets().now.get(directory).copied()
     }
 
+    /// The logs that hold something, as far as the checkpoint knows.
+    #[must_use]
+    pub fn logs(&self) -> Vec<String> {
+        let offsets = self.offsets();
+        let used = offsets.now.iter().filter(|(_, offset)| **offset > Offset::ZERO);
+        used.map(|(directory, _)| directory.clone()).collect()
+    }
+
     /// Notes an offset in memory; it reaches the file with the next [`Self::store`].
     pub fn note(&self, directory: &str, offset: Offset) {
         let mut offsets = self.offsets();

@@ -7,13 +7,17 @@ use super::names::PARTITION_METADATA;
 use super::uuid;
 use crate::disk::{Disk, Fault};
 
-/// The topic id that a log's directory names; `None` without the file, or when it is not one.
+/// The topic id that a log's directory names; `None` without the file.
 ///
 /// # Errors
-/// Storage faults.
+/// [`Fault::Malformed`] when the file is there and is not one; storage faults.
 pub fn topic_id_of(disk: &dyn Disk, directory: &str) -> Result<Option<TopicId>, Fault> {
-    match disk.read_whole(&format!("{directory}/{PARTITION_METADATA}")) {
-        Ok(text) => Ok(parse(&text)),
+    let path = format!("{directory}/{PARTITION_METADATA}");
+    match disk.read_whole(&path) {
+        Ok(text) => match parse(&text) {
+            Some(topic) => Ok(Some(topic)),
+            None => Err(Fault::Malformed { path, what: "names no topic id".to_owned() }),
+        },
         Err(fault) if fault.is_missing() => Ok(None),
         Err(fault) => Err(fault),
     }

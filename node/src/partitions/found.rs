@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use highwater_model::id::{DirectoryId, TopicPartition};
+use highwater_model::id::{DirectoryId, Offset, TopicPartition};
 
 use crate::disk::Fault;
 use crate::driver::quorum::LOG_DIRECTORY;
@@ -24,6 +24,8 @@ pub(crate) struct FoundLogs {
     pub(crate) logs: BTreeMap<TopicPartition, FoundLog>,
     /// Logs of which less was found than had been counted, by directory.
     pub(crate) damaged: BTreeMap<DirectoryId, Vec<TopicPartition>>,
+    /// Logs that are gone though they had been synced, by name, with their directories.
+    pub(crate) missing: Vec<(DirectoryId, String)>,
     /// Directories that failed.
     pub(crate) failed: Vec<DirectoryId>,
 }
@@ -47,12 +49,24 @@ impl FoundLogs {
     }
 
     async fn find_in(&mut self, directory: &LogDirectory) -> Result<(), Fault> {
-        for entry in directory.disk.list("")? {
+        let entries = directory.disk.list("")?;
+        for log in directory.recovery_points.logs() {
+            if !entries.iter().any(|entry| entry.is_directory && entry.name == log) {
+                tracing::error!(log, "a log is gone");
+                self.missing.push((directory.id(), log));
+            }
+        }
+        for entry in entries {
             let Some((_, index)) = parse_directory(&entry.name) else { continue };
             if !entry.is_directory || entry.name == LOG_DIRECTORY {
                 continue;
             }
             let Some(topic) = topic_id_of(directory.disk.as_ref(), &entry.name)? else {
+                let synced = directory.recovery_points.offset_of(&entry.name).unwrap_or_default();
+                if synced > Offset::ZERO {
+                    let what = format!("its partition.metadata is gone, but it was synced up to {synced}");
+                    return Err(Fault::Malformed { path: entry.name, what });
+                }
                 tracing::warn!(log = entry.name, "removed a log that names no topic: it was never used");
                 directory.disk.remove_dir(&entry.name)?;
                 continue;
@@ -86,4 +100,58 @@ pub(super) async fn open(
     };
     let (disk, points) = (Arc::clone(&directory.disk), Arc::clone(&directory.recovery_points));
     PartitionLog::open_checkpointed(disk, name, Some(partition.topic), config, hints, points).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::formatted::{FILE_NAME, Formatted};
+    use crate::disk::SimDisk;
+    use highwater_model::id::{ClusterId, NodeId, PartitionIndex, TopicId};
+
+    const ID: DirectoryId = DirectoryId(1);
+
+    /// A directory with one log, of which so much is said to be synced.
+    async fn used(synced: u64) -> SimDisk {
+        let sim = SimDisk::new("sim", 7);
+        let formatted =
+            Formatted { cluster: ClusterId(7), node: NodeId(1), directory: ID, voters: Vec::new() };
+        sim.mount(None).replace(FILE_NAME, formatted.render().into_bytes().into()).await.unwrap();
+        let directory = LogDirectory::take(sim.mount(None), NodeId(1)).await.unwrap();
+        let partition = TopicPartition { topic: TopicId(5), partition: PartitionIndex(0) };
+        open(&directory, "t-0", partition, LogConfig::default()).await.unwrap();
+        directory.recovery_points.note("t-0", Offset(synced));
+        directory.recovery_points.store().await.unwrap();
+        sim.kill();
+        sim
+    }
+
+    async fn found(sim: &SimDisk) -> FoundLogs {
+        let directory = LogDirectory::take(sim.mount(None), NodeId(1)).await.unwrap();
+        FoundLogs::find(&LogDirectories::new(vec![directory])).await
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_gone_is_missed_if_it_had_been_synced() {
+        for (synced, missing) in [(0, vec![]), (3, vec![(ID, "t-0".to_owned())])] {
+            let sim = used(synced).await;
+            sim.mount(None).remove_dir("t-0").unwrap();
+
+            let found = found(&sim).await;
+            assert_eq!((found.missing, found.failed), (missing, vec![]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_in_use_that_names_no_topic_is_not_removed() {
+        let sim = used(3).await;
+        sim.mount(None).remove("t-0/partition.metadata").unwrap();
+        assert_eq!(found(&sim).await.failed, [ID]);
+        sim.kill();
+
+        let sim = used(0).await;
+        sim.mount(None).replace("t-0/partition.metadata", "x".into()).await.unwrap();
+        assert_eq!(found(&sim).await.failed, [ID]);
+        assert!(sim.content("t-0/00000000000000000000.log").is_some());
+    }
 }

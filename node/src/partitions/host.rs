@@ -55,6 +55,8 @@ pub(crate) struct Host<F> {
     /// Logs that no task has yet.
     idle: BTreeMap<TopicPartition, FoundLog>,
     running: BTreeMap<TopicPartition, Running>,
+    /// Logs that were gone when this process started.
+    missing: Vec<(DirectoryId, String)>,
     failed: Vec<DirectoryId>,
 }
 
@@ -70,7 +72,8 @@ struct Running {
 impl<F: Faults> Host<F> {
     /// Hosts what was found, once the broker is registered and has seen so.
     pub(crate) fn new(parts: HostParts<F>, found: FoundLogs) -> Self {
-        Self { parts, idle: found.logs, running: BTreeMap::new(), failed: found.failed }
+        let (idle, running) = (found.logs, BTreeMap::new());
+        Self { parts, idle, running, missing: found.missing, failed: found.failed }
     }
 
     /// Runs until it is told to close.
@@ -111,11 +114,23 @@ impl<F: Faults> Host<F> {
         if image.broker(self.parts.own).map(|broker| broker.broker_epoch) != Some(broker_epoch) {
             return;
         }
+        self.forget_missing();
         self.drop_unassigned(&image).await;
         let assigned: Vec<TopicPartition> =
             image.partitions_on(self.parts.own).map(|(name, _)| name).collect();
         for partition in assigned {
             self.feed(partition, broker_epoch, &image).await;
+        }
+    }
+
+    /// The registration has stated that these logs are gone.
+    fn forget_missing(&mut self) {
+        for (directory, log) in std::mem::take(&mut self.missing) {
+            let Some(directory) = self.directory(directory) else { continue };
+            directory.recovery_points.forget(&log);
+            if let Err(fault) = directory.recovery_points.lower(&log, Offset::ZERO) {
+                tracing::error!(log, %fault, "cannot write the recovery points");
+            }
         }
     }
 

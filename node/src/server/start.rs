@@ -306,7 +306,8 @@ impl<F: Faults> Start<F> {
     /// What can be said of each directory; nothing can of one that failed.
     fn facts(&self, found: &mut FoundLogs) -> Vec<DirectoryFacts> {
         let facts = |directory: &LogDirectory| {
-            directory.facts(found.damaged.remove(&directory.id()).unwrap_or_default())
+            let is_incomplete = found.missing.iter().any(|(missing, _)| *missing == directory.id());
+            directory.facts(found.damaged.remove(&directory.id()).unwrap_or_default(), is_incomplete)
         };
         self.directories
             .iter()

@@ -323,6 +323,7 @@ fn tenure(node: NodeId, run: u8, found: Disk) -> LifecycleTenure {
             clean_stop: found.clean_stop,
             same_boot: found.same_boot_epoch(),
             damaged: Vec::new(),
+            incomplete: false,
         }],
     }
 }

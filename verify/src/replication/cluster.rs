@@ -139,6 +139,7 @@ impl Cluster {
             clean_stop: disk.clean_stop,
             same_boot: disk.same_boot,
             damaged: Vec::new(),
+            incomplete: false,
         };
         let directories = vec![directory];
         let address = format!("b{}:9092", node(replica));

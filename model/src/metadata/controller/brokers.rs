@@ -122,7 +122,7 @@ impl<F: Faults> Scene<'_, F> {
             facts.is_some_and(|facts| {
                 let safe =
                     synced || broker.is_vouched_by(facts.clean_stop) || broker.is_vouched_by(facts.same_boot);
-                safe && !facts.damaged.contains(&at)
+                safe && !facts.incomplete && !facts.damaged.contains(&at)
             })
         };
         !self.faults.has(Bug::NeverKept) && broker.directories.iter().all(whole)

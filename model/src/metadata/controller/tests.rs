@@ -208,6 +208,7 @@ fn registration(node: u32, run: u128, same_boot: Option<BrokerEpoch>) -> Registr
             clean_stop: None,
             same_boot,
             damaged: Vec::new(),
+            incomplete: false,
         }],
     }
 }

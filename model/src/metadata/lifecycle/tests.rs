@@ -16,6 +16,7 @@ fn tenure() -> LifecycleTenure {
             clean_stop: Some(BrokerEpoch(3)),
             same_boot: None,
             damaged: Vec::new(),
+            incomplete: false,
         }],
     }
 }

@@ -135,6 +135,19 @@ fn under_flush_commit_a_power_loss_keeps_a_replica_eligible() {
 }
 
 #[test]
+fn a_directory_that_lacks_a_log_keeps_no_replica_eligible() {
+    let mut cluster = Cluster::running("2");
+    for node in 1..=3 {
+        cluster.lose_session(node);
+    }
+    let mut incomplete = registration(2, 2, Some(cluster.epoch(2)));
+    incomplete.directories[0].incomplete = true;
+    cluster.register(incomplete).unwrap();
+
+    assert_eq!(cluster.sets(), (vec![], vec![3], None));
+}
+
+#[test]
 fn a_new_incarnation_is_out_of_the_isr_even_if_its_absence_was_not_noticed() {
     let mut cluster = Cluster::running("2");
     let committed = cluster.controller.committed().end();
