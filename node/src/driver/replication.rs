@@ -9,6 +9,8 @@ mod effects;
 mod explain;
 mod portions;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -383,8 +385,12 @@ impl<F: Faults> ReplicaDriver<F> {
         }
     }
 
-    /// One step, and its effects in order.
+    /// One step, and its effects in order. A replica that has failed takes no step, and does nothing more of the one in
+    /// which it failed: its core believes what its log does not hold.
     fn step(&mut self, input: Input) -> Result<(), Refusal> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
         let mut effects: Vec<Effect> = Vec::new();
         let flushed = if let Input::Flushed { end, .. } = &input { Some(*end) } else { None };
         self.core.step(&self.parts.tenure, input, &mut effects)?;
@@ -393,7 +399,9 @@ impl<F: Faults> ReplicaDriver<F> {
             self.log.note_flushed(end);
         }
         for effect in effects {
-            self.issue(effect);
+            if self.failed.is_none() {
+                self.issue(effect);
+            }
         }
         Ok(())
     }
@@ -408,13 +416,18 @@ impl<F: Faults> ReplicaDriver<F> {
         if self.failed.is_some() {
             return;
         }
-        tracing::error!(partition = %self.parts.tenure.partition, %fault, "storage failed; the replica is offline");
-        self.failed = Some(format!("the replica is offline: {fault}"));
-        self.let_go(&format!("the replica went offline: {fault}"));
+        self.retire(&fault.to_string());
         let (failures, directory) = (self.parts.failures.clone(), self.parts.directory);
         drop(self.parts.env.spawn("report a failed directory", async move {
             let _ = failures.send(directory).await;
         }));
+    }
+
+    /// The replica does nothing any more until the broker starts again and has recovered its log.
+    fn retire(&mut self, why: &str) {
+        tracing::error!(partition = %self.parts.tenure.partition, %why, "the replica is offline");
+        self.failed = Some(format!("the replica is offline: {why}"));
+        self.let_go(&format!("the replica went offline: {why}"));
     }
 
     /// Tells everyone who waits that no answer will come from here.

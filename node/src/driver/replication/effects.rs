@@ -93,10 +93,18 @@ impl<F: Faults> ReplicaDriver<F> {
         attached.into_iter().filter(|batch| is_wanted(batch.header().base_offset)).collect()
     }
 
-    /// A cut is done when the call returns; the log must end where the core believes that it does.
+    /// A cut is done when the call returns; the log must end where the core believes that it does. A peer that names an
+    /// offset at which no batch ends has another log than it says, and the replica can go no further with it: it is
+    /// taken out before it can speak of records that it no longer has. Its disk is sound, and its neighbours go on.
     fn after_cut(&mut self, cut: Completion<Truncated>, to: Offset) {
         match cut.now() {
-            Ok(Ok(truncated)) => assert_eq!(truncated.end, to, "a log is cut where a batch ends"),
+            Ok(Ok(truncated)) if truncated.end == to => {}
+            Ok(Ok(truncated)) => {
+                self.retire(&format!(
+                    "its log was to be cut at {to} and no batch ends there: {}",
+                    truncated.end
+                ));
+            }
             Ok(Err(fault)) => self.fail(&fault),
             Err(_) => self.fail(&Fault::Gone),
         }
