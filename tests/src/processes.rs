@@ -222,7 +222,6 @@ impl Drop for Cluster {
         }
         for node in self.cluster.ports.keys() {
             let log = self.cluster.layout.log(*node);
-            #[expect(clippy::disallowed_methods, reason = "logs of processes are outside of any simulation")]
             let said = std::fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = said.lines().collect();
             let last = lines.iter().skip(lines.len().saturating_sub(LAST_LINES));

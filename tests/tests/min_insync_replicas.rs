@@ -63,7 +63,7 @@ impl Topic {
     }
 
     /// Each record is refused, certainly not written, and the words name who is missing, since when, and why.
-    async fn is_refused(&mut self, missing: &[NodeId], why: &str) {
+    async fn is_refused(&self, missing: &[NodeId], why: &str) {
         let outcomes = self.ledger.produce(&self.producer, 20).await;
         for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).take(1) {
             eprintln!("{}: {error}\n  hint: {}", self.name, error.hint());
