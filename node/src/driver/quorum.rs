@@ -256,7 +256,7 @@ impl<F: Faults> QuorumDriver<F> {
     fn note_flushed(&mut self, end: Offset, generation: LogGeneration) {
         if generation == self.core.log().generation() {
             self.log.note_flushed(end);
-            self.checkpoint_at.get_or_insert(self.env.now() + CHECKPOINT_INTERVAL);
+            self.checkpoint_at.get_or_insert_with(|| self.env.now() + CHECKPOINT_INTERVAL);
         }
     }
 

@@ -4,15 +4,16 @@ use core::fmt;
 
 use super::{AssignmentProblem, CommandRefusal, IsrProblem};
 
+/// What [`CommandRefusal::Deposed`] says.
+const DEPOSED: &str = "the active controller changed before the decision was committed; it may still take effect: look \
+                       before you ask again";
+
 impl core::error::Error for CommandRefusal {}
 
 impl fmt::Display for CommandRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Deposed => f.write_str(
-                "the active controller changed before the decision was committed; it may still take effect: look \
-                 before you ask again",
-            ),
+            Self::Deposed => f.write_str(DEPOSED),
             Self::NotAppended => f.write_str(
                 "the active controller could not write its decision and gives up; nothing was changed: ask again",
             ),
