@@ -162,9 +162,11 @@ async fn create(client: &Client, topic: NewTopic) {
 
 /// Waits until so many replicas of the first partition are in sync.
 async fn in_sync(cluster: &Cluster, client: &Client, replicas: usize) {
-    while client.admin().describe_topic("clicks").await.expect("it is there").partitions[0].isr.len()
-        != replicas
-    {
+    loop {
+        let topic = client.admin().describe_topic("clicks").await.expect("it is there");
+        if topic.partitions.first().is_some_and(|first| first.isr.len() == replicas) {
+            return;
+        }
         cluster.env.sleep(Duration::from_millis(20)).await;
     }
 }

@@ -78,7 +78,7 @@ fn nothing_acknowledged_is_lost_and_a_seed_is_a_run() {
 
     assert_eq!(one.keys().copied().collect::<Vec<u64>>(), SEEDS.collect::<Vec<u64>>(), "every seed was run");
     for (seed, lines) in &one {
-        println!("{}", lines[0]);
+        eprintln!("{}", lines[0]);
         assert_eq!(lines.len(), 1, "seed {seed} broke a promise:\n{}", lines.join("\n"));
         let other = two.get(seed).cloned().unwrap_or_default();
         assert!(
@@ -87,10 +87,10 @@ fn nothing_acknowledged_is_lost_and_a_seed_is_a_run() {
             first_difference(*seed)
         );
     }
-    println!("{}", String::from_utf8_lossy(&forwards.stderr).trim());
+    eprintln!("{}", String::from_utf8_lossy(&forwards.stderr).trim());
     let total = |name: &&str| one.values().map(|lines| figure(&lines[0], name)).sum::<u64>();
     let totals: Vec<(&str, u64)> = MUST_HAPPEN.iter().map(|name| (*name, total(name))).collect();
-    println!("in total: {totals:?}");
+    eprintln!("in total: {totals:?}");
     assert!(totals.iter().all(|(_, count)| *count > 0), "something never happened: {totals:?}");
     assert!(one.values().all(|lines| figure(&lines[0], "acknowledged") > 0), "a seed acknowledged nothing");
     assert!(forwards.status.success() && backwards.status.success());
@@ -104,7 +104,10 @@ fn assert_finds_a_loss(control: &str) {
     let lines = lines(&found);
     let lost = lines.iter().filter(|line| line.contains(" violation Lost: ")).count();
     let first = lines.iter().find(|line| line.contains(" violation Lost: "));
-    println!("control {control}: {lost} acknowledged records lost; {}", first.map_or("none", String::as_str));
+    eprintln!(
+        "control {control}: {lost} acknowledged records lost; {}",
+        first.map_or("none", String::as_str)
+    );
     assert!(lost > 0, "control {control} found nothing: {lines:?}");
     assert_eq!(found.status.code(), Some(4));
 }

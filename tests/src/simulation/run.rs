@@ -82,7 +82,8 @@ impl Scenario {
     #[must_use]
     pub fn run(self, identities: &Identities) -> Report {
         let config = Config { events_kept: self.events_kept, ..Config::from(NetworkConfig::default()) };
-        let outcome = Simulation::run(self.seed, config, async |sim| self.body(&sim, identities).await);
+        let outcome =
+            Simulation::run(self.seed, config, async |sim| Box::pin(self.body(&sim, identities)).await);
         Report {
             seed: self.seed,
             trace_hash: outcome.trace.hash(),
@@ -110,9 +111,9 @@ impl Scenario {
         if self.control != Control::Nothing {
             allow_unclean_elections(&client).await;
         }
-        let sent = within(sim, "records without an outcome", &client, load.finish()).await?;
-        let topic = within(sim, "not whole again", &client, reading::whole(&client)).await?;
-        let seen = within(sim, "not readable", &client, reading::everything(&client)).await??;
+        let sent = Box::pin(within(sim, "records without an outcome", &client, load.finish())).await?;
+        let topic = Box::pin(within(sim, "not whole again", &client, reading::whole(&client))).await?;
+        let seen = Box::pin(within(sim, "not readable", &client, reading::everything(&client))).await??;
         let violations = judge(&sent, &seen);
         sim.note(&format!("read {} with {} violations", seen.len(), violations.len()));
         Ok(End { violations, read: seen.len(), ..end(faults, &sent, &topic) })
@@ -176,7 +177,7 @@ async fn within<T>(
     match sim.env().timeout(PATIENCE, awaited).await {
         Ok(value) => Ok(value),
         Err(_) => {
-            let state = sim.env().timeout(PATIENCE, reading::describe(client)).await;
+            let state = sim.env().timeout(PATIENCE, Box::pin(reading::describe(client))).await;
             let state = state.unwrap_or_else(|_| "the cluster does not answer".to_owned());
             Err(format!("{otherwise} after {} s: {state}", PATIENCE.as_secs()))
         }
