@@ -2,7 +2,7 @@
 //!
 //! What is real: the controller is the `metadata` core and each broker's standing is its `Lifecycle` core. What is around
 //! them is here: messages that arrive in any order, twice or never, a quorum that commits what was appended or loses it
-//! at a fail-over ([`office`]), brokers that die and restart with what their disks tell, leaders that propose ISRs by an
+//! at a fail-over (`office`), brokers that die and restart with what their disks tell, leaders that propose ISRs by an
 //! image that lags, operators. What replicas do with their records is the replication world's.
 
 mod action;

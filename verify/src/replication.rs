@@ -1,8 +1,8 @@
 //! The replication world: one partition, its replicas, their disks, the network, clients and the controller.
 //!
 //! What is real: each replica is the `replication` core, the controller is the `metadata` core. What is around them is
-//! here: messages that are delivered in any order or never ([`network`]), disks that complete writes and syncs when they
-//! like and lose what was not synced ([`disk`]), brokers that die, restart with a new incarnation and register, sessions
+//! here: messages that are delivered in any order or never (`network`), disks that complete writes and syncs when they
+//! like and lose what was not synced (`disk`), brokers that die, restart with a new incarnation and register, sessions
 //! that end, clients. Records are numbers beside the messages: no core sees them.
 
 mod action;

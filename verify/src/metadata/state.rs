@@ -244,7 +244,7 @@ pub struct State {
     pub history: Vec<Shared<Image>>,
     /// The brokers.
     pub brokers: Vec<Broker>,
-    /// What is under way, in the order of [`Envelope::key`].
+    /// What is under way, in the order of `Envelope::key`.
     pub wire: Vec<Envelope>,
     /// For the claims.
     pub ghost: Ghost,
