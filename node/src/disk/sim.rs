@@ -66,7 +66,8 @@ impl SimDisk {
         self.media().asked.lying_sync = lying.then(String::new);
     }
 
-    /// As [`Self::set_lying_sync`], for files and directories alone whose paths begin so.
+    /// As [`Self::set_lying_sync`], for the contents of record segments (`.log`) alone whose paths begin so. A directory
+    /// that forgets more than records is noticed when it is opened, and taken offline instead of losing them.
     pub fn set_lying_sync_under(&self, prefix: &str) {
         self.media().asked.lying_sync = Some(prefix.to_owned());
     }

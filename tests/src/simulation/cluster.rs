@@ -117,7 +117,7 @@ impl Cluster {
         Client::new(&self.client.env(), self.client_identity.clone(), settings)
     }
 
-    /// From here on no disk keeps what it was told to sync of a topic. Metadata is kept, or nothing would start.
+    /// From here on no disk keeps what it was told to sync of a topic's records. All else is kept, or nothing would start.
     pub(super) fn let_syncs_lie(&self, topic: &str) {
         let prefix = format!("{topic}-");
         self.machines.iter().for_each(|machine| machine.disk.set_lying_sync_under(&prefix));

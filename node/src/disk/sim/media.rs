@@ -190,9 +190,11 @@ impl Media {
         self.names.retain(|name, _| name != path && !name.starts_with(&inside));
     }
 
-    /// Whether a sync of this path does nothing.
+    /// Whether a sync of this path does nothing: of any path, or of the segments alone whose paths begin as asked.
     fn lies_about(&self, path: &str) -> bool {
-        self.asked.lying_sync.as_ref().is_some_and(|prefix| path.starts_with(prefix))
+        let lies =
+            |prefix: &String| prefix.is_empty() || (path.starts_with(prefix) && path.ends_with(".log"));
+        self.asked.lying_sync.as_ref().is_some_and(lies)
     }
 
     /// A journalled file system does half a rename at no time, and this one never forgets one.
