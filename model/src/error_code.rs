@@ -70,7 +70,7 @@ error_codes! {
     OutOfOrderSequence, 45, "OUT_OF_ORDER_SEQUENCE_NUMBER", false, "the batch does not follow the producer's last one";
     DuplicateSequence, 46, "DUPLICATE_SEQUENCE_NUMBER", false, "the batch was written before, too long ago to say where";
     InvalidProducerEpoch, 47, "INVALID_PRODUCER_EPOCH", false, "the producer has been fenced by a newer one";
-    KafkaStorageError, 56, "KAFKA_STORAGE_ERROR", true, "the log directory is offline";
+    KafkaStorageError, 56, "KAFKA_STORAGE_ERROR", true, "the log directory is offline or full; nothing was written";
     UnknownProducerId, 59, "UNKNOWN_PRODUCER_ID", false, "the broker knows nothing of that producer";
     FencedLeaderEpoch, 74, "FENCED_LEADER_EPOCH", true, "the leader epoch is older than the broker's";
     UnknownLeaderEpoch, 75, "UNKNOWN_LEADER_EPOCH", true, "the leader epoch is newer than the broker's";

@@ -21,6 +21,7 @@ mod producer;
 mod recover;
 mod refusal;
 mod replica_set;
+mod room;
 mod serve;
 mod state;
 mod tenure;

@@ -19,6 +19,9 @@ pub enum Timer {
     FetchRetry,
     /// A proposal was sent and not answered, or was refused and may be made again after a while.
     AlterPartitionRetry,
+    /// A follower's write found no room: it fetches again when this has run out. The driver may let it run out as soon as
+    /// there is room.
+    Room,
     /// `replica.lag.time.max`, since this replica was last caught up (R41).
     Lag(ReplicaIdx),
 }

@@ -25,12 +25,14 @@ pub(super) struct Following {
     pub(super) told: Offset,
     /// The last round that the leader announced.
     pub(super) round: ReadRound,
+    /// Whether it fetches nothing because its last write found no room.
+    pub(super) lacks_room: bool,
 }
 
 impl Following {
     pub(super) fn begin(leader: ReplicaIdx) -> Self {
         let (request_id, round) = (RequestId(1), ReadRound::default());
-        Self { leader, request_id, open: false, told: Offset::ZERO, round }
+        Self { leader, request_id, open: false, told: Offset::ZERO, round, lacks_room: false }
     }
 
     /// The fetch without an answer, if there is one.
@@ -47,7 +49,7 @@ impl<F: Faults> Replica<F> {
         }
     }
 
-    fn following_mut(&mut self) -> Option<&mut Following> {
+    pub(super) fn following_mut(&mut self) -> Option<&mut Following> {
         match &mut self.role {
             Role::Following(following) => Some(following),
             Role::Idle | Role::Leading(_) => None,
@@ -59,9 +61,11 @@ impl<F: Faults> Replica<F> {
     pub(super) fn fetch_if_needed(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let durable_end = self.durable_end();
         let commit = self.view.flush == FlushPolicy::Commit;
-        let Ok(&Following { leader, request_id, open, told, .. }) = self.following() else { return };
+        let Ok(&Following { leader, request_id, open, told, lacks_room, .. }) = self.following() else {
+            return;
+        };
         if !open {
-            if self.log.written() == self.log.end() {
+            if self.log.written() == self.log.end() && !lacks_room {
                 self.send_fetch(tenure, effects);
             }
         } else if commit && durable_end > told {

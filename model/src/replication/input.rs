@@ -46,6 +46,14 @@ pub enum Input {
         /// The generation that the append effect named.
         generation: LogGeneration,
     },
+    /// A write found no room (design §5). Comes in the place of its [`Input::Written`]: nothing of it is in the log, nor of
+    /// any write submitted after it in its generation; those need not be reported. What was written before stands.
+    WriteFailed {
+        /// Where the log ends now, exclusive.
+        end: Offset,
+        /// The generation that the append effect named.
+        generation: LogGeneration,
+    },
     /// A sync ended: everything below `end` is on stable storage. Comes once per
     /// [`Effect::Sync`](super::Effect::Sync); also legal unasked.
     Flushed {

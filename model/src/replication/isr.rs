@@ -156,6 +156,7 @@ impl<F: Faults> Replica<F> {
     ) -> Result<(), Refusal> {
         match timer {
             Timer::FetchRetry => self.fetch_again(tenure, effects),
+            Timer::Room => self.try_room(),
             Timer::AlterPartitionRetry => self.propose_again(effects),
             Timer::Lag(replica) => self.on_lag(replica),
         }

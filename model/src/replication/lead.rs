@@ -94,6 +94,9 @@ impl<F: Faults> Replica<F> {
                 if following.open {
                     effects.push(Effect::Disarm(Timer::FetchRetry));
                 }
+                if following.lacks_room {
+                    effects.push(Effect::Disarm(Timer::Room));
+                }
             }
             Role::Leading(lead) => {
                 let produces = lead.for_commit.iter().chain(&lead.for_local).map(|wait| wait.request_id);

@@ -27,6 +27,11 @@ pub enum Refusal {
         /// The replicas that are not in the ISR.
         missing: IsrSet,
     },
+    /// There is no room for the batch, or for one that it repeats: it is not in the log (design §5).
+    NoRoom {
+        /// Where the log ends, exclusive.
+        log_end: Offset,
+    },
     /// The client's time limit passed first. The records may still be committed (R3).
     TimedOut {
         /// The high watermark that was reached.
@@ -137,6 +142,7 @@ impl Refusal {
         match self {
             Self::NotLeader { .. } => ErrorCode::NotLeaderOrFollower,
             Self::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+            Self::NoRoom { .. } => ErrorCode::KafkaStorageError,
             Self::TimedOut { .. } => ErrorCode::RequestTimedOut,
             Self::WatermarkNotApplied { .. } => ErrorCode::LeaderNotAvailable,
             Self::MalformedBatch => ErrorCode::InvalidRecord,
@@ -169,6 +175,12 @@ impl fmt::Display for Refusal {
             }
             Self::NotEnoughReplicas { isr, min_isr, missing } => {
                 write!(f, "in sync {isr:?}, {min_isr} needed, missing {missing:?}; nothing was written")
+            }
+            Self::NoRoom { log_end } => {
+                write!(
+                    f,
+                    "no space left in the log directory; nothing was written; the log ends at {log_end}"
+                )
             }
             Self::TimedOut { high_watermark, needed, missing } => {
                 write!(

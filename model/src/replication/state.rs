@@ -68,6 +68,7 @@ impl<F: Faults> Replica<F> {
                 }
             }
             Input::Written { end, generation } => self.on_written(end, generation)?,
+            Input::WriteFailed { end, generation } => self.on_write_failed(end, generation, effects)?,
             Input::Flushed { end, generation } => self.on_flushed(end, generation)?,
             Input::AlterPartitionAnswered(answer) => self.on_alter_partition_answer(answer, effects)?,
             Input::Expired(timer) => self.on_expired(tenure, timer, effects)?,
@@ -133,7 +134,7 @@ impl<F: Faults> Replica<F> {
                 Some(self.view.leader_epoch),
                 "a leader has begun its epoch (R30)"
             );
-            assert!(lead.epoch_start <= self.log.end(), "a leader never cuts its log");
+            assert!(lead.epoch_start <= self.log.end(), "a leader's epoch begins within its log");
             assert!(lead.for_commit.is_sorted_by_key(|wait| wait.end), "produces are answered in order");
             let first = lead.for_commit.first();
             assert!(

@@ -10,6 +10,7 @@ mod lead;
 mod producer;
 mod random;
 mod recover;
+mod room;
 mod serve;
 mod watermark;
 

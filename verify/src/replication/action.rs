@@ -28,6 +28,10 @@ pub enum Action {
     ProposalRetry(ReplicaIdx),
     /// At this leader, that follower has lagged for too long.
     Lag(ReplicaIdx, ReplicaIdx),
+    /// The oldest write of a broker finds no room.
+    WriteFails(ReplicaIdx),
+    /// A follower that found no room tries again.
+    Room(ReplicaIdx),
     /// The process is killed; that many records remain.
     Kill(ReplicaIdx, u8),
     /// The power fails; that many records remain.
@@ -53,6 +57,8 @@ pub(super) const KINDS: &[&str] = &[
     "a follower repeats a fetch",
     "a leader repeats a proposal",
     "a follower lags for too long",
+    "a write finds no room",
+    "a follower without room tries again",
     "a process is killed",
     "the power fails",
     "a broker starts again",
@@ -73,12 +79,14 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::FetchRetry(_) => 6,
         Action::ProposalRetry(_) => 7,
         Action::Lag(..) => 8,
-        Action::Kill(..) => 9,
-        Action::PowerLoss(..) => 10,
-        Action::Start(_) => 11,
-        Action::Expire(_) => 12,
-        Action::Unfence(_) => 13,
-        Action::Stop(_) => 14,
+        Action::WriteFails(_) => 9,
+        Action::Room(_) => 10,
+        Action::Kill(..) => 11,
+        Action::PowerLoss(..) => 12,
+        Action::Start(_) => 13,
+        Action::Expire(_) => 14,
+        Action::Unfence(_) => 15,
+        Action::Stop(_) => 16,
     }
 }
 
@@ -153,6 +161,10 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
     let disk = &state.broker(replica).disk;
     if !disk.writes.is_empty() {
         actions.push(Action::Write(replica));
+        let is_of_now = disk.writes.iter().all(|write| write.generation == run.core.generation());
+        if state.spent.full_disks < world.bounds.full_disks && is_of_now {
+            actions.push(Action::WriteFails(replica));
+        }
     }
     if !disk.syncs.is_empty() {
         actions.push(Action::Flush(replica));
@@ -182,6 +194,7 @@ fn of_timers(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actio
                     actions.push(Action::FetchRetry(replica));
                 }
             }
+            Timer::Room => actions.push(Action::Room(replica)),
             Timer::AlterPartitionRetry => {
                 if state.spent.timeouts < world.bounds.timeouts {
                     actions.push(Action::ProposalRetry(replica));

@@ -21,6 +21,8 @@ crate::bounds! {
         kills("kills"): u8 = 0,
         /// Power losses: of what was not synced any prefix is kept
         power_losses("power-losses"): u8 = 0,
+        /// Writes that find no room
+        full_disks("full-disks"): u8 = 0,
         /// Controlled shutdowns
         shutdowns("shutdowns"): u8 = 0,
         /// Expiries of a leader's wait for the answer to a proposal

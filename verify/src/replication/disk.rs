@@ -99,6 +99,14 @@ impl Disk {
         done
     }
 
+    /// The oldest write finds no room, and with it fails whatever was submitted after it. Gives where the log ends now.
+    pub(super) fn fail_writes(&mut self) -> Pending {
+        let first = self.writes.remove(0);
+        self.writes.clear();
+        self.truncate(Offset(u64::from(self.written)));
+        Pending { end: Offset(u64::from(self.written)), ..first }
+    }
+
     /// The oldest sync ends.
     pub(super) fn complete_sync(&mut self) -> Pending {
         let done = self.syncs.remove(0);

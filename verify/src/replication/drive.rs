@@ -75,6 +75,10 @@ impl Driver<'_> {
                 self.state.network.send(Envelope::Proposal { from: at, proposal });
             }
             Effect::Acknowledge(token) => self.acknowledged(at, token.request_id(), token.base_offset()),
+            // Nobody ever sees a record that found no room, unless it was produced before.
+            Effect::Refuse { request_id, refusal: Refusal::NoRoom { .. } } if !self.world.is_idempotent() => {
+                self.settle(request_id, Standing::Refused);
+            }
             Effect::Refuse { request_id, .. } => self.settle(request_id, Standing::Unknown),
             Effect::EndKnown(_) => {}
             Effect::HighWatermark(visible) => self.visible(at, visible.offset(), visible.leader_epoch()),

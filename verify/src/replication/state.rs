@@ -71,6 +71,8 @@ pub struct Spent {
     pub kills: u8,
     /// Power losses.
     pub power_losses: u8,
+    /// Writes that found no room.
+    pub full_disks: u8,
     /// Controlled shutdowns.
     pub shutdowns: u8,
     /// Expiries of waits for the controller.

@@ -50,6 +50,12 @@ impl Driver<'_> {
                 self.state.spent.shrinks += 1;
                 self.expired(leader, Timer::Lag(follower));
             }
+            Action::WriteFails(replica) => {
+                self.state.spent.full_disks += 1;
+                let failed = self.state.broker_mut(replica).disk.fail_writes();
+                self.plain(replica, Input::WriteFailed { end: failed.end, generation: failed.generation });
+            }
+            Action::Room(replica) => self.expired(replica, Timer::Room),
             Action::Kill(replica, kept) => {
                 self.state.spent.kills += 1;
                 self.end(replica, kept);

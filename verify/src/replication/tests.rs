@@ -31,6 +31,15 @@ fn the_sound_cores_hold_and_the_states_are_those_that_stateright_counts() {
 }
 
 #[test]
+fn writes_that_find_no_room_break_no_claim() {
+    for line in ["brokers=2 full-disks=1 elections=1", "brokers=2 full-disks=1 retries=1 flush=os acks=one"] {
+        let outcome = searched(line, None);
+
+        assert!(matches!(outcome.verdict, Verdict::Holds), "{line}: {outcome:?}");
+    }
+}
+
+#[test]
 fn dropping_dead_messages_changes_no_verdict_and_saves_states() {
     let dropped = searched("brokers=2 kills=1 flush=os", None);
     let kept = searched("brokers=2 kills=1 flush=os keep-dead=true", None);

@@ -25,6 +25,8 @@ pub(super) fn describe(before: &State, action: Action) -> String {
         Action::FetchRetry(replica) => format!("{replica} has waited long enough and fetches again"),
         Action::ProposalRetry(replica) => format!("{replica} has waited long enough and proposes again"),
         Action::Lag(leader, follower) => format!("at {leader}, {follower} has lagged for too long"),
+        Action::WriteFails(replica) => format!("{replica} finds no room for what it writes"),
+        Action::Room(replica) => format!("{replica}, which found no room, tries again"),
         Action::Kill(replica, kept) => format!("{replica} is killed; {kept} records remain in its log"),
         Action::PowerLoss(replica, kept) => {
             format!("{replica} loses power; {kept} records remain in its log")

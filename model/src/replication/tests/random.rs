@@ -139,6 +139,7 @@ fn local() -> impl Strategy<Value = Input> {
     let acks = prop_oneof![Just(Acks::None), Just(Acks::Leader), Just(Acks::All)];
     let timer = prop_oneof![
         Just(Timer::FetchRetry),
+        Just(Timer::Room),
         Just(Timer::AlterPartitionRetry),
         replica().prop_map(Timer::Lag)
     ];
@@ -149,6 +150,9 @@ fn local() -> impl Strategy<Value = Input> {
         }),
         4 => (number(), 0_u32..2).prop_map(|(end, generation)| {
             Input::Flushed { end: Offset(end), generation: LogGeneration(generation) }
+        }),
+        2 => (number(), 0_u32..2).prop_map(|(end, generation)| {
+            Input::WriteFailed { end: Offset(end), generation: LogGeneration(generation) }
         }),
         3 => timer.prop_map(Input::Expired),
         1 => number().prop_map(|request| Input::EndRead { request_id: RequestId(request) }),

@@ -16,6 +16,8 @@ use crate::peers::wire::{PeerFrame, ReplicaMessage};
 
 /// How long a proposal that was refused waits before it is made again.
 const PROPOSAL_RETRY: Duration = Duration::from_millis(250);
+/// How long a follower whose disk is full waits before it fetches again.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 
 impl<F: Faults> ReplicaDriver<F> {
     /// Carries out one effect. Nothing is awaited: what takes time comes back as an input.
@@ -157,6 +159,7 @@ impl<F: Faults> ReplicaDriver<F> {
         match timer {
             Timer::FetchRetry => self.parts.timing.replica_retry,
             Timer::AlterPartitionRetry => PROPOSAL_RETRY,
+            Timer::Room => ROOM_RETRY,
             Timer::Lag(_) => self.parts.timing.replica_lag_max,
         }
     }
