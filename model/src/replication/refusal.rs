@@ -177,10 +177,7 @@ impl fmt::Display for Refusal {
                 write!(f, "in sync {isr:?}, {min_isr} needed, missing {missing:?}; nothing was written")
             }
             Self::NoRoom { log_end } => {
-                write!(
-                    f,
-                    "no space left in the log directory; nothing was written; the log ends at {log_end}"
-                )
+                write!(f, "no space left; nothing was written; the log ends at {log_end}")
             }
             Self::TimedOut { high_watermark, needed, missing } => {
                 write!(
