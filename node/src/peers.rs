@@ -1,10 +1,12 @@
 //! Links to the other nodes: one outbound connection each, made again whenever it is lost.
 //!
-//! A message is handed to the link or dropped: the cores ask again. Control messages have a lane of their own, so that
-//! votes and heartbeats do not queue behind records. What the messages mean is left to the drivers; inbound connections
+//! A message is handed to the link or dropped, and counted then: the cores ask again. Control messages have a lane of
+//! their own, so that votes and heartbeats do not queue behind records. What the messages mean is left to the drivers; inbound connections
 //! to [`crate::listener`].
 
 mod link;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,9 @@ use self::link::Live;
 use self::wire::{ControllerAnswer, ControllerCall, PeerFrame};
 pub(crate) use highwater_transport::quic::Lane;
 use highwater_transport::watch;
+
+/// How often it is told at most that messages to a node find its queue full.
+const DROPS_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// The links of one node. A cheap handle.
 #[derive(Clone)]
@@ -50,7 +55,15 @@ struct Link {
     live: Option<Live>,
     since: Instant,
     trouble: Option<String>,
+    drops: Drops,
     task: Option<Task>,
+}
+
+/// The messages to one node that found a full queue.
+#[derive(Debug, Default)]
+struct Drops {
+    count: u64,
+    told_at: Option<Instant>,
 }
 
 /// The newest change of a link.
@@ -123,22 +136,37 @@ impl Peers {
         let (sender, addresses) = watch::channel(address.to_owned());
         let since = self.inner.env.now();
         let task = self.inner.env.spawn("link", link::run(self.clone(), node, addresses));
-        links.insert(node, Link { address: sender, live: None, since, trouble: None, task: Some(task) });
+        links.insert(
+            node,
+            Link {
+                address: sender,
+                live: None,
+                since,
+                trouble: None,
+                drops: Drops::default(),
+                task: Some(task),
+            },
+        );
     }
 
-    /// Hands a one-way message to the link of a node. Without a link it is dropped; with a full one, too, but for
-    /// records, which wait for room.
+    /// Hands a one-way message to the link of a node, at once or not at all: it is dropped where there is no link, and
+    /// where the queue is full. The newest goes, not the oldest: what waits is what its receiver lacks first, and records
+    /// that do not continue a log are of no use to it.
     pub(crate) fn send(&self, to: NodeId, lane: Lane, frame: PeerFrame) {
         let Some(sender) = self.live(to, |live| live.sender(lane)) else { return };
         let PeerFrame { kind, body, payload } = frame;
-        let frame = Frame { kind, version: wire::VERSION, correlation: 0, body, payload };
-        match sender.try_send(frame.clone()) {
+        match sender.try_send(Frame { kind, version: wire::VERSION, correlation: 0, body, payload }) {
             Ok(()) => {}
-            Err(TrySendError::Full) if lane == Lane::Data => {
-                let waiting = async move { drop(sender.send(frame).await) };
-                drop(self.inner.env.spawn("send when there is room", waiting));
-            }
+            Err(TrySendError::Full) => self.note_dropped(to, lane),
             Err(error) => tracing::debug!(%to, %lane, %error, "dropped a message"),
+        }
+    }
+
+    fn note_dropped(&self, to: NodeId, lane: Lane) {
+        let now = self.inner.env.now();
+        let told = locked(&self.inner.links).get_mut(&to).and_then(|link| link.drops.note(now));
+        if let Some(count) = told {
+            tracing::warn!(%to, %lane, count, "dropped messages: the queue of the link is full");
         }
     }
 
@@ -198,6 +226,18 @@ impl Peers {
         if changed {
             self.inner.changes.send_modify(|change| *change = LinkChange { number: change.number + 1, node });
         }
+    }
+}
+
+impl Drops {
+    /// Counts one more, and gives the count when it is time to tell it.
+    fn note(&mut self, now: Instant) -> Option<u64> {
+        self.count += 1;
+        let is_due = self.told_at.is_none_or(|told_at| now.since(told_at) >= DROPS_TOLD_EVERY);
+        is_due.then(|| {
+            self.told_at = Some(now);
+            self.count
+        })
     }
 }
 

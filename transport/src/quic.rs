@@ -17,7 +17,7 @@ pub use channel::{Channel, Receiver, Sender};
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::{BindError, ConnectError, ConnectionLost, LossReason, ReceiveError, SendError, TrySendError};
-pub use settings::Settings;
+pub use settings::{Queue, Settings};
 
 pub(crate) use tls::provider;
 

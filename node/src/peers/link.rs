@@ -5,7 +5,7 @@ use std::time::Duration;
 use highwater_model::id::NodeId;
 use highwater_transport::frame::Frame;
 use highwater_transport::identity::Expect;
-use highwater_transport::quic::{Connection, Lane, Receiver, Sender};
+use highwater_transport::quic::{Connection, Lane, Queue, Receiver, Sender};
 use highwater_transport::rpc::Caller;
 use highwater_transport::watch;
 
@@ -16,6 +16,10 @@ use super::wire::{self, Hello};
 const BACKOFF_MIN: Duration = Duration::from_millis(25);
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_millis(400);
+
+/// What may wait on the data lane. A replica has one answer under way to each follower, so that the frames of thousands
+/// of partitions fit; the bytes are those of many answers of `replica.fetch.response.max.bytes`.
+pub(super) const DATA_QUEUE: Queue = Queue { frames_max: 4_096, bytes_max: 32 << 20 };
 
 /// A connection and its lanes.
 pub(super) struct Live {
@@ -87,7 +91,8 @@ async fn connect(peers: &Peers, node: NodeId, address: &str) -> Result<(Connecti
     let hello = Hello { address: peers.inner.advertised.clone() };
     let hello = Frame::encoded(wire::HELLO, wire::VERSION, &hello).map_err(|error| error.to_string())?;
     control.send(hello).await.map_err(|error| error.to_string())?;
-    let (data, data_end) = open(Lane::Data).await?.split();
+    let data = connection.open_with(Lane::Data, DATA_QUEUE).await;
+    let (data, data_end) = data.map_err(|error| error.to_string())?.split();
     let caller = Caller::new(&peers.inner.env, open(Lane::Control).await?);
     Ok((connection, Live { control, data, caller, _receivers: [control_end, data_end] }))
 }

@@ -5,7 +5,7 @@
 
 use super::connection::Connection;
 use super::error::{ReceiveError, SendError, TrySendError};
-use super::{ConnectionLost, Lane};
+use super::{ConnectionLost, Lane, Queue};
 use crate::frame::{Decoder, Encoder, Frame, FrameLimits};
 use bytes::Bytes;
 use core::fmt;
@@ -30,19 +30,19 @@ pub struct Channel {
 impl Channel {
     pub(super) fn start(
         connection: &Connection,
-        lane: Lane,
+        (lane, limits): (Lane, Queue),
         send: quinn::SendStream,
         receive: quinn::RecvStream,
     ) -> Self {
         let settings = connection.settings();
-        let (queue, queued) = mpsc::channel(settings.queue_frames_max);
+        let (queue, queued) = mpsc::channel(limits.frames_max);
         let writer = Writer { queued, stream: send, limits: settings.frame_limits };
         connection.env().spawn("write frames", writer.run());
         let sender = Sender {
             queue,
             limits: settings.frame_limits,
-            bytes: Arc::new(Semaphore::new(settings.queue_bytes_max as usize)),
-            bytes_max: settings.queue_bytes_max,
+            bytes: Arc::new(Semaphore::new(limits.bytes_max as usize)),
+            bytes_max: limits.bytes_max,
         };
         let receiver = Receiver {
             connection: connection.clone(),

@@ -4,7 +4,7 @@
 
 use super::channel::Channel;
 use super::error::{ConnectionLost, LossReason};
-use super::settings::Settings;
+use super::settings::{Queue, Settings};
 use super::{CloseCode, Lane, PROTOCOL_VERSION};
 use crate::env::Env;
 use crate::identity::Principal;
@@ -61,12 +61,20 @@ impl Connection {
     /// # Errors
     /// [`ConnectionLost`] when the connection is no more.
     pub async fn open(&self, lane: Lane) -> Result<Channel, ConnectionLost> {
+        self.open_with(lane, self.settings.queue).await
+    }
+
+    /// As [`Self::open`], with a queue of its own size.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(&self, lane: Lane, queue: Queue) -> Result<Channel, ConnectionLost> {
         let (mut send, receive) = self.quinn.open_bi().await.map_err(|error| self.lost(error))?;
         // A stream that was closed already shows at the write.
         let _ = send.set_priority(lane.priority());
         let opening = [PROTOCOL_VERSION, lane.code()];
         send.write_all(&opening).await.map_err(|_| self.loss())?;
-        Ok(Channel::start(self, lane, send, receive))
+        Ok(Channel::start(self, (lane, queue), send, receive))
     }
 
     /// The next channel that the peer opened. Call it from one task, which does nothing else: it completes as soon as
@@ -85,7 +93,7 @@ impl Connection {
             Some(lane) if matches!(read, Ok(Ok(()))) && version == PROTOCOL_VERSION => {
                 // As above.
                 let _ = send.set_priority(lane.priority());
-                Ok(Channel::start(self, lane, send, receive))
+                Ok(Channel::start(self, (lane, self.settings.queue), send, receive))
             }
             _ => {
                 self.close(CloseCode::Protocol, "unknown channel");

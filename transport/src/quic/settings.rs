@@ -16,6 +16,15 @@ const ETHERNET_DATAGRAM_BYTES: u16 = 1452;
 /// The largest datagram used on loopback: throughput is 2.4 times that of Ethernet-sized ones.
 const LOOPBACK_DATAGRAM_BYTES: u16 = 65_000;
 
+/// How much may wait in a channel's queue towards the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Frames.
+    pub frames_max: usize,
+    /// Bytes; one larger frame may wait alone.
+    pub bytes_max: u32,
+}
+
 /// How an endpoint treats its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -44,10 +53,8 @@ pub struct Settings {
     pub channels_max: u16,
     /// The largest frames sent and accepted.
     pub frame_limits: FrameLimits,
-    /// Frames that may wait in a channel's queue before a sender has to.
-    pub queue_frames_max: usize,
-    /// Bytes that may wait in a channel's queue before a sender has to; one larger frame may wait alone.
-    pub queue_bytes_max: u32,
+    /// What may wait in a channel's queue before a sender has to, where nothing else is said when it is opened.
+    pub queue: Queue,
     /// Connections that may wait to be accepted, and handshakes that may be under way.
     pub accept_queue_max: usize,
 }
@@ -66,8 +73,7 @@ impl Default for Settings {
             datagram_bytes_max: None,
             channels_max: 64,
             frame_limits: FrameLimits::default(),
-            queue_frames_max: 256,
-            queue_bytes_max: 8 << 20,
+            queue: Queue { frames_max: 256, bytes_max: 8 << 20 },
             accept_queue_max: 1024,
         }
     }
