@@ -9,6 +9,7 @@ mod broker;
 mod command;
 mod config;
 mod controller;
+mod health;
 mod image;
 mod lifecycle;
 mod partition;
@@ -20,6 +21,7 @@ pub use broker::{Broker, DirectoryFacts, Registration};
 pub use command::{Command, Election, Heartbeat, Outcome};
 pub use config::{CleanupPolicy, ConfigError, ConfigKey, TopicConfig, effective_min_isr};
 pub use controller::{Controller, Effect, Input, Refusal, Reply, Tenure, Timer};
+pub use health::Health;
 pub use image::Image;
 pub use lifecycle::{
     BrokerAnswer, BrokerRequest, Lifecycle, LifecycleEffect, LifecycleInput, LifecycleRefusal,

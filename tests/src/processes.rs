@@ -165,11 +165,8 @@ impl Cluster {
 
     /// Waits until every partition of these topics is led and has all its replicas in sync.
     pub async fn all_in_sync(&mut self, topics: &[&str]) {
-        let whole = |at: &PartitionDetail| at.leader.is_some() && at.isr.len() == at.replicas.len();
         self.until("all replicas to be in sync", |answer| {
-            topics
-                .iter()
-                .all(|name| topic(answer, name).is_some_and(|topic| topic.partitions.iter().all(whole)))
+            topics.iter().all(|name| topic(answer, name).is_some_and(TopicDetail::is_whole))
         })
         .await;
     }

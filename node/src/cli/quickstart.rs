@@ -15,7 +15,7 @@ use bytes::Bytes;
 use highwater_client::consumer::{Consumed, Start};
 use highwater_client::settings::ClientSettings;
 use highwater_client::{Admin, Client};
-use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAssignment, TopicDetail};
+use highwater_model::api::{MetadataAnswer, NewTopic, ReplicaAssignment, TopicDetail};
 use highwater_model::id::{LeaderEpoch, NodeId, PartitionIndex, TopicId};
 use highwater_transport::env::{Env, Instant};
 
@@ -182,13 +182,8 @@ impl Story {
 
     /// Waits until every partition of the topic has a leader and all its replicas in sync.
     async fn until_in_sync(&mut self, what: &str) -> Result<(), Failure> {
-        let whole = |partition: &PartitionDetail| {
-            partition.leader.is_some() && partition.isr.len() == partition.replicas.len()
-        };
-        self.until("every replica to be in sync", |_, topic| {
-            topic.is_some_and(|topic| topic.partitions.iter().all(whole))
-        })
-        .await?;
+        self.until("every replica to be in sync", |_, topic| topic.is_some_and(TopicDetail::is_whole))
+            .await?;
         self.progress.step(format!("topic {TOPIC} {what}"));
         Ok(())
     }

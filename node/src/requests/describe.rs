@@ -6,7 +6,7 @@ use highwater_model::api::{
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::PartitionIndex;
-use highwater_model::metadata::{Broker, Image, Partition, Topic};
+use highwater_model::metadata::{Broker, Health, Image, Partition, Topic};
 
 use super::{RequestHandler, unknown_topic};
 use crate::controller_client::answered_otherwise;
@@ -34,8 +34,8 @@ impl RequestHandler {
             self.catch_up().await?;
         }
         let image = self.image();
-        let counted = |is_so: fn(&Partition) -> bool| {
-            count(image.partitions().filter(|(_, state)| is_so(state)).count())
+        let counted = |is_so: fn(Health) -> bool| {
+            count(image.partitions().filter(|(_, state)| is_so(state.health())).count())
         };
         Ok(ClusterDetail {
             cluster: self.cluster,
@@ -44,9 +44,9 @@ impl RequestHandler {
             brokers: image.brokers().iter().map(broker_detail).collect(),
             topics: count(image.topics().count()),
             partitions: count(image.partitions().count()),
-            offline: counted(|state| state.leader.is_none()),
-            under_replicated: counted(|state| usize::from(state.isr.count()) < state.replicas.len()),
-            under_min_isr: counted(|state| state.isr.count() < state.min_isr),
+            offline: counted(Health::is_offline),
+            under_replicated: counted(Health::is_under_replicated),
+            under_min_isr: counted(Health::is_under_min_isr),
         })
     }
 
