@@ -327,7 +327,11 @@ impl<F: Faults> ReplicaDriver<F> {
     }
 
     fn on_image(&mut self, image: Arc<Image>) {
-        let view = image.partition_view(self.parts.tenure.partition);
+        let partition = self.parts.tenure.partition;
+        if let Some(topic) = image.topic(partition.topic) {
+            self.log.set_segment_bytes_max(topic.config.segment_bytes());
+        }
+        let view = image.partition_view(partition);
         self.image = Some(image);
         if let Some(view) = view {
             self.step_or_trace(Input::View(view));

@@ -145,6 +145,11 @@ impl PartitionLog {
         self.segments.len()
     }
 
+    /// From the next append on a segment is closed before it would exceed so many bytes (`segment.bytes`).
+    pub fn set_segment_bytes_max(&mut self, bytes: u64) {
+        self.config.segment_bytes_max = bytes;
+    }
+
     /// Takes `end`, exclusive, for the log's recovery point. Everything below is synced, and has not been cut since:
     /// the sync is of the log's present generation.
     pub fn note_flushed(&self, end: Offset) {

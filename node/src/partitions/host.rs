@@ -65,8 +65,16 @@ struct Running {
     task: mpsc::Sender<Command>,
     directory: DirectoryId,
     broker_epoch: BrokerEpoch,
-    /// What the task was told last, but for the metadata offset.
-    told: Option<PartitionView>,
+    told: Option<Told>,
+}
+
+/// What a task was told last. An image that says the same of its partition is no news to it.
+#[derive(PartialEq, Eq)]
+struct Told {
+    /// Without the metadata offset, which every image raises.
+    view: PartitionView,
+    /// `segment.bytes` of the topic.
+    segment_bytes: u64,
 }
 
 impl<F: Faults> Host<F> {
@@ -186,11 +194,14 @@ impl<F: Faults> Host<F> {
                 Err(None) => tracing::error!(%partition, "no log directory is left for a replica"),
             }
         }
-        let Some(view) = image.partition_view(partition) else { return };
+        let (Some(view), Some(topic)) = (image.partition_view(partition), image.topic(partition.topic)) else {
+            return;
+        };
         let Some(running) = self.running.get_mut(&partition) else { return };
         let view = PartitionView { metadata_offset: Offset::ZERO, ..view };
-        if running.told.as_ref() != Some(&view) {
-            running.told = Some(view);
+        let told = Some(Told { view, segment_bytes: topic.config.segment_bytes() });
+        if running.told != told {
+            running.told = told;
             drop(running.task.send(Command::Image(Arc::clone(image))).await);
         }
     }
