@@ -145,6 +145,12 @@ impl PartitionLog {
         self.segments.len()
     }
 
+    /// Its sizes.
+    #[must_use]
+    pub fn config(&self) -> LogConfig {
+        self.config
+    }
+
     /// From the next append on a segment is closed before it would exceed so many bytes (`segment.bytes`).
     pub fn set_segment_bytes_max(&mut self, bytes: u64) {
         self.config.segment_bytes_max = bytes;

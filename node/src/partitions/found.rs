@@ -11,7 +11,7 @@ use highwater_model::id::{DirectoryId, Offset, TopicPartition};
 use crate::disk::Fault;
 use crate::driver::quorum::LOG_DIRECTORY;
 use crate::kept::{LogDirectories, LogDirectory};
-use crate::log::{Hints, LogConfig, PartitionLog, Recovered, parse_directory, topic_id_of};
+use crate::log::{Hints, LogConfig, PartitionLog, Recovered, Stop, parse_directory, topic_id_of};
 
 /// A log as it was found, and where.
 #[derive(Debug)]
@@ -75,15 +75,15 @@ impl FoundLogs {
                 continue;
             };
             let partition = TopicPartition { topic, partition: index };
-            let (log, recovered) = open(directory, &entry.name, partition, LogConfig::default()).await?;
-            if let Some(cut) = &recovered.cut {
+            let log = open(directory, &entry.name, partition, LogConfig::default()).await?;
+            if let Some(cut) = &log.recovered.cut {
                 tracing::warn!(log = entry.name, end = %cut.end, bytes = cut.bytes, reason = ?cut.reason,
                     damage = cut.is_damage, "cut the end of a log");
                 if cut.is_damage {
                     self.damaged.entry(directory.id()).or_default().push(partition);
                 }
             }
-            self.logs.insert(partition, FoundLog { directory: directory.id(), log, recovered });
+            self.logs.insert(partition, log);
         }
         Ok(())
     }
@@ -95,12 +95,40 @@ pub(super) async fn open(
     name: &str,
     partition: TopicPartition,
     config: LogConfig,
-) -> Result<(PartitionLog, Recovered), Fault> {
-    let hints = Hints {
-        log_start: directory.log_starts.offset_of(name).unwrap_or_default(),
-        stop: directory.stop,
-        ..Hints::default()
-    };
+) -> Result<FoundLog, Fault> {
+    let log_start = directory.log_starts.offset_of(name).unwrap_or_default();
+    let hints = Hints { log_start, stop: directory.stop, ..Hints::default() };
+    open_with(directory, name, partition, (config, hints)).await
+}
+
+/// Closes a log, which waits for all that is under way in it, and opens it again in the same process. It has been closed
+/// in order: nothing of it may be missing, and no registration would state it if something were.
+pub(super) async fn reopen(
+    directory: &LogDirectory,
+    partition: TopicPartition,
+    log: PartitionLog,
+) -> Result<FoundLog, Fault> {
+    let (name, config, log_start) = (log.directory().to_owned(), log.config(), log.start());
+    log.close().await?;
+    let hints = Hints { log_start, stop: Stop::Clean, ..Hints::default() };
+    let found = open_with(directory, &name, partition, (config, hints)).await?;
+    match found.recovered.cut {
+        None => Ok(found),
+        Some(cut) => {
+            let what = format!("it was closed in order and is cut at {} ({:?})", cut.end, cut.reason);
+            Err(Fault::Malformed { path: name, what })
+        }
+    }
+}
+
+async fn open_with(
+    directory: &LogDirectory,
+    name: &str,
+    partition: TopicPartition,
+    (config, hints): (LogConfig, Hints),
+) -> Result<FoundLog, Fault> {
     let (disk, points) = (Arc::clone(&directory.disk), Arc::clone(&directory.recovery_points));
-    PartitionLog::open_checkpointed(disk, name, Some(partition.topic), config, hints, points).await
+    let opened = PartitionLog::open_checkpointed(disk, name, Some(partition.topic), config, hints, points);
+    let (log, recovered) = opened.await?;
+    Ok(FoundLog { directory: directory.id(), log, recovered })
 }

@@ -1,5 +1,9 @@
 //! The task that starts, feeds, stops and deletes replicas as the metadata says.
 
+mod start;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +11,19 @@ use std::time::Duration;
 use highwater_model::fault::Faults;
 use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId, Offset, TopicPartition};
 use highwater_model::metadata::Image;
-use highwater_model::replication::{PartitionView, Tenure};
+use highwater_model::replication::PartitionView;
 use highwater_transport::env::Env;
 use highwater_transport::watch;
 use tokio::sync::{mpsc, oneshot};
 
-use super::found::{self, FoundLog};
+use self::start::NotStarted;
+use super::found::FoundLog;
 use super::{FoundLogs, Partitions};
 use crate::controller_client::ControllerClient;
 use crate::disk::Fault;
-use crate::driver::replication::{Command, ReplicaDriver, ReplicaParts};
+use crate::driver::replication::Command;
 use crate::kept::{LogDirectories, LogDirectory};
-use crate::log::{LogConfig, PartitionLog, directory_of};
+use crate::log::PartitionLog;
 use crate::peers::{LinkChange, Peers};
 use crate::server::{Limits, Timing};
 
@@ -178,7 +183,7 @@ impl<F: Faults> Host<F> {
     async fn feed(&mut self, partition: TopicPartition, broker_epoch: BrokerEpoch, image: &Arc<Image>) {
         let runs_under = self.running.get(&partition).map(|running| running.broker_epoch);
         if runs_under.is_some_and(|runs_under| runs_under != broker_epoch) {
-            self.stop(partition).await;
+            self.reopen(partition).await;
         }
         if !self.running.contains_key(&partition) {
             match self.start(partition, broker_epoch, image).await {
@@ -186,15 +191,16 @@ impl<F: Faults> Host<F> {
                     self.parts.partitions.insert(partition, running.task.clone());
                     self.running.insert(partition, running);
                 }
-                Err(Some((directory, fault))) => {
-                    tracing::error!(%partition, %fault, "cannot open a log");
-                    self.failed.push(directory);
-                    let _ = self.parts.failures.send(directory).await;
-                }
-                Err(None) => tracing::error!(%partition, "no log directory is left for a replica"),
+                Err(NotStarted::Failed(directory, fault)) => self.fail(partition, directory, &fault).await,
+                Err(NotStarted::NotAssigned) => {}
+                Err(NotStarted::Withheld) => tracing::debug!(
+                    %partition,
+                    "no log is created while a log directory is failed: it may hold the log"
+                ),
             }
         }
-        let (Some(view), Some(topic)) = (image.partition_view(partition), image.topic(partition.topic)) else {
+        let (Some(view), Some(topic)) = (image.partition_view(partition), image.topic(partition.topic))
+        else {
             return;
         };
         let Some(running) = self.running.get_mut(&partition) else { return };
@@ -206,69 +212,20 @@ impl<F: Faults> Host<F> {
         }
     }
 
-    async fn start(
-        &mut self,
-        partition: TopicPartition,
-        broker_epoch: BrokerEpoch,
-        image: &Image,
-    ) -> Result<Running, Option<(DirectoryId, Fault)>> {
-        let topic = image.topic(partition.topic).ok_or(None)?;
-        let state = topic.partition(partition.partition).ok_or(None)?;
-        let own = state.replica_on(self.parts.own).ok_or(None)?;
-        let found = match self.idle.remove(&partition) {
-            Some(found) => found,
-            None => {
-                let name = directory_of(&topic.name, partition.partition);
-                let config =
-                    LogConfig { segment_bytes_max: topic.config.segment_bytes(), ..LogConfig::default() };
-                self.open(&name, partition, config).await?
-            }
-        };
-        let tenure =
-            Tenure { partition, own, replicas: state.replicas.iter().copied().collect(), broker_epoch };
-        found.log.accept_recovered().map_err(|fault| Some((found.directory, fault)))?;
-        let (task, inbox) = mpsc::channel(self.parts.limits.inbox_length);
-        let parts = ReplicaParts {
-            env: self.parts.env.clone(),
-            faults: self.parts.faults,
-            tenure,
-            directory: found.directory,
-            log: found.log,
-            recovered: found.recovered,
-            timing: self.parts.timing.clone(),
-            limits: self.parts.limits.clone(),
-            peers: self.parts.peers.clone(),
-            controller: self.parts.controller.clone(),
-            failures: self.parts.failures.clone(),
-        };
-        let driver = ReplicaDriver::new(parts, &task, inbox);
-        drop(self.parts.env.spawn("replica", driver.run()));
-        let directory = found.directory;
-        Ok(Running { task, directory, broker_epoch, told: None })
-    }
-
-    /// Opens a log in the directory that has the fewest.
-    async fn open(
-        &self,
-        name: &str,
-        partition: TopicPartition,
-        config: LogConfig,
-    ) -> Result<FoundLog, Option<(DirectoryId, Fault)>> {
-        let usable = self.parts.directories.iter().filter(|directory| !self.failed.contains(&directory.id()));
-        let count = |id| self.running.values().filter(|running| running.directory == id).count();
-        let directory = usable.min_by_key(|directory| count(directory.id())).ok_or(None)?;
-        let opened = found::open(directory, name, partition, config).await;
-        let (log, recovered) = opened.map_err(|fault| Some((directory.id(), fault)))?;
-        Ok(FoundLog { directory: directory.id(), log, recovered })
-    }
-
-    /// Ends a replica's task; its log is free then.
+    /// Ends a replica's task. Its log is free then, but what was submitted to it may still be under way.
     async fn stop(&mut self, partition: TopicPartition) -> Option<PartitionLog> {
         self.parts.partitions.remove(partition);
         let running = self.running.remove(&partition)?;
         let (reply, log) = oneshot::channel();
         running.task.send(Command::Stop(reply)).await.ok()?;
         log.await.ok()
+    }
+
+    /// A log cannot be used: its directory is reported, so that others take over.
+    async fn fail(&mut self, partition: TopicPartition, directory: DirectoryId, fault: &Fault) {
+        tracing::error!(%partition, %directory, %fault, "cannot open a log");
+        self.failed.push(directory);
+        let _ = self.parts.failures.send(directory).await;
     }
 
     /// Stops everything and syncs it, so that a clean-stop marker may be written in the directories that it gives.
@@ -295,9 +252,5 @@ impl<F: Faults> Host<F> {
                 tracing::warn!(directory = %directory.id(), %fault, "cannot write the recovery points");
             }
         }
-    }
-
-    fn directory(&self, id: DirectoryId) -> Option<&LogDirectory> {
-        self.parts.directories.iter().find(|directory| directory.id() == id)
     }
 }
