@@ -70,6 +70,9 @@ pub(crate) struct LogDirectory {
     pub(crate) recovery_points: Arc<OffsetCheckpoint>,
     /// First offset of each log.
     pub(crate) log_starts: Arc<OffsetCheckpoint>,
+    /// The newest registration under which it is known to have been in use, by whatever kernel. Tells the newer of two
+    /// copies of a log; of what was kept it says nothing.
+    pub(crate) used_under: Option<BrokerEpoch>,
     boot_id: String,
     clean_stop: Option<BrokerEpoch>,
     same_boot: Option<BrokerEpoch>,
@@ -86,6 +89,8 @@ pub(crate) struct LogDirectories(Arc<Vec<LogDirectory>>);
 struct StartUp {
     boot_id: String,
     broker_epoch: Option<BrokerEpoch>,
+    /// The newest registration under which it was ever in use.
+    used_under: Option<BrokerEpoch>,
     /// Whether its logs have been recovered under this kernel.
     is_recovered: bool,
 }
@@ -102,6 +107,7 @@ impl LogDirectory {
         let boot_id = disk.boot_id()?;
         let clean_stop = read_text(disk.as_ref(), CLEAN_STOP)?.and_then(|text| field(&text, "broker.epoch"));
         let before = read_text(disk.as_ref(), START_UP)?.map(|text| StartUp::from_text(&text));
+        let used_under = before.as_ref().and_then(|before| before.used_under).max(clean_stop);
         let same_boot = before.as_ref().filter(|before| before.boot_id == boot_id);
         let same_boot_epoch = same_boot.and_then(|before| before.broker_epoch);
         // A start that ended before it had recovered the logs leaves what a power loss did to them as it found it.
@@ -113,7 +119,7 @@ impl LogDirectory {
         // What was kept so far is kept still, if nothing has happened to it; otherwise nothing is claimed.
         let broker_epoch = clean_stop.or(same_boot_epoch);
         let is_recovered = stop != Stop::Unknown;
-        let record = StartUp { boot_id: boot_id.clone(), broker_epoch, is_recovered };
+        let record = StartUp { boot_id: boot_id.clone(), broker_epoch, used_under, is_recovered };
         disk.replace(START_UP, record.to_bytes()).await?;
         if clean_stop.is_some() {
             disk.remove(CLEAN_STOP)?;
@@ -128,6 +134,7 @@ impl LogDirectory {
             stop,
             recovery_points,
             log_starts,
+            used_under,
             boot_id,
             clean_stop,
             same_boot,
@@ -169,7 +176,8 @@ impl LogDirectory {
     }
 
     async fn write_start_up(&self, broker_epoch: Option<BrokerEpoch>) -> Result<(), Fault> {
-        let record = StartUp { boot_id: self.boot_id.clone(), broker_epoch, is_recovered: true };
+        let (boot_id, used_under) = (self.boot_id.clone(), self.used_under.max(broker_epoch));
+        let record = StartUp { boot_id, broker_epoch, used_under, is_recovered: true };
         self.disk.replace(START_UP, record.to_bytes()).await
     }
 
@@ -215,12 +223,17 @@ impl StartUp {
     fn from_text(text: &str) -> Self {
         let boot_id = value(text, "boot.id").unwrap_or_default().to_owned();
         let is_recovered = value(text, "recovered") == Some("true");
-        Self { boot_id, broker_epoch: field(text, "broker.epoch"), is_recovered }
+        let broker_epoch = field(text, "broker.epoch");
+        Self { boot_id, broker_epoch, used_under: field(text, "used.under").max(broker_epoch), is_recovered }
     }
 
     fn to_bytes(&self) -> Bytes {
-        let epoch = self.broker_epoch.map(|epoch| format!("broker.epoch={epoch}\n")).unwrap_or_default();
-        Bytes::from(format!("version=1\nboot.id={}\n{epoch}recovered={}\n", self.boot_id, self.is_recovered))
+        let line = |name, epoch: Option<BrokerEpoch>| {
+            epoch.map(|epoch| format!("{name}={epoch}\n")).unwrap_or_default()
+        };
+        let (epoch, used) = (line("broker.epoch", self.broker_epoch), line("used.under", self.used_under));
+        let (boot_id, is_recovered) = (&self.boot_id, self.is_recovered);
+        Bytes::from(format!("version=1\nboot.id={boot_id}\n{epoch}{used}recovered={is_recovered}\n"))
     }
 }
 

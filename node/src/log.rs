@@ -23,7 +23,7 @@ pub use checkpoint::{HIGH_WATERMARKS, LOG_STARTS, OffsetCheckpoint, RECOVERY_POI
 pub use config::{Hints, LogConfig, Stop};
 pub use dump::{Described, Dump, dump};
 pub use metadata::topic_id_of;
-pub use names::{directory_of, parse_directory};
+pub use names::{directory_of, parse_directory, stray_of};
 pub use partition::PartitionLog;
 pub use recovered::{Cut, CutReason, EpochEntry, Recovered};
 pub use snapshots::{SnapshotName, Snapshots};

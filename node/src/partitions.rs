@@ -6,6 +6,7 @@
 
 mod found;
 mod host;
+mod strays;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -8,7 +8,8 @@ use highwater_model::id::ClusterId;
 fn a_start_up_record_is_read_as_it_was_written() {
     for broker_epoch in [None, Some(BrokerEpoch(17))] {
         let is_recovered = broker_epoch.is_some();
-        let record = StartUp { boot_id: "a-b".to_owned(), broker_epoch, is_recovered };
+        let used_under = Some(BrokerEpoch(17));
+        let record = StartUp { boot_id: "a-b".to_owned(), broker_epoch, used_under, is_recovered };
         let text = String::from_utf8(record.to_bytes().to_vec()).expect("the record is text");
 
         assert_eq!(StartUp::from_text(&text), record);
@@ -61,5 +62,8 @@ async fn a_directory_whose_logs_were_not_opened_claims_nothing() {
 fn a_damaged_record_claims_nothing() {
     let damaged = StartUp::from_text("boot.i");
 
-    assert_eq!(damaged, StartUp { boot_id: String::new(), broker_epoch: None, is_recovered: false });
+    assert_eq!(
+        damaged,
+        StartUp { boot_id: String::new(), broker_epoch: None, used_under: None, is_recovered: false }
+    );
 }

@@ -9,10 +9,19 @@ pub(super) const PARTITION_METADATA: &str = "partition.metadata";
 /// What the directory of a log that is being deleted ends with.
 pub(super) const DELETED: &str = "-delete";
 
+/// What the directory of a log that is another one's older copy ends with.
+const STRAY: &str = "-stray";
+
 /// The directory of a partition's log: `<topic>-<partition>`.
 #[must_use]
 pub fn directory_of(topic: &str, partition: PartitionIndex) -> String {
     format!("{topic}-{partition}")
+}
+
+/// What a copy of the log in `directory` is called once it is set aside; `unique` tells it from others of the same log.
+#[must_use]
+pub fn stray_of(directory: &str, unique: u128) -> String {
+    format!("{directory}.{unique:032x}{STRAY}")
 }
 
 /// Topic and partition of a log's directory.
@@ -44,7 +53,7 @@ mod tests {
     fn a_topic_may_have_dashes_and_digits() {
         assert_eq!(parse_directory("a-1-22"), Some(("a-1", PartitionIndex(22))));
         assert_eq!(parse_directory(&directory_of("t", PartitionIndex(0))), Some(("t", PartitionIndex(0))));
-        for other in ["a", "-0", "a-", "a-x", "a-0.1f-delete", "a-+1"] {
+        for other in ["a", "-0", "a-", "a-x", "a-0.1f-delete", "a-+1", &stray_of("a-0", 31)] {
             assert_eq!(parse_directory(other), None, "{other}");
         }
     }

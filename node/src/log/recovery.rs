@@ -206,7 +206,10 @@ impl<'a> Scan<'a> {
     }
 
     async fn sync(&self) -> Result<(), Fault> {
-        let unsynced = self.segments.iter().filter(|segment| segment.end > self.hints.recovery_point);
+        // One beyond the end says that the log is damaged, and nothing of what is synced.
+        let synced = Some(self.hints.recovery_point).filter(|synced| *synced <= self.end());
+        let unsynced =
+            self.segments.iter().filter(|segment| synced.is_none_or(|synced| segment.end > synced));
         let mut files: Vec<FileRef> = unsynced.map(|segment| FileRef::clone(&segment.file)).collect();
         if files.is_empty() {
             files.extend(self.segments.last().map(|segment| FileRef::clone(&segment.file)));

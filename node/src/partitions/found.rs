@@ -1,4 +1,4 @@
-//! Finding the logs that a broker has on its disks when it starts.
+//! Finding the logs that a broker has on its disks when it starts. Which of several copies is the log is for `strays`.
 
 #[cfg(test)]
 mod tests;
@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater_model::id::{DirectoryId, Offset, TopicPartition};
+use highwater_transport::env::Env;
 
+use super::strays;
 use crate::disk::Fault;
 use crate::driver::quorum::LOG_DIRECTORY;
 use crate::kept::{LogDirectories, LogDirectory};
@@ -35,9 +37,14 @@ pub(crate) struct FoundLogs {
 
 impl FoundLogs {
     /// Opens and recovers every log. A directory that fails is left out: the broker goes on where it can.
-    pub(crate) async fn find(directories: &LogDirectories) -> Self {
+    pub(crate) async fn find(env: &Env, directories: &LogDirectories) -> Self {
         let mut found = Self::default();
-        for directory in directories.iter() {
+        for (directory, fault) in strays::set_aside(env, directories).await {
+            tracing::error!(%directory, %fault, "log directory failed while copies of logs were looked for");
+            found.failed.push(directory);
+        }
+        let failed = found.failed.clone();
+        for directory in directories.iter().filter(|directory| !failed.contains(&directory.id())) {
             let mut opened = found.find_in(directory).await;
             if opened.is_ok() {
                 opened = directory.note_recovered().await;

@@ -267,7 +267,7 @@ impl<F: Faults> Start<F> {
         controller: &ControllerClient,
         partitions: &Partitions,
     ) -> BrokerHandle {
-        let mut found = FoundLogs::find(&self.directories).await;
+        let mut found = FoundLogs::find(&self.env, &self.directories).await;
         let (failures, failed) = mpsc::channel(FAILURES_MAX);
         for directory in &found.failed {
             let _ = failures.send(*directory).await;
