@@ -165,6 +165,14 @@ pub trait DiskFile: Any + Send + Sync + Debug {
     /// away), [`Fault::Offline`], or the system's error.
     fn append(&self, chunks: &[Bytes]) -> Result<Completion<()>, Fault>;
 
+    /// Writes bytes that are there already once more, where they are, and blocks until the kernel has them: so the next
+    /// sync carries them to the disk whatever became of an earlier one. A kernel that has failed to write takes its pages
+    /// for clean, and serves them as long as it keeps them; to sync them again does nothing and succeeds.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    fn rewrite(&self, position: u64, chunks: &[Bytes]) -> Result<(), Fault>;
+
     /// Reads up to `length` bytes from `position` on; fewer only at the end of the file.
     fn read(&self, position: u64, length: usize) -> Completion<Bytes>;
 

@@ -15,6 +15,7 @@ mod partition;
 mod reader;
 mod recovered;
 mod recovery;
+mod rewrite;
 mod segment;
 mod snapshots;
 pub mod uuid;

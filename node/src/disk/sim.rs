@@ -5,6 +5,7 @@
 //! process is killed call [`SimDisk::kill`], when its machine loses power [`SimDisk::power_loss`]; both make everything
 //! mounted before useless.
 
+mod inode;
 mod media;
 mod mount;
 mod random;
@@ -72,12 +73,12 @@ impl SimDisk {
         self.media().asked.lying_sync = Some(prefix.to_owned());
     }
 
-    /// The next `count` syncs fail.
+    /// The next `count` syncs fail, each for good: what it covered is served from then on, and written by no later sync.
     pub fn fail_syncs(&self, count: u32) {
         self.media().asked.failing_syncs = count;
     }
 
-    /// All files together take so many bytes at most; `None` for no bound.
+    /// All files together take so many bytes at most; `None` for no bound. What does not fit is refused whole.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.media().asked.capacity_bytes = bytes;
     }

@@ -1,5 +1,6 @@
 //! Finding what is sound in a log after a stop (R63, X11): scans every segment batch by batch and cuts the log at the
-//! first batch that is not one, that is torn, or that does not continue the log. It says exactly what went.
+//! first batch that is not one, that is torn, or that does not continue the log. It says exactly what went. What is left
+//! is written once more, as far as it may not be on the disk, and synced.
 
 use bytes::{Bytes, BytesMut};
 use highwater_model::id::Offset;
@@ -8,6 +9,7 @@ use highwater_transport::batch::{Batch, BatchError, BatchHeader, HEADER_BYTES};
 use super::epochs::{Epochs, RecordEpoch};
 use super::index::Index;
 use super::names::{SEGMENT_SUFFIXES, parse_log_file, segment_file};
+use super::rewrite::Rewrite;
 use super::segment::{SEGMENT_BYTES_MAX, Segment};
 use super::{Cut, CutReason, Hints, LogConfig, OffsetCheckpoint, Stop};
 use crate::disk::{Disk, Fault, FileRef, Open, SyncSet};
@@ -53,7 +55,7 @@ impl<'a> Scan<'a> {
         for (at, base) in bases.iter().enumerate() {
             let later = bases.get(at + 1..).unwrap_or_default();
             if let Some(unsound) = scan.segment(*base, later.is_empty()).await? {
-                scan.cut_from(&unsound, later)?;
+                scan.cut_from(&unsound, later).await?;
                 break;
             }
         }
@@ -82,13 +84,29 @@ impl<'a> Scan<'a> {
             let reason = CutReason::Gap { found: base };
             return Ok(Some(Unsound { position: 0, reason, is_torn_tail: false }));
         }
-        let mut reader = Reader { file, length, position: 0, buffer: Bytes::new() };
-        while reader.position + reader.buffered() < length || !reader.buffer.is_empty() {
+        let mut reader = Reader { file: FileRef::clone(&file), length, position: 0, buffer: Bytes::new() };
+        let mut rewrite = Rewrite::new(file);
+        let unsound = self.batches(&mut reader, &mut rewrite, is_last).await?;
+        rewrite.finish()?;
+        Ok(unsound)
+    }
+
+    /// Takes batch after batch of a segment, and writes those again that may not be on the disk.
+    async fn batches(
+        &mut self,
+        reader: &mut Reader,
+        rewrite: &mut Rewrite,
+        is_last: bool,
+    ) -> Result<Option<Unsound>, Fault> {
+        while reader.position + reader.buffered() < reader.length || !reader.buffer.is_empty() {
             let position = reader.position;
             match reader.batch(self.config.batch_bytes_max).await? {
                 Ok(batch) => {
                     if let Err(reason) = self.take(&batch, position) {
                         return Ok(Some(Unsound { position, reason, is_torn_tail: false }));
+                    }
+                    if self.may_be_unsynced(&batch) {
+                        rewrite.add(&batch, position)?;
                     }
                 }
                 Err(reason) => {
@@ -99,6 +117,11 @@ impl<'a> Scan<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the process that wrote the batch may have ended without a sync of it that succeeded.
+    fn may_be_unsynced(&self, batch: &Batch) -> bool {
+        self.hints.stop != Stop::Clean && batch.header().end_offset() > self.hints.recovery_point
     }
 
     /// Whether a sound batch of this log lies behind what looks torn: then it is no torn tail, but a changed length.
@@ -136,7 +159,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Cuts away what follows `unsound` in the last scanned segment, and the segments in `later`.
-    fn cut_from(&mut self, unsound: &Unsound, later: &[Offset]) -> Result<(), Fault> {
+    async fn cut_from(&mut self, unsound: &Unsound, later: &[Offset]) -> Result<(), Fault> {
         let broken = self.segments.last().expect("what is unsound lies in the segment scanned last");
         let (base, file) = (broken.base, FileRef::clone(&broken.file));
         let mut bytes = file.len_bytes().saturating_sub(unsound.position);
@@ -152,6 +175,8 @@ impl<'a> Scan<'a> {
         let end = self.end();
         let is_damage = self.is_damage(unsound);
         if is_damage {
+            // From then on the recovery point says nothing of what is left.
+            self.sync().await?;
             self.remember_damage(end)?;
         }
         self.disk.cut(&remove, (!is_misplaced).then_some((&file, unsound.position)))?;

@@ -20,13 +20,22 @@ pub(super) struct RealFile {
     fd: OwnedFd,
     path: String,
     shown: String,
-    length: Mutex<u64>,
+    length: Mutex<Length>,
     shared: Arc<Shared>,
+}
+
+/// How long a file is.
+#[derive(Debug)]
+struct Length {
+    bytes: u64,
+    /// Whether part of a failed append may lie behind it.
+    is_ragged: bool,
 }
 
 impl RealFile {
     pub(super) fn new(fd: OwnedFd, path: &str, shown: String, length: u64, shared: Arc<Shared>) -> Self {
-        Self { fd, path: path.to_owned(), shown, length: Mutex::new(length), shared }
+        let length = Mutex::new(Length { bytes: length, is_ragged: false });
+        Self { fd, path: path.to_owned(), shown, length, shared }
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -38,7 +47,7 @@ impl RealFile {
         &self.shown
     }
 
-    fn length(&self) -> MutexGuard<'_, u64> {
+    fn length(&self) -> MutexGuard<'_, Length> {
         self.length.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,8 +67,23 @@ impl RealFile {
         Ok(position)
     }
 
-    fn full(&self, bytes: u64) -> Fault {
-        Fault::Full { path: self.shown.clone(), bytes }
+    /// Why bytes could not be written.
+    fn unwritten(&self, chunks: &[Bytes], errno: Errno) -> Fault {
+        if matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::FBIG) {
+            let bytes = chunks.iter().map(|chunk| u64::try_from(chunk.len()).unwrap_or_default()).sum();
+            return Fault::Full { path: self.shown.clone(), bytes };
+        }
+        system("append to", &self.shown, errno.into())
+    }
+
+    /// Cuts away what a failed append has left, if it has.
+    fn smooth(&self, length: &mut Length) -> Result<(), Fault> {
+        if length.is_ragged {
+            let cut = rustix::fs::ftruncate(&self.fd, length.bytes);
+            cut.map_err(|errno| system("truncate", &self.shown, errno.into()))?;
+            length.is_ragged = false;
+        }
+        Ok(())
     }
 }
 
@@ -69,31 +93,32 @@ impl DiskFile for RealFile {
     }
 
     fn len_bytes(&self) -> u64 {
-        *self.length()
+        self.length().bytes
     }
 
     fn append(&self, chunks: &[Bytes]) -> Result<Completion<()>, Fault> {
         self.shared.state.check()?;
         let mut length = self.length();
-        match self.write(chunks, *length) {
+        self.smooth(&mut length)?;
+        match self.write(chunks, length.bytes) {
             Ok(end) => {
-                *length = end;
+                length.bytes = end;
                 Ok(Completion::done(Ok(())))
             }
             Err(errno) => {
-                // What was written of it must not stay. Should even this fail, the next append overwrites it, and
-                // recovery cuts it off.
-                if let Err(errno) = rustix::fs::ftruncate(&self.fd, *length) {
-                    tracing::warn!(path = self.shown, %errno, "part of an append could not be cut away");
+                // What was written of it must not stay. Should even this fail, nothing is appended before it is done.
+                length.is_ragged = true;
+                if let Err(fault) = self.smooth(&mut length) {
+                    tracing::warn!(%fault, "part of an append could not be cut away");
                 }
-                if matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::FBIG) {
-                    let bytes =
-                        chunks.iter().map(|chunk| u64::try_from(chunk.len()).unwrap_or_default()).sum();
-                    return Err(self.full(bytes));
-                }
-                Err(system("append to", &self.shown, errno.into()))
+                Err(self.unwritten(chunks, errno))
             }
         }
+    }
+
+    fn rewrite(&self, position: u64, chunks: &[Bytes]) -> Result<(), Fault> {
+        self.shared.state.check()?;
+        self.write(chunks, position).map(drop).map_err(|errno| self.unwritten(chunks, errno))
     }
 
     fn read(&self, position: u64, length: usize) -> Completion<Bytes> {
@@ -128,7 +153,7 @@ impl DiskFile for RealFile {
         self.shared.state.check()?;
         let mut length = self.length();
         rustix::fs::ftruncate(&self.fd, to).map_err(|errno| system("truncate", &self.shown, errno.into()))?;
-        *length = to;
+        *length = Length { bytes: to, is_ragged: false };
         Ok(())
     }
 }

@@ -4,64 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::inode::Inode;
 use super::random::Random;
 use crate::disk::{Entry, Fault};
-
-/// A power loss keeps or loses unsynced bytes in blocks of this length.
-const SECTOR_BYTES: usize = 512;
-
-/// Content of one file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Inode {
-    /// As the kernel has it.
-    pub(super) current: Vec<u8>,
-    /// As the last sync left it.
-    synced: Vec<u8>,
-    /// Both are equal up to here.
-    clean: usize,
-}
-
-impl Inode {
-    pub(super) fn truncate(&mut self, length: usize) {
-        self.current.truncate(length);
-        self.clean = self.clean.min(length);
-    }
-
-    /// Syncs what was there when the sync was issued: the first `length` bytes.
-    fn sync(&mut self, length: usize) {
-        let length = length.min(self.current.len());
-        self.synced.truncate(self.clean);
-        self.synced.extend_from_slice(self.current.get(self.clean..length).unwrap_or_default());
-        self.clean = self.clean.max(length).min(self.synced.len());
-    }
-
-    /// Each unsynced block may be kept, be as it was, or be zero, whatever becomes of the others (X11).
-    fn lose_power(&mut self, random: &mut Random) {
-        let (shorter, longer) = order(self.synced.len(), self.current.len());
-        let length = match random.below(3) {
-            0 => self.synced.len(),
-            1 => self.current.len(),
-            _ => shorter + random.index(longer - shorter + 1),
-        };
-        let kept_in = 1 + random.below(4);
-        let mut content = self.synced.get(..self.clean.min(length)).unwrap_or_default().to_vec();
-        while content.len() < length {
-            let from = content.len();
-            let to = length.min((from / SECTOR_BYTES + 1) * SECTOR_BYTES);
-            let source = if random.one_in(kept_in) { &self.current } else { &self.synced };
-            let there = source.get(from..to.min(source.len())).unwrap_or_default();
-            content.extend_from_slice(there);
-            content.resize(to, 0);
-        }
-        self.clean = content.len();
-        self.synced = content.clone();
-        self.current = content;
-    }
-}
-
-fn order(one: usize, two: usize) -> (usize, usize) {
-    (one.min(two), one.max(two))
-}
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +74,9 @@ impl Media {
     pub(super) fn create(&mut self, path: &str, content: &[u8]) -> u64 {
         let inode = self.next_inode;
         self.next_inode += 1;
-        self.inodes.insert(inode, Inode { current: content.to_vec(), ..Inode::default() });
+        let mut written = Inode::default();
+        written.append(content);
+        self.inodes.insert(inode, written);
         self.names.insert(path.to_owned(), Name::File(inode));
         inode
     }
@@ -146,15 +93,27 @@ impl Media {
     }
 
     pub(super) fn used_bytes(&self) -> u64 {
-        let lengths = self.inodes.values().map(|inode| inode.current.len());
-        lengths.map(|length| u64::try_from(length).unwrap_or(u64::MAX)).sum()
+        let length = |name: &Name| match name {
+            Name::File(inode) => self.inodes.get(inode).map_or(0, |inode| inode.current().len()),
+            Name::Directory => 0,
+        };
+        self.names.values().map(length).map(|length| u64::try_from(length).unwrap_or(u64::MAX)).sum()
+    }
+
+    /// Refuses what would take the files beyond what the disk holds.
+    pub(super) fn check_room(&self, path: &str, chunks: &[Bytes]) -> Result<(), Fault> {
+        let bytes = chunks.iter().map(|chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX)).sum::<u64>();
+        let is_over = |capacity: u64| self.used_bytes().saturating_add(bytes) > capacity;
+        if self.asked.capacity_bytes.is_some_and(is_over) {
+            return Err(Fault::Full { path: path.to_owned(), bytes });
+        }
+        Ok(())
     }
 
     pub(super) fn content(&self, path: &str) -> Result<Bytes, Fault> {
         match self.find(path) {
             Some(Name::File(inode)) => {
-                let content =
-                    self.inodes.get(&inode).map(|inode| inode.current.as_slice()).unwrap_or_default();
+                let content = self.inodes.get(&inode).map(Inode::current).unwrap_or_default();
                 Ok(Bytes::copy_from_slice(content))
             }
             Some(Name::Directory) | None => Err(Fault::Missing { path: path.to_owned() }),
@@ -227,8 +186,11 @@ impl Media {
         self.synced_names.extend(children.map(|(name, what)| (name.clone(), *what)));
     }
 
-    pub(super) fn begin_replacement(&mut self, path: &str, content: Bytes) {
+    /// Notes a replacement, if there is room for the new content beside the old.
+    pub(super) fn begin_replacement(&mut self, path: &str, content: Bytes) -> Result<(), Fault> {
+        self.check_room(path, std::slice::from_ref(&content))?;
         self.replacements.push(Replacement { path: path.to_owned(), content });
+        Ok(())
     }
 
     /// Carries out the oldest replacement.
@@ -297,12 +259,7 @@ impl Media {
     /// Flips a bit for good.
     pub(super) fn flip_bit(&mut self, path: &str, byte: usize, bit: u8) -> bool {
         let Some(Name::File(inode)) = self.find(path) else { return false };
-        let inode = self.inode(inode);
-        let mask = 1_u8 << (bit & 7);
-        if let Some(synced) = inode.synced.get_mut(byte) {
-            *synced ^= mask;
-        }
-        inode.current.get_mut(byte).map(|current| *current ^= mask).is_some()
+        self.inode(inode).flip_bit(byte, bit)
     }
 }
 

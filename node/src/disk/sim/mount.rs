@@ -173,6 +173,10 @@ impl Mount {
         if let Some(left) = media.asked.failing_syncs.checked_sub(1) {
             media.asked.failing_syncs = left;
             let reason = io::Error::other("simulated fault").to_string();
+            // The kernel takes for clean what it has failed to write, and goes on serving it.
+            for (inode, length) in files {
+                media.inode(*inode).fail_to_sync(*length);
+            }
             let fault = Fault::Offline { directory: self.name.to_string(), path: path.to_owned(), reason };
             return Err(self.offline.get_or_init(|| fault).clone());
         }
@@ -253,7 +257,7 @@ impl Disk for Mount {
 
     fn replace(&self, path: &str, content: Bytes) -> Completion<()> {
         let begun = Self::checked(path).and_then(|()| self.media());
-        match begun.map(|mut media| media.begin_replacement(path, content)) {
+        match begun.and_then(|mut media| media.begin_replacement(path, content)) {
             Ok(()) => {
                 let (completer, completion) = Completion::pending();
                 self.submit(Job::Replace { completer, path: path.to_owned() });
@@ -268,7 +272,7 @@ impl Disk for Mount {
         let jobs = std::mem::take(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner).jobs);
         self.do_jobs(jobs);
         let mut media = self.media()?;
-        media.begin_replacement(path, content);
+        media.begin_replacement(path, content)?;
         media.finish_replacements();
         Ok(())
     }
@@ -353,21 +357,28 @@ impl DiskFile for SimFile {
     }
 
     fn len_bytes(&self) -> u64 {
-        let length = locked(&self.mount.media).inode(self.inode).current.len();
+        let length = locked(&self.mount.media).inode(self.inode).current().len();
         u64::try_from(length).unwrap_or(u64::MAX)
     }
 
     fn append(&self, chunks: &[Bytes]) -> Result<Completion<()>, Fault> {
         let mut media = self.mount.media()?;
-        let bytes = chunks.iter().map(|chunk| u64::try_from(chunk.len()).unwrap_or(u64::MAX)).sum::<u64>();
-        if media.asked.capacity_bytes.is_some_and(|capacity| media.used_bytes() + bytes > capacity) {
-            return Err(Fault::Full { path: self.path.clone(), bytes });
-        }
+        media.check_room(&self.path, chunks)?;
         let inode = media.inode(self.inode);
         for chunk in chunks {
-            inode.current.extend_from_slice(chunk);
+            inode.append(chunk);
         }
         Ok(self.mount.later(&mut media, ()))
+    }
+
+    fn rewrite(&self, position: u64, chunks: &[Bytes]) -> Result<(), Fault> {
+        let mut position = usize::try_from(position).unwrap_or(usize::MAX);
+        let mut media = self.mount.media()?;
+        for chunk in chunks {
+            media.inode(self.inode).write(position, chunk);
+            position = position.saturating_add(chunk.len());
+        }
+        Ok(())
     }
 
     fn read(&self, position: u64, length: usize) -> Completion<Bytes> {
@@ -375,12 +386,12 @@ impl DiskFile for SimFile {
             Ok(media) => media,
             Err(fault) => return Completion::done(Err(fault)),
         };
-        let bytes = slice(&media.inode(self.inode).current, position, length);
+        let bytes = slice(media.inode(self.inode).current(), position, length);
         self.mount.later(&mut media, bytes)
     }
 
     fn read_now(&self, position: u64, length: usize) -> Result<Bytes, Fault> {
-        Ok(slice(&self.mount.media()?.inode(self.inode).current, position, length))
+        Ok(slice(self.mount.media()?.inode(self.inode).current(), position, length))
     }
 
     fn truncate(&self, length: u64) -> Result<(), Fault> {

@@ -210,22 +210,45 @@ mod tests {
     use highwater_model::quorum::VoterKey;
     use highwater_transport::batch::Batch;
 
-    /// What a start after a power loss finds.
-    async fn start(sim: &SimDisk) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
+    /// What a start after such a stop finds.
+    async fn start(sim: &SimDisk, stop: Stop) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
         let disk = sim.mount(None);
         let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
         let formatted = VoterSet::new([VoterKey { id: NodeId(1), directory: DirectoryId(1) }]).unwrap();
-        let stored = Stored { disk: &disk, stop: Stop::Unknown, recovery_points: &points };
+        let stored = Stored { disk: &disk, stop, recovery_points: &points };
         load(stored, &formatted, Vote::default()).await
+    }
+
+    /// A batch of one record at this offset.
+    fn leader_change(offset: u64) -> Batch {
+        let mut bytes = records::encode_control(&BatchKind::LeaderChange, 0).unwrap().unwrap();
+        Batch::split_first(&mut bytes).unwrap().stamped(Offset(offset), 1, None)
+    }
+
+    #[tokio::test]
+    async fn a_voter_counts_nothing_that_a_failed_sync_left_in_the_page_cache() {
+        for seed in 0..10 {
+            let sim = SimDisk::new("sim", 7);
+            let (mut log, _, _) = start(&sim, Stop::Unknown).await.unwrap();
+            for offset in 0..40 {
+                log.append(&[leader_change(offset)]).await.unwrap();
+            }
+            sim.fail_syncs(1);
+            assert!(log.sync().await.unwrap_err().is_offline());
+            sim.kill();
+
+            let counted = start(&sim, Stop::Killed).await.unwrap().2.log.flushed();
+            sim.power_loss(seed);
+            let left = start(&sim, Stop::Unknown).await.unwrap().2.log.end();
+            assert_eq!((counted, left), (Offset(40), Offset(40)), "seed {seed}");
+        }
     }
 
     #[tokio::test]
     async fn a_voter_that_lost_what_it_had_synced_never_starts_again() {
         let sim = SimDisk::new("sim", 7);
-        let (mut log, _, _) = start(&sim).await.unwrap();
-        let mut bytes = records::encode_control(&BatchKind::LeaderChange, 0).unwrap().unwrap();
-        let batch = Batch::split_first(&mut bytes).unwrap().stamped(Offset(0), 1, None);
-        log.append(std::slice::from_ref(&batch)).await.unwrap();
+        let (mut log, _, _) = start(&sim, Stop::Unknown).await.unwrap();
+        log.append(&[leader_change(0)]).await.unwrap();
         log.close().await.unwrap();
         let disk = sim.mount(None);
         let points = OffsetCheckpoint::load(disk, RECOVERY_POINTS).unwrap();
@@ -234,7 +257,7 @@ mod tests {
 
         for _ in 0..2 {
             sim.power_loss(3);
-            let started = start(&sim).await.map(|(_, _, recovered)| recovered);
+            let started = start(&sim, Stop::Unknown).await.map(|(_, _, recovered)| recovered);
             assert!(matches!(started, Err(OpenError::Damaged { end: Offset(0) })), "{started:?}");
         }
     }

@@ -131,6 +131,22 @@ async fn damage_is_found_by_every_start_until_it_has_been_stated() {
 }
 
 #[tokio::test]
+async fn damage_is_remembered_only_when_what_is_left_is_synced() {
+    let (sim, disk) = simulated();
+    let written = batches(6, 1);
+    filled(&disk, &written).await;
+    assert!(sim.flip_bit(FIRST, 3 * written[0].len_bytes() + 70, 0));
+    let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
+    sim.fail_syncs(1);
+
+    // Else the next start would take all of the log for synced.
+    let opened =
+        PartitionLog::open_checkpointed(disk, LOG, None, small(), hints(Stop::Killed, 0), points.clone());
+    assert!(opened.await.unwrap_err().is_offline());
+    assert_eq!(points.offset_of(LOG), None);
+}
+
+#[tokio::test]
 async fn a_recovery_point_never_survives_above_a_cut() {
     let (sim, disk) = simulated();
     let written = batches(4, 1);

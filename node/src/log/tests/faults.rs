@@ -30,6 +30,45 @@ async fn a_failed_sync_takes_the_directory_offline_for_good() {
 }
 
 #[tokio::test]
+async fn what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_counts() {
+    let written = batches(40, 1);
+    for seed in 0..20 {
+        let (sim, disk) = simulated();
+        let mut log = filled(&disk, &written[..10]).await;
+        append_all(&mut log, &written[10..]).await;
+        sim.fail_syncs(1);
+        assert!(log.sync().await.unwrap_err().is_offline());
+        sim.kill();
+
+        let hints = Hints { stop: Stop::Killed, recovery_point: Offset(30), ..Hints::default() };
+        let recovered = open(&sim.mount(None), hints).await.1;
+        assert_eq!((recovered.end, recovered.cut), (Offset(120), None));
+        sim.power_loss(seed);
+
+        let hints = Hints { recovery_point: recovered.end, ..Hints::default() };
+        let (log, recovered) = open(&sim.mount(None), hints).await;
+        assert_eq!((recovered.end, recovered.cut), (Offset(120), None), "seed {seed}");
+        assert_eq!(contents(&log).await, written);
+    }
+}
+
+#[tokio::test]
+async fn after_a_clean_stop_nothing_is_written_again() {
+    let (sim, disk) = simulated();
+    let mut log = filled(&disk, &batches(10, 1)).await;
+    append_all(&mut log, &[batch(30, 1, 3, 5000)]).await;
+    sim.fail_syncs(1);
+    drop(log.sync().await.unwrap_err());
+    sim.kill();
+
+    // A lie, which shows that a clean stop is believed.
+    let hints = Hints { stop: Stop::Clean, ..Hints::default() };
+    assert_eq!(open(&sim.mount(None), hints).await.1.end, Offset(33));
+    sim.power_loss(1);
+    assert_eq!(open(&sim.mount(None), Hints::default()).await.1.end, Offset(30));
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_reads_on_and_resumes() {
     let (sim, disk) = simulated();
     let written = batches(3, 1);
