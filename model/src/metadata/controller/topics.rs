@@ -79,6 +79,10 @@ impl<F: Faults> Scene<'_, F> {
     /// Replicas that were named by hand: all different, all registered, one of them active.
     fn by_hand(&self, assignments: &[ReplicaAssignment]) -> Result<Vec<Replicas>, CommandRefusal> {
         let refused = |partition, problem| Err(CommandRefusal::InvalidAssignment { partition, problem });
+        let asked = u32::try_from(assignments.len()).unwrap_or(u32::MAX);
+        if asked > PARTITIONS_MAX {
+            return Err(CommandRefusal::InvalidPartitions { current: 0, asked });
+        }
         let mut wanted = Vec::with_capacity(assignments.len());
         for (index, assignment) in (0..).zip(assignments) {
             let replicas = &assignment.replicas;

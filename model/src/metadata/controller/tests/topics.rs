@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::{ConfigChange, ReplicaAssignment};
-use crate::metadata::AssignmentProblem;
+use crate::metadata::{AssignmentProblem, PARTITIONS_MAX};
 use crate::replication::FlushPolicy;
 
 fn alter(name: &str, value: &str, expected_offset: Option<Offset>) -> Command {
@@ -88,6 +88,29 @@ fn an_assignment_by_hand_names_each_broker_once() {
     assert_eq!(by_hand(&[1, 9]), refused(AssignmentProblem::Unregistered));
     assert_eq!(by_hand(&[]), refused(AssignmentProblem::Size));
     assert_eq!(by_hand(&[3, 1]), Ok(Outcome::TopicCreated { topic: TOPIC, partitions: 1 }));
+}
+
+#[test]
+fn partitions_named_by_hand_are_bounded_as_all_are() {
+    let mut cluster = Cluster::new();
+    cluster.join(1);
+    let mut by_hand = |count: u32| {
+        let assign =
+            |partition| ReplicaAssignment { partition: PartitionIndex(partition), replicas: vec![NodeId(1)] };
+        let new = NewTopic {
+            name: "t".to_string(),
+            partitions: None,
+            replication_factor: None,
+            assignments: (0..count).map(assign).collect(),
+            configs: Vec::new(),
+        };
+        cluster.ask(Command::CreateTopic { topic: TOPIC, new, validate_only: true })
+    };
+
+    let asked = PARTITIONS_MAX + 1;
+    assert_eq!(by_hand(asked), Err(CommandRefusal::InvalidPartitions { current: 0, asked }));
+    let created = Outcome::TopicCreated { topic: TOPIC, partitions: PARTITIONS_MAX };
+    assert_eq!(by_hand(PARTITIONS_MAX), Ok(created));
 }
 
 #[test]
