@@ -228,8 +228,17 @@ struct Acceptor {
 
 impl Acceptor {
     async fn run(self) {
-        let handshakes = Arc::new(Semaphore::new(self.settings.accept_queue_max));
+        let limit = self.settings.accept_queue_max;
+        let handshakes = Arc::new(Semaphore::new(limit));
         while let Some(incoming) = self.quinn.accept().await {
+            // Half of the places are kept for those who have shown that they receive at the address that they send
+            // from: the others are told to show it, at no cost here. Anybody can send from a forged address.
+            if !incoming.remote_address_validated() && handshakes.available_permits() <= limit / 2 {
+                if let Err(error) = incoming.retry() {
+                    error.into_incoming().refuse();
+                }
+                continue;
+            }
             let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else {
                 incoming.refuse();
                 continue;

@@ -55,7 +55,8 @@ pub struct Settings {
     pub frame_limits: FrameLimits,
     /// What may wait in a channel's queue before a sender has to, where nothing else is said when it is opened.
     pub queue: Queue,
-    /// Connections that may wait to be accepted, and handshakes that may be under way.
+    /// Connections that may wait to be accepted, and handshakes that may be under way; at most half of these are with
+    /// peers whose address is not proven.
     pub accept_queue_max: usize,
 }
 

@@ -259,3 +259,33 @@ fn control_overtakes_records_and_goes_on_when_nobody_reads_them() {
     assert_eq!((first, second), (Ok(Some(frame(9, 100))), Ok(Some(frame(10, 100)))));
     assert!(overtook < Duration::from_millis(10), "{overtook:?}");
 }
+
+#[test]
+fn forged_addresses_do_not_take_the_handshakes_of_real_ones() {
+    let outcome = Simulation::run(11, NetworkConfig::CALM, async |sim| {
+        let authority = authority();
+        let settings = Settings { accept_queue_max: 4, ..Settings::default() };
+        let broker = sim.process("broker", address(1));
+        let (env, at) = (broker.env(), SocketAddr::new(broker.address(), PORT));
+        let identity = authority.broker(NodeId(1)).unwrap();
+        let listening = Endpoint::bind(&env, at, &identity, settings).unwrap();
+        let alice = authority.client("alice").unwrap();
+        // A forger never sees what is sent to the address that it names.
+        let forgers: Vec<Process> =
+            (20..30).map(|host| sim.process(&format!("forger {host}"), address(host))).collect();
+        for forger in &forgers {
+            sim.cut_one_way(broker.address(), forger.address());
+            let endpoint = dialler(forger, &alice);
+            forger.env().spawn("forge", async move {
+                let _ = endpoint.connect(at, Expect::AnyBroker).await;
+            });
+        }
+        sim.env().sleep(Duration::from_millis(20)).await;
+        let honest = sim.process("client", address(2));
+        let client = dialler(&honest, &alice);
+        let dialled = client.connect(listening.local_address(), Expect::AnyBroker).await;
+        dialled.map(|connection| connection.peer().clone())
+    });
+
+    assert_eq!(outcome.success(), Ok(Principal::Broker(NodeId(1))));
+}
