@@ -8,6 +8,7 @@ mod cluster;
 mod dev;
 pub mod failure;
 mod files;
+mod format;
 pub mod local;
 mod logging;
 mod output;
@@ -80,7 +81,7 @@ async fn run<F: Faults>(cli: &Cli, output: &Output, faults: F) -> Result<u8, Fai
     match &cli.command {
         Command::Server(args) => server::run(args, output, faults).await,
         Command::Dev(args) => dev::run(args, output).await,
-        Command::Format(args) => server::format(args, output),
+        Command::Format(args) => format::run(args, output),
         Command::Log(command) => records::log(command, output),
         Command::Completion { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "highwater", &mut std::io::stdout());

@@ -173,9 +173,8 @@ pub struct ServerConfig {
     pub listener: Endpoint,
     /// `advertised.listeners`: the address that others are told.
     pub advertised: Endpoint,
-    /// `metadata.log.dir`: where the quorum keeps its log; the first of `log_dirs` unless it is set.
-    pub metadata_dir: PathBuf,
-    /// `log.dirs`: where logs and metadata are kept. At least one.
+    /// `log.dirs`: where logs are kept. At least one; the first holds the metadata, which is `metadata.log.dir` if that is
+    /// set.
     pub log_dirs: Vec<PathBuf>,
     /// What topics have that do not say otherwise.
     pub topic_defaults: TopicDefaults,

@@ -32,7 +32,10 @@ pub enum DirectoryError {
     #[error(transparent)]
     Storage(#[from] Fault),
     /// It was not formatted.
-    #[error("{directory} has no {}; format it first: highwater format", formatted::FILE_NAME)]
+    #[error(
+        "{directory} has no {}; format it first: highwater format --ignore-formatted",
+        formatted::FILE_NAME
+    )]
     NotFormatted {
         /// The directory.
         directory: String,

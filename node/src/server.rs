@@ -4,6 +4,7 @@
 //! Reaches no clock, file or socket but through these, so that the same code runs in the simulator. A kill of a
 //! simulated process is a kill of its environment; an orderly end is [`ServerHandle::shutdown`].
 
+mod directories;
 mod settings;
 mod start;
 #[cfg(test)]

@@ -1,27 +1,25 @@
-//! `highwater server` and `highwater format`: from configuration to a running node, or to a directory that one can run on.
+//! `highwater server`: from configuration to a running node.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use highwater_model::fault::Faults;
-use highwater_model::id::{ClusterId, DirectoryId};
 use highwater_transport::env::Env;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{FormatDirectory, Server as Args};
+use super::args::Server as Args;
 use super::failure::{Failure, exit};
 use super::files;
 use super::output::Output;
 use super::session::identity;
-use crate::config::formatted::{FILE_NAME, Formatted, InitialVoter, uuid};
 use crate::config::layers::Layers;
-use crate::config::{Problem, Problems, ServerConfig, VoterEndpoint, effective, file};
+use crate::config::{Problem, Problems, ServerConfig, effective, file};
 use crate::disk::{Disk, RealDisk};
 use crate::server::{self, Server, Settings, StartError};
 
 /// The settings of all sources.
-fn layers(args: &Args) -> Result<Layers, Failure> {
+pub(super) fn layers(args: &Args) -> Result<Layers, Failure> {
     let mut layers = Layers::default();
     if let Some(path) = &args.config {
         let name = path.display().to_string();
@@ -34,7 +32,7 @@ fn layers(args: &Args) -> Result<Layers, Failure> {
 }
 
 /// Prints every problem but the last, and fails with that.
-fn refused(output: &Output, problems: &Problems) -> Failure {
+pub(super) fn refused(output: &Output, problems: &Problems) -> Failure {
     let mut failures = failures(problems);
     let last = failures.pop().unwrap_or_else(|| Failure::usage("the configuration is refused", ""));
     for failure in failures {
@@ -176,84 +174,4 @@ fn print_config(layers: &Layers, problems: Option<&Problems>, output: &Output) -
     output.document("server.config", None, Some(&data), &failures)?;
     failures.iter().for_each(|failure| output.failure(failure));
     Ok(if failures.is_empty() { exit::DONE } else { exit::USAGE })
-}
-
-/// Prepares the log directories of a node.
-pub(super) fn format(args: &FormatDirectory, output: &Output) -> Result<u8, Failure> {
-    let layers = layers(&args.server)?;
-    let config =
-        ServerConfig::resolve(&layers, &files::read_named).map_err(|problems| refused(output, &problems))?;
-    let env = Env::real();
-    let parsed = |text: &String, what: &str| {
-        uuid(text).ok_or_else(|| Failure::usage(format!("{what} {text:?} is not a UUID"), ""))
-    };
-    let cluster = args.cluster_id.as_ref().map(|text| parsed(text, "--cluster-id")).transpose()?;
-    let cluster = cluster.map(ClusterId).or(config.cluster).unwrap_or_else(|| ClusterId(env.random_u128()));
-    let directory = args.directory_id.as_ref().map(|text| parsed(text, "--directory-id")).transpose()?;
-    let voters = args.initial_controllers.iter().map(|text| InitialVoter::parse(text));
-    let mut voters = voters.collect::<Result<Vec<_>, _>>().map_err(|what| {
-        Failure::usage(format!("--initial-controllers: {what}"), "see highwater format --help")
-    })?;
-    let own = voters.iter().find(|voter| voter.node == config.node).map(|voter| voter.directory);
-    if let (Some(given), Some(own)) = (directory, own)
-        && DirectoryId(given) != own
-    {
-        return Err(Failure::usage(
-            "--directory-id differs from the one among --initial-controllers",
-            "leave one of them out",
-        ));
-    }
-    let directory =
-        own.or_else(|| directory.map(DirectoryId)).unwrap_or_else(|| DirectoryId(env.random_u128()));
-    if voters.is_empty() && !args.no_initial_controllers {
-        voters = lone_voter(&config, directory)?;
-    }
-    write_formatted(args, output, &config, Formatted { cluster, node: config.node, directory, voters })
-}
-
-/// The voters of a cluster of one.
-fn lone_voter(config: &ServerConfig, directory: DirectoryId) -> Result<Vec<InitialVoter>, Failure> {
-    let hint = "list every controller with its directory id in --initial-controllers, the same on every node, \
-                or join as an observer with --no-initial-controllers";
-    let others = |voter: &VoterEndpoint| voter.node != config.node;
-    if !config.roles.controller || config.quorum_voters.iter().any(others) {
-        return Err(Failure::usage("this node is not the only controller", hint));
-    }
-    Ok(vec![InitialVoter { node: config.node, endpoint: config.advertised.clone(), directory }])
-}
-
-fn write_formatted(
-    args: &FormatDirectory,
-    output: &Output,
-    config: &ServerConfig,
-    formatted: Formatted,
-) -> Result<u8, Failure> {
-    let dir = config.log_dirs.first().cloned().unwrap_or_default();
-    let path = dir.join(FILE_NAME);
-    if path.exists() {
-        if args.ignore_formatted {
-            output.note(format!("{} is formatted already", dir.display()));
-            return Ok(exit::DONE);
-        }
-        let hint =
-            "remove the directory only if everything in it may go; --ignore-formatted leaves it as it is";
-        return Err(Failure::failed("is formatted already", hint).on(dir.display().to_string()));
-    }
-    files::create_dir(&dir)?;
-    files::write(&path, &formatted.render())?;
-    output.text(format!(
-        "formatted {} for node {} of cluster {}",
-        dir.display(),
-        formatted.node,
-        formatted.cluster
-    ))?;
-    output.text(format!("directory id {}", formatted.directory))?;
-    let data = json!({
-        "log_dir": dir.display().to_string(),
-        "node_id": formatted.node.0,
-        "directory_id": formatted.directory.to_string(),
-        "initial_controllers": formatted.voters.iter().map(InitialVoter::render).collect::<Vec<_>>(),
-    });
-    output.document("format", Some(formatted.cluster), Some(&data), &[])?;
-    Ok(exit::DONE)
 }

@@ -103,13 +103,13 @@ pub const KEYS: &[Key] = &[
         "log.dirs",
         Form::List,
         None,
-        "The directory that holds logs and metadata; required, and never a temporary one.",
+        "Directories that hold logs, on a disk of their own each; required, and never temporary ones. The first holds the metadata.",
     ),
     key(
         "metadata.log.dir",
         Form::Text,
         None,
-        "The directory that holds the quorum's log, if it is not in `log.dirs`.",
+        "The one of `log.dirs` that holds the metadata, if it is not the first.",
     ),
     alias("log.dir", "log.dirs", "Kafka's name for a single `log.dirs`."),
     key(

@@ -45,9 +45,6 @@ impl<'a> Reader<'a> {
         let listener = self.listener();
         let advertised = self.advertised(listener.as_ref());
         let log_dirs = self.log_dirs();
-        let metadata_dir =
-            self.text("metadata.log.dir").map(PathBuf::from).or_else(|| log_dirs.first().cloned());
-        let metadata_dir = metadata_dir.unwrap_or_default();
         let topic_defaults = self.topic_defaults();
         let replica_fetch_bytes_max = self.limit_u32("replica.fetch.response.max.bytes");
         let requests_in_flight_max = self.small("queued.max.requests");
@@ -62,7 +59,6 @@ impl<'a> Reader<'a> {
             quorum_bootstrap,
             listener: listener?,
             advertised: advertised?,
-            metadata_dir,
             log_dirs,
             topic_defaults,
             replica_fetch_bytes_max,
@@ -145,20 +141,34 @@ impl<'a> Reader<'a> {
         Some(chosen)
     }
 
+    /// The log directories, the one with the metadata first.
     fn log_dirs(&mut self) -> Vec<PathBuf> {
-        let dirs: Vec<PathBuf> = self
-            .text("log.dirs")
-            .map(|text| value::list(&text))
-            .unwrap_or_default()
-            .into_iter()
-            .map(PathBuf::from)
-            .collect();
+        let listed = self.text("log.dirs").map(|text| value::list(&text)).unwrap_or_default();
+        let mut dirs: Vec<PathBuf> = listed.into_iter().map(PathBuf::from).collect();
         if dirs.is_empty() {
             let hint = "set log.dirs to a directory on a disk that is kept, for example --set log.dirs=/var/lib/highwater";
             self.refuse("log.dirs", "is not set, and has no default", hint);
         }
-        if dirs.len() > 1 {
-            self.refuse("log.dirs", "names more than one directory", "one log directory is supported so far");
+        let twice = (1..).zip(&dirs).find(|(next, dir)| dirs.iter().skip(*next).any(|other| other == *dir));
+        if let Some((_, dir)) = twice {
+            let what = format!("names {} twice", dir.display());
+            self.refuse("log.dirs", what, "name each directory once, with commas between them");
+        }
+        let Some(metadata) = self.text("metadata.log.dir").map(PathBuf::from) else { return dirs };
+        match dirs.iter().position(|dir| *dir == metadata) {
+            Some(at) => {
+                let first = dirs.remove(at);
+                dirs.insert(0, first);
+            }
+            None if !dirs.is_empty() => {
+                let what = format!("is {}, which is none of log.dirs", metadata.display());
+                self.refuse(
+                    "metadata.log.dir",
+                    what,
+                    "name one of log.dirs, or nothing for the first of them",
+                );
+            }
+            None => {}
         }
         dirs
     }

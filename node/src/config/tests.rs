@@ -45,6 +45,28 @@ fn a_missing_log_directory_is_refused_and_says_what_to_set() {
     assert!(problems.0.iter().all(|problem| !problem.hint.is_empty()));
 }
 
+/// The log directories as they are resolved, or what is refused.
+fn log_dirs(settings: &[&str]) -> Result<Vec<String>, String> {
+    let mut layers = Layers::default();
+    layers.add_flags(["node.id=1", "ssl.keystore.certificate.chain=c", "ssl.keystore.key=k"]);
+    layers.add_flags(["ssl.truststore.certificates=r"].iter().chain(settings).copied());
+    let resolved = ServerConfig::resolve(&layers, &|_| Ok(String::new()));
+    let names = |config: ServerConfig| config.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
+    resolved.map(names).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn the_log_directory_with_the_metadata_comes_first() {
+    assert_eq!(log_dirs(&["log.dirs=/a, /b,/c"]), Ok(vec!["/a".into(), "/b".into(), "/c".into()]));
+    let chosen = log_dirs(&["log.dirs=/a,/b,/c", "metadata.log.dir=/c"]);
+    assert_eq!(chosen, Ok(vec!["/c".into(), "/a".into(), "/b".into()]));
+
+    let twice = log_dirs(&["log.dirs=/a,/b,/a"]).expect_err("refused");
+    assert!(twice.contains("names /a twice"), "{twice}");
+    let elsewhere = log_dirs(&["log.dirs=/a,/b", "metadata.log.dir=/m"]).expect_err("refused");
+    assert!(elsewhere.contains("metadata.log.dir is /m, which is none of log.dirs"), "{elsewhere}");
+}
+
 #[test]
 fn every_problem_is_reported_at_once() {
     let problems = resolve(&[

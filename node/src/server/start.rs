@@ -13,7 +13,7 @@ use highwater_transport::quic::{self, BindError, Endpoint};
 use highwater_transport::watch;
 use tokio::sync::mpsc;
 
-use super::{BrokerHandle, Server, ServerHandle, Settings};
+use super::{BrokerHandle, Server, ServerHandle, Settings, directories};
 use crate::controller_client::ControllerClient;
 use crate::disk::Disk;
 use crate::driver::lifecycle::{LifecycleDriver, LifecycleParts, Standing};
@@ -37,6 +37,26 @@ pub enum StartError {
     /// There is no log directory.
     #[error("no log directory is configured; set log.dirs")]
     NoDirectory,
+    /// The metadata of this node is in another directory than the one that comes first.
+    #[error(
+        "{first} comes first in log.dirs, but the metadata is in {found}; put that one first, or set metadata.log.dir to it"
+    )]
+    MetadataElsewhere {
+        /// The directory that comes first.
+        first: String,
+        /// The one with the metadata.
+        found: String,
+    },
+    /// Two directories say that they are the same: one is a copy of the other.
+    #[error("{first} and {second} both have directory.id {id}; one is a copy of the other: leave it out")]
+    SameDirectory {
+        /// The id.
+        id: DirectoryId,
+        /// One directory.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A directory belongs to another cluster than the first one, or than the configuration says.
     #[error("a log directory was formatted for cluster {found}, but this node is of cluster {expected}")]
     OfAnotherCluster {
@@ -99,13 +119,14 @@ impl Server {
         if *identity.principal() != Principal::Broker(node) {
             return Err(StartError::NotOwnCertificate { found: identity.principal().clone(), node });
         }
-        let directories = take(disks, node).await?;
+        let directories = directories::take(disks, node).await?;
         let first = directories.first().ok_or(StartError::NoDirectory)?;
         let (metadata, cluster) = (first.id(), first.formatted.cluster);
         let others = directories.iter().map(|directory| directory.formatted.cluster);
         if let Some(found) = others.chain(settings.cluster).find(|found| *found != cluster) {
             return Err(StartError::OfAnotherCluster { found, expected: cluster });
         }
+        directories::check(&directories, node)?;
         let endpoint = Endpoint::bind(&env, settings.listen, identity, quic::Settings::default())?;
         let address = endpoint.local_address();
         let advertised = settings.advertised.clone().unwrap_or_else(|| address.to_string());
@@ -127,15 +148,6 @@ impl Server {
         };
         start.assemble(fatal_fed).await
     }
-}
-
-/// Takes every directory; the first must be usable, the others may be left out for a while, but not be of another node.
-async fn take(disks: Vec<Arc<dyn Disk>>, node: NodeId) -> Result<Vec<LogDirectory>, StartError> {
-    let mut directories = Vec::with_capacity(disks.len());
-    for disk in disks {
-        directories.push(LogDirectory::take(disk, node).await?);
-    }
-    Ok(directories)
 }
 
 impl<F: Faults> Start<F> {

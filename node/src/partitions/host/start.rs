@@ -68,7 +68,10 @@ impl<F: Faults> Host<F> {
         if !self.failed.is_empty() {
             return Err(NotStarted::Withheld);
         }
-        let count = |id| self.running.values().filter(|running| running.directory == id).count();
+        let running = self.running.values().map(|running| running.directory);
+        let taken: Vec<DirectoryId> =
+            running.chain(self.idle.values().map(|found| found.directory)).collect();
+        let count = |id| taken.iter().filter(|directory| **directory == id).count();
         let directories = self.parts.directories.iter();
         let fewest = directories.min_by_key(|directory| count(directory.id()));
         let directory = fewest.ok_or(NotStarted::Withheld)?;
