@@ -160,7 +160,7 @@ pub fn hint_of(code: ErrorCode) -> &'static str {
             "consume --from beginning, or from an offset that topic describe shows"
         }
         ErrorCode::KafkaStorageError => {
-            "look at the broker's log: its directory failed, and it needs a restart or a new disk"
+            "look at the broker's log: its disk is full and needs room, or failed and needs a restart or a new disk"
         }
         ErrorCode::ClusterAuthorizationFailed | ErrorCode::TopicAuthorizationFailed => {
             "use a certificate that is allowed to do this"

@@ -443,6 +443,7 @@ fn verdict_of_code(error: &ApiError) -> Verdict {
         | ErrorCode::LeaderNotAvailable
         | ErrorCode::FencedLeaderEpoch
         | ErrorCode::UnknownLeaderEpoch
+        | ErrorCode::KafkaStorageError
         | ErrorCode::CorruptMessage => Verdict::Retriable { outcome: Outcome::NotDone, why },
         code if code.is_retriable() => unknown(why),
         _ => Verdict::Refused,

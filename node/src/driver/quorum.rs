@@ -10,6 +10,7 @@ mod decisions;
 mod effects;
 mod open;
 mod records;
+mod room;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -114,6 +115,8 @@ pub(crate) struct QuorumDriver<F: Faults> {
     writes: Issued<Completion<Written>, LogGeneration>,
     syncs: Issued<Completion<Flushed>, LogGeneration>,
     votes: Issued<Completion<()>, Vote>,
+    /// What finds no room.
+    stalled: room::Stalled,
     deferral: Deferral,
     /// Appended and not yet applied.
     unapplied: Tail,
@@ -140,6 +143,8 @@ struct Waiting {
 
 /// What woke the task.
 enum Turn {
+    /// It is time to try again what found no room.
+    Room,
     Quorum(Input),
     Controller(metadata::Input),
     Asked(Ask),
@@ -156,6 +161,7 @@ impl<F: Faults> QuorumDriver<F> {
         self.settle()?;
         loop {
             match self.turn().await? {
+                Turn::Room => self.try_room()?,
                 Turn::Quorum(input) => self.step(input)?,
                 Turn::Controller(input) => self.decisions.push_back(input),
                 Turn::Asked(Ask::Close(closed)) => {
@@ -178,15 +184,24 @@ impl<F: Faults> QuorumDriver<F> {
             // Issued, not awaited: the next one is written in its place.
             drop(self.recovery_points.store());
         }
+        if self.stalled.is_due(now) {
+            return Ok(Turn::Room);
+        }
         let deadline = [self.timers.next(), self.controller_timers.next()].into_iter().flatten().min();
         if self.deferral.is_due(deadline.is_some_and(|deadline| deadline <= now), self.inbox.is_empty()) {
             return Ok(self.expire(now));
         }
-        let wake_at = [deadline, self.checkpoint_at].into_iter().flatten().min();
+        let wake_at = [deadline, self.checkpoint_at, self.stalled.retry_at()].into_iter().flatten().min();
         let asleep = self.env.sleep_until(wake_at.unwrap_or(now + Duration::from_secs(3_600)));
         tokio::select! {
             biased;
-            (stored, vote) = self.votes.next() => stored.map(|()| Turn::Quorum(Input::VoteStored(vote))),
+            (stored, vote) = self.votes.next() => match stored {
+                Err(fault) if fault.is_full() => {
+                    self.stalled.keep_vote(&fault, now);
+                    return Box::pin(self.turn()).await;
+                }
+                stored => stored.map(|()| Turn::Quorum(Input::VoteStored(vote))),
+            },
             (written, generation) = self.writes.next() => {
                 written.map(|written| Turn::Quorum(Input::Written { end: written.end, generation }))
             }

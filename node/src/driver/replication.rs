@@ -152,8 +152,12 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     deferral: Deferral,
     writes: Issued<Completion<Written>, LogGeneration>,
     syncs: Issued<Completion<Flushed>, LogGeneration>,
-    /// Records to be sent, and the generation of the log that they are read from.
-    sends: Issued<Reading, (LogGeneration, NodeId, ReplicaMessage)>,
+    /// Records to be sent, and how often the log had been cut when they were asked for.
+    sends: Issued<Reading, (u64, NodeId, ReplicaMessage)>,
+    /// How often the log has been cut.
+    cuts: u64,
+    /// Whether the last write found no room.
+    lacks_room: bool,
     portions: Portions,
     open: BTreeMap<RequestId, Open>,
     /// The batch of the produce of this turn.
@@ -224,6 +228,8 @@ impl<F: Faults> ReplicaDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             sends: Issued::new(),
+            cuts: 0,
+            lacks_room: false,
             portions: Portions::new(parts.limits.replica_fetch_bytes_max),
             open: BTreeMap::new(),
             produced: None,
@@ -277,15 +283,18 @@ impl<F: Faults> ReplicaDriver<F> {
             biased;
             (written, generation) = self.writes.next() => match written {
                 Ok(written) => Turn::Step(Input::Written { end: written.end, generation }),
+                // Submitted behind one that found no room, it did not continue the log.
+                Err(Fault::Misplaced { .. }) if generation != self.core.generation() => Turn::Nothing,
+                Err(fault) if fault.is_full() => self.no_room(&fault, generation),
                 Err(fault) => Turn::Failed(fault),
             },
             (flushed, generation) = self.syncs.next() => match flushed {
                 Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation }),
                 Err(fault) => Turn::Failed(fault),
             },
-            (read, (generation, to, message)) = self.sends.next() => match read {
+            (read, (cuts, to, message)) = self.sends.next() => match read {
                 // The log was cut meanwhile: the read may have met anything, and the message is void with it.
-                _ if generation != self.core.generation() => Turn::Nothing,
+                _ if cuts != self.cuts => Turn::Nothing,
                 Ok(bytes) => Turn::Send(bytes, to, message),
                 Err(Fault::OutOfRange { .. }) => Turn::Nothing,
                 Err(fault) => Turn::Failed(fault),
@@ -293,6 +302,16 @@ impl<F: Faults> ReplicaDriver<F> {
             command = self.inbox.recv() => command.map_or(Turn::Ended, Turn::Command),
             () = asleep => Turn::Nothing,
         }
+    }
+
+    /// A write found no room. Those before it have ended, and those behind it did not continue the log: so the log ends
+    /// where the core is to go on from.
+    fn no_room(&mut self, fault: &Fault, generation: LogGeneration) -> Turn {
+        if !std::mem::replace(&mut self.lacks_room, true) {
+            let partition = self.parts.tenure.partition;
+            tracing::warn!(%partition, %fault, "the replica takes no records until there is room");
+        }
+        Turn::Step(Input::WriteFailed { end: self.log.end(), generation })
     }
 
     fn expire(&mut self, now: Instant) -> Turn {
@@ -396,6 +415,9 @@ impl<F: Faults> ReplicaDriver<F> {
             return Ok(());
         }
         let mut effects: Vec<Effect> = Vec::new();
+        if matches!(input, Input::Written { .. }) && std::mem::take(&mut self.lacks_room) {
+            tracing::info!(partition = %self.parts.tenure.partition, "there is room again");
+        }
         let flushed = if let Input::Flushed { end, .. } = &input { Some(*end) } else { None };
         self.core.step(&self.parts.tenure, input, &mut effects)?;
         // A sync of before a cut has been refused: it says nothing of the log as it is.
@@ -421,6 +443,10 @@ impl<F: Faults> ReplicaDriver<F> {
             return;
         }
         self.retire(&fault.to_string());
+        // A directory that is full is sound.
+        if fault.is_full() {
+            return;
+        }
         let (failures, directory) = (self.parts.failures.clone(), self.parts.directory);
         drop(self.parts.env.spawn("report a failed directory", async move {
             let _ = failures.send(directory).await;

@@ -86,7 +86,8 @@ impl OffsetCheckpoint {
         self.disk.replace(self.name, to_text(&offsets.now))
     }
 
-    /// Lowers a log's offset to `to`, at most; when the file may say more, it is written before this returns.
+    /// Lowers a log's offset to `to`, at most; when the file may say more, it is written before this returns. If there is
+    /// no room for that it is removed, until it is written again: absent, it says nothing that is wrong.
     ///
     /// # Errors
     /// Storage faults.
@@ -98,7 +99,15 @@ impl OffsetCheckpoint {
         if offsets.written.get(directory).is_none_or(|written| *written <= to) {
             return Ok(());
         }
-        self.write_now(&mut offsets)
+        match self.write_now(&mut offsets) {
+            Err(fault) if fault.is_full() => {
+                tracing::warn!(%fault, "removed what cannot be written anew");
+                self.disk.cut(&[self.name.to_owned()], None)?;
+                offsets.written.clear();
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     /// Raises a log's offset to `to`, at least, in the file too before this returns.
@@ -113,8 +122,9 @@ impl OffsetCheckpoint {
     }
 
     fn write_now(&self, offsets: &mut Offsets) -> Result<(), Fault> {
+        self.disk.replace_now(self.name, to_text(&offsets.now))?;
         offsets.written = offsets.now.clone();
-        self.disk.replace_now(self.name, to_text(&offsets.now))
+        Ok(())
     }
 }
 

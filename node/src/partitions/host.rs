@@ -63,6 +63,8 @@ pub(crate) struct Host<F> {
     /// Logs that were gone when this process started.
     missing: Vec<(DirectoryId, String)>,
     failed: Vec<DirectoryId>,
+    /// Whether a log could not be created for want of room.
+    lacks_room: bool,
 }
 
 /// A replica with its task.
@@ -86,7 +88,7 @@ impl<F: Faults> Host<F> {
     /// Hosts what was found, once the broker is registered and has seen so.
     pub(crate) fn new(parts: HostParts<F>, found: FoundLogs) -> Self {
         let (idle, running) = (found.logs, BTreeMap::new());
-        Self { parts, idle, running, missing: found.missing, failed: found.failed }
+        Self { parts, idle, running, missing: found.missing, failed: found.failed, lacks_room: false }
     }
 
     /// Runs until it is told to close.
@@ -114,6 +116,9 @@ impl<F: Faults> Host<F> {
                 () = self.parts.env.sleep_until(checkpoint_at) => {
                     checkpoint_at = self.parts.env.now() + CHECKPOINT_INTERVAL;
                     self.checkpoint().await;
+                    if std::mem::take(&mut self.lacks_room) {
+                        self.follow().await;
+                    }
                 }
             }
         }
@@ -193,6 +198,10 @@ impl<F: Faults> Host<F> {
                 }
                 Err(NotStarted::Failed(directory, fault)) => self.fail(partition, directory, &fault).await,
                 Err(NotStarted::NotAssigned) => {}
+                Err(NotStarted::NoRoom(fault)) => {
+                    tracing::warn!(%partition, %fault, "a log is created when there is room");
+                    self.lacks_room = true;
+                }
                 Err(NotStarted::Withheld) => tracing::debug!(
                     %partition,
                     "no log is created while a log directory is failed: it may hold the log"

@@ -155,16 +155,29 @@ fn replace(directory: &str, state: &State, path: &Path, content: &[u8]) -> Resul
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let shown = path.display().to_string();
-    let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(&temporary, flags, Mode::from_raw_mode(0o644));
-    let fd = fd.map_err(|errno| system("create", &shown, errno.into()))?;
-    let mut left = content;
-    while !left.is_empty() {
-        let written =
-            retry_on_intr(|| write(&fd, left)).map_err(|errno| system("write", &shown, errno.into()))?;
-        left = left.get(written..).unwrap_or_default();
-    }
+    let fd = match create(&temporary, &shown, content) {
+        Ok(fd) => fd,
+        Err(fault) => {
+            // On a full disk what was written of it takes room that others want.
+            let _ = rustix::fs::unlink(&temporary);
+            return Err(fault);
+        }
+    };
     retry_on_intr(|| fsync(&fd)).map_err(|errno| state.take_offline(directory, &shown, &errno.into()))?;
     rustix::fs::rename(&temporary, path).map_err(|errno| system("rename", &shown, errno.into()))?;
     sync_directory(directory, state, path.parent().unwrap_or(path))
+}
+
+/// A new file with this content, not synced.
+fn create(path: &Path, shown: &str, content: &[u8]) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644));
+    let fd = fd.map_err(|errno| system("create", shown, errno.into()))?;
+    let mut left = content;
+    while !left.is_empty() {
+        let written =
+            retry_on_intr(|| write(&fd, left)).map_err(|errno| system("write", shown, errno.into()))?;
+        left = left.get(written..).unwrap_or_default();
+    }
+    Ok(fd)
 }

@@ -8,7 +8,7 @@ use highwater_model::metadata;
 use highwater_model::quorum::{self, Body, Effect, Fetched, Message, Origin, Timer};
 use highwater_transport::batch::{self, Batch};
 
-use super::{QuorumDriver, QuorumStopped, open, records};
+use super::{QuorumDriver, QuorumStopped, records};
 use crate::peers::Lane;
 use crate::peers::wire::{ControllerAnswer, PeerFrame};
 
@@ -21,17 +21,17 @@ impl<F: Faults> QuorumDriver<F> {
         tracing::trace!(?effect, "quorum");
         match effect {
             Effect::StoreVote(vote) => {
-                let stored = self.disk.replace(open::VOTE_FILE, open::vote_bytes(&vote));
-                self.votes.push(stored, vote);
+                self.store(vote);
             }
             Effect::Append { batches, origin, generation } => self.append(&batches, origin, generation)?,
             Effect::Sync { generation, .. } => {
                 let synced = self.log.sync();
                 self.syncs.push(synced, generation);
             }
-            Effect::Truncate { end, .. } => self.truncate(end)?,
+            Effect::Truncate { end, generation } => self.truncate(end, generation)?,
             Effect::RestartLog { start, .. } => {
                 self.unapplied.clear();
+                self.stalled.forget_writes();
                 done(self.log.restart_at(start))?;
             }
             Effect::TrimLog { start } => self.log.trim(start)?,
@@ -99,9 +99,8 @@ impl<F: Faults> QuorumDriver<F> {
         for summary in summaries {
             batches.push(self.bytes_of(summary, origin)?);
         }
-        let written = self.log.append(&batches);
-        self.writes.push(written, generation);
-        self.unapplied.extend(batches);
+        self.unapplied.extend(batches.iter().cloned());
+        self.write(batches, generation);
         self.tell_voters();
         Ok(())
     }
@@ -128,7 +127,8 @@ impl<F: Faults> QuorumDriver<F> {
         }
     }
 
-    fn truncate(&mut self, end: Offset) -> Result<(), QuorumStopped> {
+    fn truncate(&mut self, end: Offset, generation: LogGeneration) -> Result<(), QuorumStopped> {
+        self.stalled.truncate(end, generation);
         while self.unapplied.back().is_some_and(|batch| batch.header().end_offset() > end) {
             self.unapplied.pop_back();
         }

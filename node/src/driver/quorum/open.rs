@@ -139,6 +139,7 @@ impl<F: Faults> QuorumDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             votes: Issued::new(),
+            stalled: super::room::Stalled::default(),
             deferral: Deferral::default(),
             unapplied: tail,
             proposed: BTreeMap::new(),

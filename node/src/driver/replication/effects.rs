@@ -40,10 +40,12 @@ impl<F: Faults> ReplicaDriver<F> {
                 self.writes.push(written, generation);
             }
             Effect::Truncate { to, .. } => {
+                self.cuts += 1;
                 let cut = self.log.truncate(to);
                 self.after_cut(cut, to);
             }
             Effect::RestartLog { at, .. } => {
+                self.cuts += 1;
                 let cut = self.log.restart_at(at);
                 self.after_cut(cut, at);
             }
@@ -120,7 +122,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 FetchBody::Records { from, end } => {
                     let bytes_max = self.portions.next(node, from);
                     let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
-                    self.sends.push(Box::pin(reading), (self.core.generation(), node, wrapped));
+                    self.sends.push(Box::pin(reading), (self.cuts, node, wrapped));
                 }
                 FetchBody::Diverging(_) | FetchBody::OutOfRange => self.hand_over(node, &wrapped, Vec::new()),
             },

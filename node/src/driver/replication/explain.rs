@@ -26,6 +26,12 @@ impl<F: Faults> ReplicaDriver<F> {
                 self.nodes(*missing),
                 self.lost_quorum()
             ),
+            Refusal::NoRoom { .. } => {
+                let own = node(tenure.own).unwrap_or_default();
+                format!(
+                    "the disk of broker {own}, which leads, is full; nothing was written; free some space"
+                )
+            }
             Refusal::NotLeader { leader, leader_epoch } => match leader.and_then(node) {
                 Some(leader) => format!("broker {leader} leads in leader epoch {leader_epoch}; ask it"),
                 None => format!("there is no leader in leader epoch {leader_epoch}; ask again"),

@@ -113,3 +113,26 @@ async fn without_syncs_a_power_loss_loses() {
     assert!(!lost(false).await);
     assert!(lost(true).await);
 }
+
+#[tokio::test]
+async fn a_log_on_a_full_disk_can_be_cut() {
+    let (sim, disk) = simulated();
+    filled(&disk, &batches(4, 1)).await;
+    let open = async || {
+        let disk = sim.mount(None);
+        let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
+        let (config, hints) = (small(), Hints::default());
+        let opened = PartitionLog::open_checkpointed(disk, LOG, None, config, hints, Arc::clone(&points));
+        let (log, recovered) = opened.await.unwrap();
+        (log, recovered, points)
+    };
+    let (mut log, _, points) = open().await;
+    log.note_flushed(Offset(12));
+    points.store().await.unwrap();
+    sim.set_capacity(Some(sim.used_bytes()));
+
+    log.truncate(Offset(6)).await.unwrap();
+    sim.power_loss(1);
+    let (_, recovered, points) = open().await;
+    assert_eq!((recovered.end, recovered.cut, points.offset_of(LOG)), (Offset(6), None, None));
+}

@@ -19,6 +19,8 @@ pub(super) enum NotStarted {
     NotAssigned,
     /// Its log cannot be used.
     Failed(DirectoryId, Fault),
+    /// There is no room for a new log.
+    NoRoom(Fault),
     /// It has no log here that could be used, and none may be created.
     Withheld,
 }
@@ -78,7 +80,13 @@ impl<F: Faults> Host<F> {
         let name = directory_of(&topic.name, partition.partition);
         let config = LogConfig { segment_bytes_max: topic.config.segment_bytes(), ..LogConfig::default() };
         let opened = found::open(directory, &name, partition, config).await;
-        opened.map_err(|fault| NotStarted::Failed(directory.id(), fault))
+        opened.map_err(|fault| {
+            if fault.is_full() {
+                NotStarted::NoRoom(fault)
+            } else {
+                NotStarted::Failed(directory.id(), fault)
+            }
+        })
     }
 
     /// Ends a replica that runs under an earlier registration, and opens its log again where it is, for [`Self::start`].
