@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use highwater_transport::rpc::{CallError, Caller, PendingCall};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::error::{ClientError, Outcome};
+
+/// How long a connection that closes waits until the broker has taken what needs no answer.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// A request that was sent; its answer is still out.
 #[derive(Debug)]
@@ -74,6 +78,8 @@ pub(crate) struct Link {
     data: Caller,
     control: Caller,
     address: String,
+    /// Something was sent that has no answer, so nobody has waited until the broker took it.
+    told: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -97,10 +103,19 @@ impl Link {
     /// Sends a request that has no answer (`acks=0`).
     pub(crate) async fn tell(&self, request: &Request, payload: Vec<Bytes>) -> Result<(), ClientError> {
         let frame = encode(request, payload, &self.address)?;
+        self.told.store(true, Ordering::Relaxed);
         self.data.tell(frame).await.map_err(|error| ClientError::ConnectionLost {
             to: self.address.clone(),
             cause: error.to_string(),
         })
+    }
+
+    /// Closes the connection. What was sent without an answer shall have reached the broker, if it is quick.
+    async fn close(&self, env: &Env) {
+        if self.told.load(Ordering::Relaxed) && env.timeout(LINGER, self.data.finish()).await.is_err() {
+            tracing::warn!(broker = self.address, "closed before the broker had taken everything");
+        }
+        self.connection.close(CloseCode::Done, "client closed");
     }
 
     fn is_usable(&self) -> bool {
@@ -182,7 +197,7 @@ impl Links {
         let data = connection.open(Lane::Data).await.map_err(|error| unreachable(error.to_string()))?;
         let control = connection.open(Lane::Control).await.map_err(|error| unreachable(error.to_string()))?;
         let (data, control) = (Caller::new(&self.env, data), Caller::new(&self.env, control));
-        Ok(Link { connection, data, control, address: address.to_owned() })
+        Ok(Link { connection, data, control, address: address.to_owned(), told: Arc::default() })
     }
 
     /// The address behind `host:port`.
@@ -221,7 +236,7 @@ impl Links {
         let links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
         for place in links.into_values() {
             if let Some(link) = place.lock().await.take() {
-                link.connection.close(CloseCode::Done, "client closed");
+                link.close(&self.env).await;
             }
         }
         let endpoints = std::mem::take(&mut *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner));

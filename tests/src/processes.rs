@@ -98,6 +98,12 @@ impl Cluster {
         self.cluster.client(&self.env, client_settings()).expect("the client's files are there")
     }
 
+    /// The file of client properties that a command needs.
+    #[must_use]
+    pub fn client_properties(&self) -> std::path::PathBuf {
+        self.cluster.layout.client_properties()
+    }
+
     /// Operations, by the client that has been there from the start.
     #[must_use]
     pub fn admin(&self) -> Admin {

@@ -52,10 +52,12 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
         Ok::<(), Failure>(())
     };
     let (sent, collected) = tokio::join!(sending, collecting);
+    session.client.close().await;
     sent?;
     let (written, failed, last) = collected?;
-    session.output.note(format!("{written} records written to {}", args.topic));
-    session.client.close().await;
+    // Without an acknowledgement nobody knows what became of them.
+    let done = if acks == Acks::None { "sent" } else { "written" };
+    session.output.note(format!("{written} records {done} to {}", args.topic));
     match last {
         Some(failure) => {
             let message = format!("{failed} records were not acknowledged; the last: {}", failure.message);

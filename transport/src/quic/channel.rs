@@ -104,11 +104,13 @@ pub struct Sender {
     bytes_max: u32,
 }
 
-/// A frame in the queue, and the room that it takes there.
+/// What is in the queue.
 #[derive(Debug)]
-struct Queued {
-    frame: Frame,
-    _room: OwnedSemaphorePermit,
+enum Queued {
+    /// A frame, and the room that it takes there.
+    Frame { frame: Frame, _room: OwnedSemaphorePermit },
+    /// Nothing follows.
+    End,
 }
 
 impl Sender {
@@ -126,7 +128,7 @@ impl Sender {
             () = self.queue.closed() => return Err(SendError::Closed),
             room = room => room.map_err(|_| SendError::Closed)?,
         };
-        self.queue.send(Queued { frame, _room: room }).await.map_err(|_| SendError::Closed)
+        self.queue.send(Queued::Frame { frame, _room: room }).await.map_err(|_| SendError::Closed)
     }
 
     /// Puts a frame into the queue if there is room.
@@ -140,10 +142,17 @@ impl Sender {
         }
         let room = Arc::clone(&self.bytes).try_acquire_many_owned(self.room(&frame));
         let room = room.map_err(|_| TrySendError::Full)?;
-        self.queue.try_send(Queued { frame, _room: room }).map_err(|error| match error {
+        self.queue.try_send(Queued::Frame { frame, _room: room }).map_err(|error| match error {
             QueueError::Full(_) => TrySendError::Full,
             QueueError::Closed(_) => SendError::Closed.into(),
         })
+    }
+
+    /// Ends the direction towards the peer after all that is queued, whoever else still has a handle. The peer then ends
+    /// its own when it has answered what it has to answer.
+    pub async fn end(&self) {
+        // A channel that is closed already has its end.
+        let _ = self.queue.send(Queued::End).await;
     }
 
     /// Waits until nothing can be sent any more: the connection is lost or the peer gave the channel up.
@@ -247,21 +256,29 @@ impl Writer {
                 _ = &mut stopped => return,
                 count = self.queued.recv_many(&mut batch, WRITE_FRAMES_MAX) => count,
             };
-            if count == 0 {
-                // All senders are gone, and what they queued is written. The stream keeps the connection open until
-                // the peer has it.
-                if self.stream.finish().is_ok() {
-                    let _ = stopped.await;
-                }
-                return;
-            }
+            // With no senders left there is nothing more to come either.
+            let mut is_end = count == 0;
             for queued in &batch {
-                encoder.push(&queued.frame, &self.limits).expect("frames are checked before they are queued");
+                match queued {
+                    Queued::Frame { frame, .. } if !is_end => {
+                        encoder.push(frame, &self.limits).expect("frames are checked before they are queued");
+                    }
+                    Queued::Frame { .. } => {}
+                    Queued::End => is_end = true,
+                }
             }
             let mut chunks = encoder.take();
             let written = self.stream.write_all_chunks(&mut chunks).await;
             batch.clear();
             if written.is_err() {
+                return;
+            }
+            if is_end {
+                self.queued.close();
+                // What was queued is written. The stream keeps the connection open until the peer has it.
+                if self.stream.finish().is_ok() {
+                    let _ = stopped.await;
+                }
                 return;
             }
         }

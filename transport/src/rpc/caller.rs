@@ -123,6 +123,13 @@ impl Caller {
         self.inner.sender.send(frame).await
     }
 
+    /// Sends what is queued, says that nothing follows, and waits until the peer has taken all of it and ends its side.
+    pub async fn finish(&self) {
+        self.inner.sender.end().await;
+        // It is closed by then, and has no permits before.
+        let _ = self.inner.answers.acquire().await;
+    }
+
     /// The number of calls under way.
     #[must_use]
     pub fn under_way(&self) -> usize {

@@ -61,6 +61,28 @@ async fn a_dropped_sender_ends_the_channel_after_what_it_queued() {
 }
 
 #[tokio::test]
+async fn a_channel_is_ended_after_what_it_queued_whoever_holds_it() {
+    let (env, authority) = (Env::real(), authority());
+    let broker = bind(&env, LOCAL, &authority.broker(NodeId(1)).unwrap());
+    let client = bind(&env, LOCAL, &authority.client("alice").unwrap());
+    let dialled = client.connect(broker.local_address(), Expect::AnyBroker).await.unwrap();
+    let accepted = broker.accept().await.unwrap();
+    let channel = dialled.open(Lane::Data).await.unwrap();
+    let other = channel.sender().clone();
+    for correlation in 0..20 {
+        channel.send(frame(correlation, 100_000)).await.unwrap();
+    }
+    channel.sender().end().await;
+
+    let mut received = accepted.accept().await.unwrap();
+    for correlation in 0..20 {
+        assert_eq!(received.receive().await, Ok(Some(frame(correlation, 100_000))));
+    }
+    assert_eq!(received.receive().await, Ok(None));
+    assert_eq!(other.send(frame(20, 1)).await, Err(SendError::Closed));
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_at_once_and_too_large_a_frame_for_ever() {
     let (env, authority) = (Env::real(), authority());
     let broker = bind(&env, LOCAL, &authority.broker(NodeId(1)).unwrap());
