@@ -16,6 +16,7 @@ pub mod quickstart;
 mod records;
 mod server;
 mod session;
+mod signals;
 mod topics;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ use self::args::{Cli, Command};
 use self::failure::{Failure, exit};
 use self::output::Output;
 use self::session::Session;
+use self::signals::until_interrupted;
 
 /// Runs the command line of this process to its end. `faults` are those of the brokers that it runs.
 #[must_use]
@@ -101,16 +103,4 @@ async fn run<F: Faults>(cli: &Cli, output: &Output, faults: F) -> Result<u8, Fai
 
 fn session(cli: &Cli, output: &Output) -> Result<Session, Failure> {
     Session::open(&cli.global, output.clone())
-}
-
-/// Ends a command at Ctrl-C.
-async fn until_interrupted(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    tokio::select! {
-        biased;
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|error| Failure::failed(format!("no signals: {error}"), ""))?;
-            Err(Failure::new(exit::INTERRUPTED, "interrupted", ""))
-        }
-        done = command => done,
-    }
 }

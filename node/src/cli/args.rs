@@ -133,6 +133,9 @@ pub(crate) struct Server {
     /// Check the configuration, and stop
     #[arg(long)]
     pub(crate) check_config: bool,
+    /// End when the process that started this one, of this id, ends
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) with_parent: Option<u32>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -167,12 +170,12 @@ pub(crate) struct Dev {
     /// Where to keep the cluster; it goes on from there the next time
     #[arg(long, default_value = ".highwater/dev", value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// How many brokers
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
-    pub(crate) brokers: u32,
-    /// Port of the first broker; the others follow
-    #[arg(long, default_value_t = 9092)]
-    pub(crate) port: u16,
+    /// How many brokers a new cluster has; 3 if not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub(crate) brokers: Option<u32>,
+    /// Port of the first broker of a new cluster, 9092 if not given; the others follow
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
 }
 
 #[derive(Clone, Debug, Args)]

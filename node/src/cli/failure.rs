@@ -16,7 +16,9 @@ pub mod exit {
     pub const UNREACHABLE: u8 = 3;
     /// A check said no.
     pub const CHECK_FAILED: u8 = 4;
-    /// Ctrl-C.
+    /// Nothing can be said either way.
+    pub const INCONCLUSIVE: u8 = 5;
+    /// Ctrl-C, SIGTERM, or a closed terminal.
     pub const INTERRUPTED: u8 = 130;
 }
 

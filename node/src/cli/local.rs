@@ -20,6 +20,7 @@ use super::failure::{Failure, exit};
 use super::files;
 use super::session::{identity, servers};
 use crate::config::formatted::{FILE_NAME, Formatted, InitialVoter};
+use crate::config::layers::is_kept_from_children;
 use crate::config::value::Endpoint;
 use crate::server::Roles;
 
@@ -87,6 +88,7 @@ pub struct LocalCluster {
     /// What they run; this program, if nothing else is said.
     pub program: Option<Program>,
     running: BTreeMap<NodeId, Child>,
+    outlives: bool,
     keep: bool,
 }
 
@@ -157,7 +159,7 @@ impl LocalCluster {
             files::write(&layout.data_dir(member.node).join(FILE_NAME), &formatted.render())?;
         }
         let ports = members.iter().map(|member| (member.node, member.port)).collect();
-        Ok(Self { layout, ports, program: None, running: BTreeMap::new(), keep: false })
+        Ok(Self { layout, ports, program: None, running: BTreeMap::new(), outlives: false, keep: false })
     }
 
     /// The cluster that [`LocalCluster::create`] made in `dir` before.
@@ -176,7 +178,7 @@ impl LocalCluster {
                 own.ok_or_else(|| Failure::failed("the directory is of another kind", "name another --dir"))?;
             ports.insert(node, own.endpoint.port);
         }
-        Ok(Self { layout, ports, program: None, running: BTreeMap::new(), keep: false })
+        Ok(Self { layout, ports, program: None, running: BTreeMap::new(), outlives: false, keep: false })
     }
 
     /// A client of it, with the certificate that was made for it. Which servers it asks first is read from the cluster's
@@ -193,7 +195,13 @@ impl LocalCluster {
         Ok(Client::new(env, identity(&pem, &pem, &roots)?, settings))
     }
 
-    /// The processes go on when this ends.
+    /// Processes that are started from here on may outlive this one. Others are killed by the system when it ends,
+    /// however it ends.
+    pub fn outlive(&mut self) {
+        self.outlives = true;
+    }
+
+    /// The processes go on when this is dropped.
     pub fn keep(&mut self) {
         self.keep = true;
     }
@@ -209,12 +217,18 @@ impl LocalCluster {
         };
         let log = files::append(&self.layout.log(node))?;
         let errors = log.try_clone().map_err(|error| Failure::file(&self.layout.log(node), &error))?;
-        let child = Command::new(&path)
-            .args(["server", "--config"])
-            .arg(self.layout.config(node))
+        let mut command = Command::new(&path);
+        command.args(["server", "--config"]).arg(self.layout.config(node));
+        if !self.outlives {
+            command.arg("--with-parent").arg(std::process::id().to_string());
+        }
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_kept_from_children) {
+                command.env_remove(name);
+            }
+        }
+        let child = command
             .envs(environment)
-            .env_remove("HIGHWATER_OUTPUT")
-            .env_remove("HIGHWATER_CONFIG")
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -292,16 +306,32 @@ impl LocalCluster {
 
     /// A broker that has ended by itself, with the end of what it said.
     pub fn ended(&mut self) -> Option<Failure> {
-        let (node, status) = self.running.iter_mut().find_map(|(node, child)| {
-            let status = child.try_wait().ok().flatten()?;
-            Some((*node, status))
-        })?;
+        let (node, status) = self.find_ended()?;
         let log = self.layout.log(node);
         let said = files::read(&log).unwrap_or_default();
         let last: Vec<&str> = said.lines().rev().take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
         let message = format!("broker {node} has ended ({status}): {}", last.join(" | "));
         Some(Failure::failed(message, format!("see {}", log.display())))
+    }
+
+    /// Forgets a broker that has ended by itself, and tells which it is and how it ended.
+    pub(crate) fn take_ended(&mut self) -> Option<(NodeId, ExitStatus)> {
+        let ended = self.find_ended()?;
+        self.running.remove(&ended.0);
+        Some(ended)
+    }
+
+    fn find_ended(&mut self) -> Option<(NodeId, ExitStatus)> {
+        self.running.iter_mut().find_map(|(node, child)| {
+            let status = child.try_wait().ok().flatten()?;
+            Some((*node, status))
+        })
+    }
+
+    /// How many of its processes run.
+    pub(crate) fn running(&self) -> usize {
+        self.running.len()
     }
 
     /// Asks every broker to stop, waits for at most `patience`, and kills those that are left.

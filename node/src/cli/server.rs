@@ -13,6 +13,7 @@ use super::failure::{Failure, exit};
 use super::files;
 use super::output::Output;
 use super::session::identity;
+use super::signals::end_with_parent;
 use crate::config::layers::Layers;
 use crate::config::{Problem, Problems, ServerConfig, effective, file};
 use crate::disk::{Disk, RealDisk};
@@ -61,6 +62,7 @@ pub(super) async fn run<F: Faults>(args: &Args, output: &Output, faults: F) -> R
         output.text("the configuration is complete")?;
         return Ok(exit::DONE);
     }
+    args.with_parent.map_or(Ok(()), end_with_parent)?;
     let identity = identity(&config.tls.chain, &config.tls.key, &config.tls.roots)?;
     let disks = config.log_dirs.iter().map(|dir| open_disk(dir)).collect::<Result<Vec<_>, _>>()?;
     let settings = settings(&config)?;

@@ -63,6 +63,27 @@ pub const COMMAND_LINE_VARIABLES: &[&str] = &[
     "HIGHWATER_TRACE",
 ];
 
+/// Variables that a process of a cluster on this machine takes over from whoever starts it. No other of ours: its
+/// properties are in its file, and one that is meant for another node must not beat them.
+const INHERITED: &[&str] = &["HIGHWATER_LOG", "HIGHWATER_LOG_FORMAT", "HIGHWATER_PLANT", "HIGHWATER_TRACE"];
+
+/// Whether a variable is kept from the processes of a cluster on this machine.
+#[must_use]
+pub fn is_kept_from_children(variable: &str) -> bool {
+    let ours = variable.starts_with("KAFKA_") || variable.starts_with("HIGHWATER_");
+    ours && !INHERITED.contains(&variable)
+}
+
+/// Whether a variable is one of those that Kubernetes and Docker set for a service, such as `KAFKA_SERVICE_HOST` and
+/// `KAFKA_PORT_9092_TCP` for one called `kafka`.
+fn is_of_a_service(variable: &str) -> bool {
+    let numbered = |(_, rest): (&str, &str)| rest.starts_with(|first: char| first.is_ascii_digit());
+    variable.ends_with("_SERVICE_HOST")
+        || variable.ends_with("_PORT")
+        || variable.contains("_SERVICE_PORT_")
+        || variable.split_once("_PORT_").is_some_and(numbered)
+}
+
 /// Settings by key, the layer with the highest precedence winning.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
@@ -151,7 +172,8 @@ impl Layers {
 fn property_of(variable: &str) -> Option<String> {
     let ours = COMMAND_LINE_VARIABLES.contains(&variable)
         || NOT_PROPERTIES.contains(&variable)
-        || NOT_PROPERTY_PREFIXES.iter().any(|prefix| variable.starts_with(prefix));
+        || NOT_PROPERTY_PREFIXES.iter().any(|prefix| variable.starts_with(prefix))
+        || is_of_a_service(variable);
     if ours {
         return None;
     }
@@ -229,6 +251,11 @@ mod tests {
         assert_eq!(property_of("KAFKA_HEAP_OPTS"), None);
         assert_eq!(property_of("HIGHWATER_BOOTSTRAP_SERVER"), None);
         assert_eq!(property_of("PATH"), None);
+        for of_a_service in
+            ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_QUIC", "PORT", "PORT_9092_TCP_ADDR"]
+        {
+            assert_eq!(property_of(&format!("HIGHWATER_{of_a_service}")), None);
+        }
         assert_eq!(property_of("KAFKA_A_B__C___D"), Some("a.b_c-d".to_owned()));
     }
 }
