@@ -17,10 +17,12 @@ use bytes::Bytes;
 use highwater_model::api::{Acks, Answer, ProducerIdentity, Request, TopicDetail};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{Offset, PartitionIndex, TopicPartition};
+use highwater_transport::env::Instant;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::client::Client;
 use crate::error::{ClientError, Outcome, ProduceError};
+use crate::metadata::Leader;
 use crate::partitioner::Partitioner;
 use crate::settings::ProducerSettings;
 
@@ -65,6 +67,10 @@ pub struct Delivered {
     pub partition: PartitionIndex,
     /// Its offset; unknown at `acks=0`.
     pub offset: Option<Offset>,
+    /// Who acknowledged it; at `acks=0`, to whom it was sent.
+    pub leader: Leader,
+    /// When the acknowledgement came in.
+    pub at: Instant,
 }
 
 /// The outcome of a record, when it is known: await it.

@@ -6,15 +6,18 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Runs a quickstart whose brokers have this bug, in a directory of its own.
+/// The longest fail-over: from SIGKILL to a write that the next leader acknowledged.
+const FAIL_OVER_MS_MAX: u64 = 2_000;
+
+/// A quickstart whose brokers have this bug, in a directory of its own.
+fn command(dir: &Path, plant: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater-planted"));
+    command.args(["quickstart", "-o", "json"]).args(arguments).current_dir(dir).env("HIGHWATER_PLANT", plant);
+    command
+}
+
 fn quickstart(dir: &Path, plant: &str, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_highwater-planted"))
-        .args(["quickstart", "-o", "json"])
-        .args(arguments)
-        .current_dir(dir)
-        .env("HIGHWATER_PLANT", plant)
-        .output()
-        .expect("the binary was built with the tests")
+    command(dir, plant, arguments).output().expect("the binary was built with the tests")
 }
 
 fn data(output: &Output) -> Value {
@@ -36,6 +39,33 @@ fn a_killed_leader_loses_nothing_that_was_acknowledged() {
     assert_eq!(data["consumed"], 60_000);
     assert_eq!(data["kill"]["was_active_controller"], true, "the seed decides it");
     assert!(data["kill"]["batches_in_flight"].as_u64() >= Some(32), "{data:#}");
+    let fail_over_ms = data["fail_over_ms"].as_u64().expect("a fail-over was seen");
+    let next_leaders = data["kill"]["next_leaders"].as_array().expect("one for each partition that it led");
+    assert_eq!(Some(next_leaders.len()), data["kill"]["led_partitions"].as_array().map(Vec::len));
+    for next in next_leaders {
+        assert_ne!(
+            next["broker"], data["kill"]["broker"],
+            "the victim's own late acknowledgement does not count"
+        );
+        assert!(next["leader_epoch"].as_u64() > next["killed_leader_epoch"].as_u64(), "{data:#}");
+        assert!(next["after_ms"].as_u64() <= Some(fail_over_ms), "{data:#}");
+    }
+    assert!(fail_over_ms < FAIL_OVER_MS_MAX, "{data:#}");
+}
+
+#[test]
+fn its_brokers_take_no_properties_from_the_environment() {
+    let dir = tempfile::tempdir().expect("a directory");
+
+    let output = command(dir.path(), "none", &["--records", "500", "--no-kill"])
+        .env("KAFKA_LOG_DIRS", dir.path().join("elsewhere"))
+        .env("HIGHWATER_NODE_ID", "1")
+        .env("KAFKA_NO_SUCH_PROPERTY", "1")
+        .output()
+        .expect("the binary was built with the tests");
+
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!dir.path().join("elsewhere").exists());
 }
 
 #[test]

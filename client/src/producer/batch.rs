@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use highwater_model::api::ProducerIdentity;
-use highwater_model::id::{Offset, PartitionIndex, ProducerEpoch};
+use highwater_model::id::ProducerEpoch;
 use highwater_transport::batch::{BatchBuilder, BatchProducer, BuildError, NewRecord};
 use highwater_transport::env::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -76,12 +76,12 @@ impl Batch {
         self.builder.build()
     }
 
-    /// Tells every record where it is.
-    pub(super) fn acknowledge(self, partition: PartitionIndex, base: Option<Offset>) {
+    /// Tells every record where it is, the first being there.
+    pub(super) fn acknowledge(self, first: Delivered) {
         for (delta, reply) in (0u64..).zip(self.replies) {
-            let offset = base.map(|base| base.after(delta));
+            let offset = first.offset.map(|base| base.after(delta));
             // As above.
-            let _ = reply.send(Ok(Delivered { partition, offset }));
+            let _ = reply.send(Ok(Delivered { offset, ..first }));
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batch;
 use super::queue::{Attempt, End, Finished, Queue, Verdict};
-use super::{Entry, Shared};
+use super::{Delivered, Entry, Shared};
 use crate::client::{Backoff, Client};
 use crate::error::{ClientError, Outcome, ProduceError};
 use crate::link::Link;
@@ -36,8 +36,8 @@ pub(super) enum Order {
 
 /// What comes back to a lane.
 enum Event {
-    /// What became of an attempt.
-    Answered(Attempt, Result<Answer, ClientError>),
+    /// What became of an attempt at this leader.
+    Answered(Attempt, Leader, Result<Answer, ClientError>),
     /// The metadata was asked for.
     Refreshed,
 }
@@ -214,7 +214,7 @@ impl Lane {
             self.heard_at = self.client.env().now();
         }
         self.leader = Some(leader);
-        while self.send_one(&link, identity).await {
+        while self.send_one(&link, leader, identity).await {
             if self.queue.waiting() == 0 && self.open_is_due() {
                 self.seal();
             }
@@ -251,11 +251,11 @@ impl Lane {
     }
 
     /// Sends the next batch; false if there is none to send, or it could not be sent.
-    async fn send_one(&mut self, link: &Link, identity: Option<ProducerIdentity>) -> bool {
+    async fn send_one(&mut self, link: &Link, leader: Leader, identity: Option<ProducerIdentity>) -> bool {
         let Some((attempt, stamp, batch)) = self.queue.send_next() else { return false };
         let Ok(bytes) = batch.encode(identity, stamp) else {
             let error = ApiError::new(ErrorCode::MessageTooLarge, "the batch does not fit the format");
-            self.answered(attempt, Err(ClientError::Refused(error)));
+            self.answered(attempt, leader, Err(ClientError::Refused(error)));
             return true;
         };
         let settings = &self.shared.settings;
@@ -270,7 +270,7 @@ impl Lane {
         if settings.acks == Acks::None {
             let told = link.tell(&request, vec![bytes]).await;
             let sent = told.is_ok();
-            self.answered(attempt, told.map(|()| Answer::Done));
+            self.answered(attempt, leader, told.map(|()| Answer::Done));
             return sent;
         }
         match link.start(&request, vec![bytes], timeout).await {
@@ -279,18 +279,18 @@ impl Lane {
                 self.client.env().spawn("await acknowledgement", async move {
                     let answer = pending.answer().await.map(|(answer, _)| answer);
                     // A lane that has ended has nobody waiting.
-                    let _ = report.send(Event::Answered(attempt, answer));
+                    let _ = report.send(Event::Answered(attempt, leader, answer));
                 });
                 true
             }
             Err(error) => {
-                self.answered(attempt, Err(error));
+                self.answered(attempt, leader, Err(error));
                 false
             }
         }
     }
 
-    fn answered(&mut self, attempt: Attempt, answer: Result<Answer, ClientError>) {
+    fn answered(&mut self, attempt: Attempt, leader: Leader, answer: Result<Answer, ClientError>) {
         self.heard_at = self.client.env().now();
         let (verdict, error) = verdict(self.shared.settings.acks, answer);
         match &verdict {
@@ -303,7 +303,8 @@ impl Lane {
         }
         match self.queue.answered(attempt, verdict) {
             Some(Finished { batch, end: End::Acknowledged(offset) }) => {
-                batch.acknowledge(self.partition.partition, offset);
+                let (partition, at) = (self.partition.partition, self.heard_at);
+                batch.acknowledge(Delivered { partition, offset, leader, at });
             }
             Some(Finished { batch, end: End::Refused { outcome } }) => {
                 let unnamed = || ApiError::new(ErrorCode::UnknownServerError, "refused without a reason");
@@ -362,7 +363,7 @@ impl Lane {
 
     fn happened(&mut self, event: Event) {
         match event {
-            Event::Answered(attempt, answer) => self.answered(attempt, answer),
+            Event::Answered(attempt, leader, answer) => self.answered(attempt, leader, answer),
             Event::Refreshed => self.refreshing = false,
         }
     }

@@ -13,16 +13,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_client::consumer::{Consumed, Start};
+use highwater_client::metadata::Leader;
+use highwater_client::producer::Delivered;
 use highwater_client::settings::ClientSettings;
 use highwater_client::{Admin, Client};
-use highwater_model::api::{MetadataAnswer, NewTopic, ReplicaAssignment, TopicDetail};
-use highwater_model::id::{LeaderEpoch, NodeId, PartitionIndex, TopicId};
+use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAssignment, TopicDetail};
+use highwater_model::id::{NodeId, PartitionIndex};
 use highwater_transport::env::{Env, Instant};
 
 use self::activity::{Dice, Events};
 use self::judge::{Judge, Verdict};
 use self::progress::Progress;
-use self::report::{Kill, Report};
+use self::report::{Kill, NextLeader, Report};
 use self::traffic::{NUMBER_HEADER, Traffic};
 use super::args::{Global, Quickstart};
 use super::failure::{Failure, exit};
@@ -53,7 +55,10 @@ pub(crate) async fn run(args: &Quickstart, global: &Global, output: &Output) -> 
         return Err(Failure::usage("exists already", "name a directory that does not exist")
             .on(dir.display().to_string()));
     }
-    let cluster = LocalCluster::create(&env, &dir, free_ports(args.brokers)?, &[])?;
+    let mut cluster = LocalCluster::create(&env, &dir, free_ports(args.brokers)?, &[])?;
+    if args.keep {
+        cluster.outlive();
+    }
     let api_timeout = global.timeout.unwrap_or(PATIENCE);
     let client = cluster.client(&env, ClientSettings { api_timeout, ..ClientSettings::default() })?;
     let admin = client.admin();
@@ -92,15 +97,15 @@ struct Story {
 impl Story {
     async fn tell(&mut self) -> Result<Report, Failure> {
         self.start().await?;
-        let topic = self.create_topic().await?;
+        self.create_topic().await?;
         let began = self.env.now();
-        let mut traffic = Traffic::start(&self.client, (TOPIC, topic), &self.events, PRODUCERS);
+        let mut traffic = Traffic::start(&self.client, TOPIC, &self.events, PRODUCERS);
         self.progress.count("producing", self.events.count());
         let mut kill = if self.args.no_kill { None } else { Some(self.kill(&traffic).await?) };
-        self.until_produced(&mut traffic).await;
+        self.until_produced(&mut traffic).await?;
         let produce_ms = millis(self.env.now().since(began));
+        self.until_in_sync("has every replica in sync").await?;
         if let Some((kill, restarted_at)) = &mut kill {
-            self.until_in_sync("is back in every ISR").await?;
             kill.back_in_isr_ms = millis(self.env.now().since(*restarted_at));
             kill.acknowledged_after = traffic.acknowledged() - kill.acknowledged_before;
         }
@@ -158,7 +163,7 @@ impl Story {
     }
 
     /// Creates the topic. The active controller leads a partition, so that it can be the victim.
-    async fn create_topic(&mut self) -> Result<TopicId, Failure> {
+    async fn create_topic(&mut self) -> Result<(), Failure> {
         let metadata = self.admin.metadata(Some(Vec::new())).await?;
         let mut nodes: Vec<NodeId> = self.cluster.ports.keys().copied().collect();
         nodes.sort_by_key(|node| (Some(*node) != metadata.controller, *node));
@@ -174,10 +179,8 @@ impl Story {
             assignments: (0..PARTITIONS).map(replicas).collect(),
             configs: vec![("min.insync.replicas".to_owned(), self.replication_factor().min(2).to_string())],
         };
-        let (id, _) =
-            self.admin.create_topic(topic, false).await.map_err(|error| Failure::from(error).on(TOPIC))?;
-        self.until_in_sync("is ready").await?;
-        Ok(id)
+        self.admin.create_topic(topic, false).await.map_err(|error| Failure::from(error).on(TOPIC))?;
+        self.until_in_sync("is ready").await
     }
 
     /// Waits until every partition of the topic has a leader and all its replicas in sync.
@@ -221,7 +224,7 @@ impl Story {
     async fn kill(&mut self, traffic: &Traffic) -> Result<(Kill, Instant), Failure> {
         let mut dice = Dice::new(self.seed, u64::MAX);
         let at = self.events.count() * (20 + dice.roll(40)) / 100;
-        self.until_acknowledged(traffic, at, 0).await;
+        self.until_acknowledged(traffic, at, 0).await?;
         let metadata = self.admin.metadata(Some(vec![TOPIC.to_owned()])).await?;
         let (victim, led) = victim(&metadata, self.seed)?;
         traffic.watch_fail_over(&led);
@@ -229,14 +232,15 @@ impl Story {
         // of them, that would show.
         self.cluster.hold_others(victim, true);
         self.env.sleep(Duration::from_millis(20 + dice.roll(40))).await;
-        let enough = self.until_acknowledged(traffic, u64::MAX, IN_FLIGHT_AT_KILL);
+        let env = self.env.clone();
         // A stream that has come to its end has no more in flight.
-        let _ = self.env.timeout(HOLD_MAX, enough).await;
+        let enough =
+            env.timeout(HOLD_MAX, self.until_acknowledged(traffic, u64::MAX, IN_FLIGHT_AT_KILL)).await;
         let (acknowledged_before, batches_in_flight) = (traffic.acknowledged(), traffic.batches_in_flight());
         let killed_at = traffic.now();
         let killed = self.cluster.kill(victim).await;
         self.cluster.hold_others(victim, false);
-        killed?;
+        enough.unwrap_or(Ok(())).and(killed)?;
         let was_active_controller = metadata.controller == Some(victim);
         let role = if was_active_controller { ", the active controller," } else { "" };
         let (count, flight) = (led.len(), batches_in_flight);
@@ -245,7 +249,9 @@ impl Story {
         ));
         let alone = self.cluster.ports.len() == 1;
         let restarted_at = if alone { Some(self.restart(victim)?) } else { None };
-        let ended = self.until_fail_over(traffic).await;
+        let next = self.until_fail_over(traffic).await?;
+        let next_leaders: Vec<NextLeader> =
+            next.iter().filter_map(|next| next_leader(&led, next, killed_at)).collect();
         let restarted_at = match restarted_at {
             Some(at) => at,
             None => self.restart(victim)?,
@@ -257,7 +263,8 @@ impl Story {
             batches_in_flight,
             acknowledged_before,
             acknowledged_after: 0,
-            fail_over_ms: ended.map(|ended| millis(ended.since(killed_at))),
+            fail_over_ms: next_leaders.iter().map(|next| next.after_ms).max(),
+            next_leaders,
             back_in_isr_ms: 0,
         };
         Ok((kill, restarted_at))
@@ -270,54 +277,60 @@ impl Story {
     }
 
     /// Waits until so many records are acknowledged; or, if `in_flight` is not 0, until so many batches are in flight,
-    /// whatever comes first. Ends with the stream.
-    async fn until_acknowledged(&self, traffic: &Traffic, count: u64, in_flight: usize) {
+    /// whatever comes first. Ends with the stream, and fails when a broker ends by itself.
+    async fn until_acknowledged(
+        &mut self,
+        traffic: &Traffic,
+        count: u64,
+        in_flight: usize,
+    ) -> Result<(), Failure> {
         let mut acknowledged = traffic.watch();
         loop {
             let now = *acknowledged.borrow_and_update();
             self.progress.at(now);
             let enough = in_flight > 0 && traffic.batches_in_flight() >= in_flight;
             if enough || now >= count || traffic.is_finished() {
-                return;
+                return Ok(());
             }
+            self.all_run()?;
             let next = self.env.timeout(Duration::from_millis(100), acknowledged.changed());
             if matches!(next.await, Ok(Err(_))) {
-                return;
+                return Ok(());
             }
         }
     }
 
-    /// Waits until every partition that the victim led was acknowledged again; gives up when the stream ends. An
-    /// acknowledgement counts once a newer leader epoch is known, so that is asked for all the time.
-    async fn until_fail_over(&self, traffic: &Traffic) -> Option<Instant> {
-        let (client, env) = (self.client.clone(), self.env.clone());
-        let asking = self.env.spawn("look for the new leader", async move {
-            loop {
-                env.sleep(Duration::from_millis(25)).await;
-                // Whoever is asked may be the one that was killed; then the next one is.
-                let _ = client.refresh(Some(&[TOPIC.to_owned()])).await;
-            }
-        });
-        let mut acknowledged = traffic.watch();
-        let ended = loop {
-            self.progress.at(*acknowledged.borrow_and_update());
-            let ended = traffic.fail_over_ended();
-            if ended.is_some() || traffic.is_finished() {
-                break ended;
-            }
-            let next = self.env.timeout(Duration::from_millis(100), acknowledged.changed());
-            if matches!(next.await, Ok(Err(_))) {
-                break None;
-            }
-        };
-        asking.abort();
-        ended
+    /// Fails if a broker has ended by itself.
+    fn all_run(&mut self) -> Result<(), Failure> {
+        self.cluster.ended().map_or(Ok(()), Err)
     }
 
-    async fn until_produced(&mut self, traffic: &mut Traffic) {
-        self.until_acknowledged(traffic, self.events.count(), 0).await;
+    /// Waits until the next leader of every partition that the victim led has acknowledged a write; nothing if the stream
+    /// ends before that.
+    async fn until_fail_over(&mut self, traffic: &Traffic) -> Result<Vec<Delivered>, Failure> {
+        let mut acknowledged = traffic.watch();
+        loop {
+            self.progress.at(*acknowledged.borrow_and_update());
+            let is_over = traffic.is_finished();
+            if let Some(next) = traffic.failed_over() {
+                return Ok(next);
+            }
+            if is_over {
+                return Ok(Vec::new());
+            }
+            self.all_run()?;
+            let next = self.env.timeout(Duration::from_millis(100), acknowledged.changed());
+            if matches!(next.await, Ok(Err(_))) {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    async fn until_produced(&mut self, traffic: &mut Traffic) -> Result<(), Failure> {
+        self.until_acknowledged(traffic, self.events.count(), 0).await?;
         traffic.finished().await;
         self.progress.done();
+        Ok(())
     }
 
     /// Reads everything from the beginning and has it judged.
@@ -335,6 +348,7 @@ impl Story {
             .iter()
             .any(|(partition, end)| consumer.position(TOPIC, *partition).is_none_or(|at| at < *end))
         {
+            self.all_run()?;
             let records = consumer.poll(Duration::from_secs(1)).await?;
             if !records.is_empty() {
                 silent_since = self.env.now();
@@ -353,6 +367,7 @@ impl Story {
             self.progress.at(count);
         }
         self.progress.done();
+        self.all_run()?;
         Ok(judge.verdict())
     }
 
@@ -364,7 +379,6 @@ impl Story {
         report: &Report,
     ) -> Result<u8, Failure> {
         report.print(output)?;
-        let clean = report.lost + report.duplicated + report.reordered + report.foreign == 0;
         let failures: Vec<Failure> = verdict_failure(report).into_iter().collect();
         output.document("quickstart", None, Some(report), &failures)?;
         if self.args.keep {
@@ -373,7 +387,9 @@ impl Story {
         } else {
             self.client.close().await;
             self.cluster.stop(&self.env, Duration::from_secs(10)).await;
-            if clean && self.args.dir.is_none() {
+            if !failures.is_empty() {
+                output.note(format!("the brokers' files are in {}", dir.display()));
+            } else if self.args.dir.is_none() {
                 files::remove_dir(dir)?;
             }
         }
@@ -396,13 +412,19 @@ fn verdict_failure(report: &Report) -> Option<Failure> {
             "keep the directory, and report it with the seed",
         ));
     }
-    (report.failed > 0).then(|| {
-        Failure::failed(format!("{} records were not acknowledged", report.failed), "see the brokers' logs")
+    if report.failed > 0 {
+        let message = format!("{} records were not acknowledged", report.failed);
+        return Some(Failure::failed(message, "see the brokers' logs"));
+    }
+    let unseen = report.kill.is_some() && report.fail_over_ms.is_none();
+    unseen.then(|| {
+        let message = "the stream ended before the next leader had acknowledged anything";
+        Failure::new(exit::INCONCLUSIVE, message, "give it more --records")
     })
 }
 
 /// Whom to kill, and what it leads: in three of four runs the active controller.
-fn victim(metadata: &MetadataAnswer, seed: u64) -> Result<(NodeId, Vec<(u32, LeaderEpoch)>), Failure> {
+fn victim(metadata: &MetadataAnswer, seed: u64) -> Result<(NodeId, Vec<(u32, Leader)>), Failure> {
     let topic = metadata.topics.iter().flatten().next();
     let partitions = topic.map(|topic| topic.partitions.as_slice()).unwrap_or_default();
     let leaders: Vec<NodeId> = partitions.iter().filter_map(|partition| partition.leader).collect();
@@ -412,7 +434,22 @@ fn victim(metadata: &MetadataAnswer, seed: u64) -> Result<(NodeId, Vec<(u32, Lea
     let chosen =
         *chosen.ok_or_else(|| Failure::failed(format!("topic {TOPIC} has no leader to kill"), ""))?;
     let led = partitions.iter().filter(|partition| partition.leader == Some(chosen));
-    Ok((chosen, led.map(|partition| (partition.partition.0, partition.leader_epoch)).collect()))
+    let leads = |partition: &PartitionDetail| {
+        (partition.partition.0, Leader { node: chosen, leader_epoch: partition.leader_epoch })
+    };
+    Ok((chosen, led.map(leads).collect()))
+}
+
+/// The first write that the next leader of a partition acknowledged.
+fn next_leader(led: &[(u32, Leader)], next: &Delivered, killed_at: Instant) -> Option<NextLeader> {
+    let (partition, killed) = led.iter().find(|(partition, _)| *partition == next.partition.0)?;
+    Some(NextLeader {
+        partition: *partition,
+        killed_leader_epoch: killed.leader_epoch.0,
+        broker: next.leader.node.0,
+        leader_epoch: next.leader.leader_epoch.0,
+        after_ms: millis(next.at.since(killed_at)),
+    })
 }
 
 /// The number of the record whose content this is, compared byte by byte.

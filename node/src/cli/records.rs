@@ -122,7 +122,7 @@ async fn collect(
     let (mut written, mut failed, mut last) = (0u64, 0u64, None);
     while let Some(delivery) = outcomes.recv().await {
         match delivery.await {
-            Ok(Delivered { partition, offset }) => {
+            Ok(Delivered { partition, offset, .. }) => {
                 written += 1;
                 output.item(&json!({"partition": partition, "offset": offset}))?;
             }

@@ -75,7 +75,7 @@ impl Ledger {
     /// Notes what became of a record.
     pub(super) fn told(&self, number: u64, outcome: &Result<Delivered, ProduceError>) {
         match outcome {
-            Ok(Delivered { partition, offset: Some(offset) }) => {
+            Ok(Delivered { partition, offset: Some(offset), .. }) => {
                 self.decide(number, Fate::Acknowledged { partition: partition.0, offset: offset.0 });
                 self.acknowledged.send_modify(|count| *count += 1);
             }

@@ -23,8 +23,25 @@ pub(super) struct Kill {
     pub(super) acknowledged_after: u64,
     /// From SIGKILL to the next acknowledged write to each partition that it led; the longest.
     pub(super) fail_over_ms: Option<u64>,
+    /// That write of each partition.
+    pub(super) next_leaders: Vec<NextLeader>,
     /// From its restart until it was in every ISR again.
     pub(super) back_in_isr_ms: u64,
+}
+
+/// The first write that was acknowledged by the next leader of a partition whose leader was killed.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NextLeader {
+    /// The partition.
+    pub(super) partition: u32,
+    /// The leader epoch of the one that was killed.
+    pub(super) killed_leader_epoch: u32,
+    /// Who acknowledged.
+    pub(super) broker: u32,
+    /// Under which leader epoch.
+    pub(super) leader_epoch: u32,
+    /// How long after SIGKILL.
+    pub(super) after_ms: u64,
 }
 
 /// A run.
@@ -100,7 +117,10 @@ impl Report {
         if let Some(kill) = &self.kill {
             line("in flight", format!("{} batches at the kill", kill.batches_in_flight))?;
             let fail_over = kill.fail_over_ms.map_or_else(|| "not seen".to_owned(), |ms| format!("{ms} ms"));
-            line("fail-over", format!("{fail_over}   (SIGKILL to the next acknowledged write)"))?;
+            line(
+                "fail-over",
+                format!("{fail_over}   (SIGKILL to the first write that the next leader acknowledged)"),
+            )?;
             line("back in ISR", format!("{} ms after its restart", kill.back_in_isr_ms))?;
         }
         Ok(())

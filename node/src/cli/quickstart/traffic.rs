@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_client::error::{Outcome, ProduceError};
+use highwater_client::metadata::Leader;
 use highwater_client::producer::{Delivered, Delivery, Record};
 use highwater_client::settings::ProducerSettings;
 use highwater_client::{Client, Producer};
-use highwater_model::id::{LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use highwater_transport::env::{Env, Instant, Task};
 use highwater_transport::watch;
 use tokio::sync::mpsc;
@@ -35,10 +35,28 @@ pub(super) struct Tally {
     fail_over: Mutex<FailOver>,
 }
 
-/// Partitions whose leader was killed: under which epoch it led, and when the next leader first acknowledged.
+/// Partitions whose leader was killed: who led, under which epoch, and the first that the next leader acknowledged.
 #[derive(Debug, Default)]
 struct FailOver {
-    partitions: BTreeMap<u32, (LeaderEpoch, Option<Instant>)>,
+    partitions: BTreeMap<u32, (Leader, Option<Delivered>)>,
+}
+
+impl FailOver {
+    /// What the victim had acknowledged before it died does not end the fail-over of a partition, however late it is
+    /// looked at: another broker must have acknowledged, or the same one under a later epoch.
+    fn note(&mut self, delivered: Delivered) {
+        let Some((killed, next)) = self.partitions.get_mut(&delivered.partition.0) else { return };
+        let by = delivered.leader;
+        let is_next = by.node != killed.node || by.leader_epoch > killed.leader_epoch;
+        if is_next && next.is_none_or(|next| delivered.at < next.at) {
+            *next = Some(delivered);
+        }
+    }
+
+    /// The first acknowledgement of each partition; none until there is one for all.
+    fn ended(&self) -> Option<Vec<Delivered>> {
+        self.partitions.values().map(|(_, next)| *next).collect()
+    }
 }
 
 impl Tally {
@@ -69,28 +87,16 @@ impl Tally {
         *locked(&self.last_error) = Some(error);
     }
 
-    fn acknowledged(&self, number: u64, delivered: Delivered, client: &Client, topic: TopicId) {
+    fn acknowledged(&self, number: u64, delivered: Delivered) {
         let partition = delivered.partition.0;
         let offset = delivered.offset.map_or(0, |offset| offset.0);
         self.decide(number, Fate::Acknowledged { partition, offset });
         if self.watching.load(Ordering::Relaxed) {
-            self.note_fail_over(partition, client, topic);
+            let mut fail_over = locked(&self.fail_over);
+            fail_over.note(delivered);
+            self.watching.store(fail_over.ended().is_none(), Ordering::Relaxed);
         }
         self.acknowledged.send_modify(|count| *count += 1);
-    }
-
-    /// The first acknowledgement under another leader epoch ends the fail-over of a partition. What the victim had
-    /// acknowledged before it died does not.
-    fn note_fail_over(&self, partition: u32, client: &Client, topic: TopicId) {
-        let mut fail_over = locked(&self.fail_over);
-        let Some((led_under, ended)) = fail_over.partitions.get_mut(&partition) else { return };
-        let id = TopicPartition { topic, partition: PartitionIndex(partition) };
-        if ended.is_none() && client.image().leader_epoch(id).is_some_and(|known| known > *led_under) {
-            *ended = Some(client.env().now());
-        }
-        if fail_over.partitions.values().all(|(_, ended)| ended.is_some()) {
-            self.watching.store(false, Ordering::Relaxed);
-        }
     }
 }
 
@@ -109,12 +115,7 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Starts `producers` producers, which share the records among them.
-    pub(super) fn start(
-        client: &Client,
-        topic: (&str, TopicId),
-        events: &Arc<Events>,
-        producers: u64,
-    ) -> Self {
+    pub(super) fn start(client: &Client, topic: &str, events: &Arc<Events>, producers: u64) -> Self {
         let tally = Arc::new(Tally::new(events.count()));
         let env = client.env().clone();
         let mut traffic =
@@ -123,7 +124,7 @@ impl Traffic {
             let producer = Arc::new(client.producer(settings()));
             traffic.producers.push(Arc::clone(&producer));
             let (sent, outcomes) = mpsc::channel(OPEN_MAX);
-            let (name, events, stride) = (topic.0.to_owned(), Arc::clone(events), producers);
+            let (name, events, stride) = (topic.to_owned(), Arc::clone(events), producers);
             let sending = Arc::clone(&tally);
             let send = async move {
                 let mut number = first;
@@ -138,7 +139,7 @@ impl Traffic {
                 producer.flush().await;
             };
             traffic.tasks.push(env.spawn("produce", send));
-            let collect = collect(outcomes, Arc::clone(&tally), client.clone(), topic.1);
+            let collect = collect(outcomes, Arc::clone(&tally));
             traffic.tasks.push(env.spawn("collect acknowledgements", collect));
         }
         traffic
@@ -164,18 +165,17 @@ impl Traffic {
         self.tasks.iter().all(Task::is_finished)
     }
 
-    /// Begins to look for the next acknowledgement of these partitions, by another leader than the one under this epoch.
-    pub(super) fn watch_fail_over(&self, led: &[(u32, LeaderEpoch)]) {
+    /// Begins to look for the next acknowledgement of these partitions, by another leader than these.
+    pub(super) fn watch_fail_over(&self, led: &[(u32, Leader)]) {
         locked(&self.tally.fail_over).partitions =
-            led.iter().map(|(index, epoch)| (*index, (*epoch, None))).collect();
+            led.iter().map(|(index, killed)| (*index, (*killed, None))).collect();
         self.tally.watching.store(true, Ordering::Relaxed);
     }
 
-    /// When the last of the killed leader's partitions was acknowledged again; none before that.
-    pub(super) fn fail_over_ended(&self) -> Option<Instant> {
-        let fail_over = locked(&self.tally.fail_over);
-        let ended: Option<Vec<Instant>> = fail_over.partitions.values().map(|(_, ended)| *ended).collect();
-        ended.and_then(|ended| ended.into_iter().max())
+    /// The first acknowledgement by the next leader of each of the killed leader's partitions; none before there is one
+    /// for all.
+    pub(super) fn failed_over(&self) -> Option<Vec<Delivered>> {
+        locked(&self.tally.fail_over).ended()
     }
 
     /// Waits until every record has its outcome.
@@ -215,16 +215,48 @@ fn record(number: u64, key: Option<Bytes>, value: Bytes) -> Record {
     Record { key, value: Some(value), headers: vec![header], ..Record::default() }
 }
 
-async fn collect(
-    mut outcomes: mpsc::Receiver<(u64, Delivery)>,
-    tally: Arc<Tally>,
-    client: Client,
-    topic: TopicId,
-) {
+async fn collect(mut outcomes: mpsc::Receiver<(u64, Delivery)>, tally: Arc<Tally>) {
     while let Some((number, delivery)) = outcomes.recv().await {
         match delivery.await {
-            Ok(delivered) => tally.acknowledged(number, delivered, &client, topic),
+            Ok(delivered) => tally.acknowledged(number, delivered),
             Err(error) => tally.failed(number, error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater_model::id::{LeaderEpoch, NodeId, PartitionIndex};
+
+    fn acknowledged(by: u32, leader_epoch: u32, at_ms: u64) -> Delivered {
+        let leader = Leader { node: NodeId(by), leader_epoch: LeaderEpoch(leader_epoch) };
+        let at = Instant::since_origin(Duration::from_millis(at_ms));
+        Delivered { partition: PartitionIndex(0), offset: None, leader, at }
+    }
+
+    #[test]
+    fn a_late_acknowledgement_of_the_killed_leader_does_not_end_the_fail_over() {
+        let killed = Leader { node: NodeId(1), leader_epoch: LeaderEpoch(4) };
+        let mut fail_over = FailOver { partitions: [(0, (killed, None))].into() };
+
+        fail_over.note(acknowledged(1, 4, 10));
+        fail_over.note(acknowledged(1, 3, 20));
+        assert_eq!(fail_over.ended(), None);
+
+        let (first, later) = (acknowledged(2, 5, 900), acknowledged(2, 5, 950));
+        fail_over.note(later);
+        fail_over.note(first);
+        assert_eq!(fail_over.ended(), Some(vec![first]));
+    }
+
+    #[test]
+    fn a_leader_alone_that_came_back_ends_it_under_a_later_epoch() {
+        let killed = Leader { node: NodeId(1), leader_epoch: LeaderEpoch(4) };
+        let mut fail_over = FailOver { partitions: [(0, (killed, None))].into() };
+
+        fail_over.note(acknowledged(1, 5, 10));
+
+        assert_eq!(fail_over.ended(), Some(vec![acknowledged(1, 5, 10)]));
     }
 }
