@@ -5,6 +5,7 @@
 //! simulated process is a kill of its environment; an orderly end is [`ServerHandle::shutdown`].
 
 mod directories;
+mod joining;
 mod settings;
 mod start;
 #[cfg(test)]

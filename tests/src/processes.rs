@@ -8,6 +8,7 @@ mod ledger;
 mod load;
 
 use std::collections::BTreeSet;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use highwater_client::settings::ClientSettings;
@@ -18,6 +19,7 @@ use highwater_model::id::{NodeId, PartitionIndex};
 use highwater_node::cli::local::{LocalCluster, Member, Program, free_ports};
 use highwater_node::server::Roles;
 use highwater_transport::env::Env;
+use serde_json::Value;
 
 pub use self::ledger::Ledger;
 pub use self::load::Load;
@@ -30,6 +32,16 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Lines of each node's log that a failed test shows.
 const LAST_LINES: usize = 15;
+
+/// What a node is.
+#[derive(Clone, Copy)]
+struct Kind {
+    broker: bool,
+    controller: bool,
+    votes: bool,
+}
+
+const COMBINED: Kind = Kind { broker: true, controller: true, votes: true };
 
 /// A cluster of processes.
 #[derive(Debug)]
@@ -46,24 +58,32 @@ impl Cluster {
     /// Starts `count` nodes, each broker and controller, and waits until all are admitted. `program` is the file of
     /// `highwater-planted`, which runs without a bug.
     pub async fn combined(program: &str, count: u32) -> Self {
-        Self::started(program, 0, count).await
+        Self::started(program, vec![COMBINED; as_count(count)]).await
     }
 
     /// Starts nodes 1 to 3 as controllers, and `count` brokers from node 4 on; waits until all are admitted.
     pub async fn with_controllers(program: &str, count: u32) -> Self {
-        Self::started(program, 3, count).await
+        let (controller, broker) =
+            (Kind { broker: false, ..COMBINED }, Kind { controller: false, votes: false, ..COMBINED });
+        Self::started(program, [vec![controller; 3], vec![broker; as_count(count)]].concat()).await
     }
 
-    async fn started(program: &str, controllers: u32, brokers: u32) -> Self {
+    /// Starts `count` nodes, each broker and controller, and one controller more, which does not vote.
+    pub async fn with_observer(program: &str, count: u32) -> Self {
+        let observer = Kind { broker: false, controller: true, votes: false };
+        Self::started(program, [vec![COMBINED; as_count(count)], vec![observer]].concat()).await
+    }
+
+    /// Starts these nodes, numbered from 1.
+    async fn started(program: &str, kinds: Vec<Kind>) -> Self {
         let env = Env::real();
         let directory = tempfile::tempdir().expect("there is room for a temporary directory");
-        let ports = free_ports(controllers + brokers).expect("there are free ports");
-        let member = |(node, port)| {
-            let roles =
-                Roles { broker: node > controllers, controller: controllers == 0 || node <= controllers };
-            Member { node: NodeId(node), port, roles }
+        let ports = free_ports(u32::try_from(kinds.len()).expect("few nodes")).expect("there are free ports");
+        let member = |((node, port), kind): ((u32, u16), Kind)| {
+            let roles = Roles { broker: kind.broker, controller: kind.controller };
+            Member { node: NodeId(node), port, roles, votes: kind.votes }
         };
-        let members: Vec<Member> = (1..).zip(ports).map(member).collect();
+        let members: Vec<Member> = (1..).zip(ports).zip(kinds).map(member).collect();
         let mut cluster =
             LocalCluster::create_of(&env, directory.path(), &members, &[]).expect("the files can be written");
         cluster.program = Some(Program {
@@ -108,6 +128,46 @@ impl Cluster {
     #[must_use]
     pub fn admin(&self) -> Admin {
         self.client.admin()
+    }
+
+    /// Runs `highwater` with these arguments, as a client of the cluster, to its end.
+    pub async fn highwater(&self, arguments: &[&str]) -> Output {
+        let program = self.cluster.program.clone().expect("the program was given");
+        let mut command = tokio::process::Command::new(&program.path);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HIGHWATER_")) {
+            command.env_remove(name);
+        }
+        let command = command.args(arguments).envs(program.environment).stdin(Stdio::null());
+        let command = command.arg("--command-config").arg(self.cluster.layout.client_properties());
+        command.output().await.expect("the program can be started")
+    }
+
+    /// As [`Self::highwater`]; gives the `data` of the document that it prints.
+    ///
+    /// # Panics
+    /// If it does not succeed.
+    pub async fn data(&self, arguments: &[&str]) -> Value {
+        let output = self.highwater(&[arguments, &["-o", "json"]].concat()).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        let mut document: Value = serde_json::from_slice(&output.stdout).expect("it prints one document");
+        document.get_mut("data").map(Value::take).expect("a document has data")
+    }
+
+    /// Runs a command again and again until the `data` of its document is as wanted, and gives that.
+    ///
+    /// # Panics
+    /// If it does not become so in time.
+    pub async fn data_until(&self, arguments: &[&str], what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let deadline = self.env.now() + PATIENCE;
+        loop {
+            let data = self.data(arguments).await;
+            if is_so(&data) {
+                return data;
+            }
+            assert!(self.env.now() < deadline, "waited for {what}; last: {data}");
+            self.env.sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Every node that is a broker.
@@ -254,6 +314,10 @@ pub fn new_topic(name: &str, replicas: &[&[NodeId]], min_isr: u16) -> NewTopic {
 #[must_use]
 pub fn topic<'a>(answer: &'a MetadataAnswer, name: &str) -> Option<&'a TopicDetail> {
     answer.topics.iter().flatten().find(|topic| topic.name == name)
+}
+
+fn as_count(count: u32) -> usize {
+    usize::try_from(count).expect("few nodes")
 }
 
 fn client_settings() -> ClientSettings {

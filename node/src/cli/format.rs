@@ -121,7 +121,7 @@ fn voters(
 /// The voters of a cluster of one.
 fn lone_voter(config: &ServerConfig, directory: DirectoryId) -> Result<Vec<InitialVoter>, Failure> {
     let hint = "list every controller with its directory id in --initial-controllers, the same on every node, \
-                or join as an observer with --no-initial-controllers";
+                or join as an observer with --no-initial-controllers and controller.quorum.voters";
     let others = |voter: &VoterEndpoint| voter.node != config.node;
     if !config.roles.controller || config.quorum_voters.iter().any(others) {
         return Err(Failure::usage("this node is not the only controller", hint));

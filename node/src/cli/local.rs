@@ -67,6 +67,9 @@ pub struct Member {
     pub port: u16,
     /// `process.roles`.
     pub roles: Roles,
+    /// Whether the quorum begins with it as a voter. A controller that is none joins as an observer, formatted without
+    /// controllers.
+    pub votes: bool,
 }
 
 /// The program that the processes run, as `PROGRAM server --config …`.
@@ -122,7 +125,7 @@ impl LocalCluster {
     /// If a file cannot be written.
     pub fn create(env: &Env, dir: &Path, ports: Vec<u16>, extra: &[(&str, String)]) -> Result<Self, Failure> {
         let roles = Roles { broker: true, controller: true };
-        let member = |(node, port)| Member { node: NodeId(node), port, roles };
+        let member = |(node, port)| Member { node: NodeId(node), port, roles, votes: true };
         let members: Vec<Member> = (1u32..).zip(ports).map(member).collect();
         Self::create_of(env, dir, &members, extra)
     }
@@ -149,13 +152,22 @@ impl LocalCluster {
             endpoint: member.endpoint(),
             directory: DirectoryId(env.random_u128()),
         };
-        let voters: Vec<InitialVoter> =
-            members.iter().filter(|member| member.roles.controller).map(voter).collect();
+        let voters: Vec<InitialVoter> = members.iter().filter(|member| member.votes).map(voter).collect();
         for member in members {
-            write_node(&layout, &authority, *member, extra)?;
+            let joins = member.roles.controller && !member.votes;
+            let mut extra = extra.to_vec();
+            if joins {
+                extra.push(("controller.quorum.voters", addresses(&voters)));
+            }
+            write_node(&layout, &authority, *member, &extra)?;
             let own = voters.iter().find(|voter| voter.node == member.node);
             let directory = own.map_or_else(|| DirectoryId(env.random_u128()), |voter| voter.directory);
-            let formatted = Formatted { cluster, node: member.node, directory, voters: voters.clone() };
+            let formatted = Formatted {
+                cluster,
+                node: member.node,
+                directory,
+                voters: if joins { Vec::new() } else { voters.clone() },
+            };
             files::write(&layout.data_dir(member.node).join(FILE_NAME), &formatted.render())?;
         }
         let ports = members.iter().map(|member| (member.node, member.port)).collect();
@@ -391,6 +403,11 @@ impl Member {
             Roles { controller: false, .. } => "broker",
         }
     }
+}
+
+/// As `controller.quorum.voters` has them.
+fn addresses(voters: &[InitialVoter]) -> String {
+    voters.iter().map(|voter| format!("{}@{}", voter.node, voter.endpoint)).collect::<Vec<_>>().join(",")
 }
 
 /// Addresses of all brokers, as `HOST:PORT,…`.

@@ -78,6 +78,15 @@ pub enum StartError {
     /// The voters that the directory was formatted with are not a set.
     #[error("the metadata directory was formatted with an impossible set of voters: {0:?}")]
     Voters(quorum::Refusal),
+    /// The metadata directory names no voters, and neither does the configuration.
+    #[error(
+        "{directory} was formatted without controllers; name those of the cluster in controller.quorum.voters, as \
+         ID@HOST:PORT,…"
+    )]
+    NoVoters {
+        /// The directory.
+        directory: String,
+    },
     /// The endpoint cannot be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -87,17 +96,17 @@ pub enum StartError {
 }
 
 /// What the parts of a starting server share.
-struct Start<F> {
-    env: Env,
+pub(super) struct Start<F> {
+    pub(super) env: Env,
     faults: F,
-    settings: Settings,
+    pub(super) settings: Settings,
     incarnation: IncarnationId,
     directories: LogDirectories,
     metadata: DirectoryId,
     cluster: ClusterId,
     endpoint: Endpoint,
     advertised: String,
-    peers: Peers,
+    pub(super) peers: Peers,
     fatal: watch::Sender<Option<String>>,
     tasks: Mutex<Vec<Task>>,
 }
@@ -216,15 +225,15 @@ impl<F: Faults> Start<F> {
     /// Recovers the metadata log and begins to take part in the quorum.
     async fn start_quorum(&self) -> Result<QuorumFeeds, StartError> {
         let directory = self.directories.iter().next().ok_or(StartError::NoDirectory)?;
-        let voters = directory.formatted.voters.iter();
-        let keys = voters.clone().map(|voter| VoterKey { id: voter.node, directory: voter.directory });
-        let formatted = VoterSet::new(keys).map_err(StartError::Voters)?;
-        for voter in voters {
+        for voter in &directory.formatted.voters {
             self.peers.set_address(voter.node, &voter.endpoint.to_string());
         }
         for (node, address) in &self.settings.controllers {
             self.peers.set_address(*node, address);
         }
+        let voters = self.initial_voters(directory).await?;
+        let keys = voters.iter().map(|voter| VoterKey { id: voter.node, directory: voter.directory });
+        let formatted = VoterSet::new(keys).map_err(StartError::Voters)?;
         let controller_tenure = metadata::Tenure {
             partitions_default: self.settings.topics.partitions,
             replication_factor_default: self.settings.topics.replication_factor,
