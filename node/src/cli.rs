@@ -14,6 +14,7 @@ mod logging;
 mod output;
 pub mod quickstart;
 mod records;
+pub mod replicas;
 mod server;
 mod session;
 mod signals;

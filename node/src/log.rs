@@ -5,6 +5,7 @@
 //! shape: epochs pass through as numbers. docs/FORMAT.md describes each file.
 
 mod checkpoint;
+mod compare;
 mod config;
 mod dump;
 mod epochs;
@@ -21,6 +22,7 @@ mod snapshots;
 pub mod uuid;
 
 pub use checkpoint::{HIGH_WATERMARKS, LOG_STARTS, OffsetCheckpoint, RECOVERY_POINTS};
+pub use compare::{Agreed, Difference, Held, Replica, compare};
 pub use config::{Hints, LogConfig, Stop};
 pub use dump::{Described, Dump, dump};
 pub use metadata::topic_id_of;

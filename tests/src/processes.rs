@@ -17,6 +17,7 @@ use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAss
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, PartitionIndex};
 use highwater_node::cli::local::{LocalCluster, Member, Program, free_ports};
+use highwater_node::cli::replicas::compare_replicas;
 use highwater_node::server::Roles;
 use highwater_transport::env::Env;
 use serde_json::Value;
@@ -235,6 +236,18 @@ impl Cluster {
             topics.iter().all(|name| topic(answer, name).is_some_and(TopicDetail::is_whole))
         })
         .await;
+    }
+
+    /// Waits until every replica of a topic is in sync, and insists that each holds what its leader does, at least `least`
+    /// records in all followers' logs together.
+    pub async fn assert_replicas_agree(&mut self, name: &str, least: u64) {
+        self.all_in_sync(&[name]).await;
+        let detail = self.admin().describe_topic(name).await.expect("the topic is there");
+        let compared = compare_replicas(&self.client, &self.cluster.layout, &detail).await;
+        let compared = compared.unwrap_or_else(|failure| panic!("{}", failure.line()));
+        eprintln!("{name}: {compared:?}");
+        assert!(compared.differences.is_empty(), "{name}: {compared:?}");
+        assert!(compared.records >= least, "{name}: {compared:?}, at least {least} records wanted");
     }
 
     /// Waits until the first partition of a topic has exactly these in sync.

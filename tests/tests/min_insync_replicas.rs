@@ -114,6 +114,7 @@ async fn followers_stopped(signal: Signal) {
     for topic in [&mut two_min_1, &mut two_min_2, &mut three_min_1, &mut three_min_2] {
         topic.is_acknowledged().await;
         topic.ledger.assert_kept(cluster.client(), topic.acknowledged).await;
+        cluster.assert_replicas_agree(topic.name, topic.acknowledged).await;
     }
 }
 
@@ -144,6 +145,7 @@ async fn a_leader_that_is_shut_down_hands_its_partitions_over_before_it_ends() {
     cluster.start(LEADER);
     cluster.all_in_sync(&["visits"]).await;
     topic.ledger.assert_kept(cluster.client(), topic.acknowledged).await;
+    cluster.assert_replicas_agree(topic.name, topic.acknowledged * 2).await;
 }
 
 #[tokio::test]
@@ -173,4 +175,5 @@ async fn with_two_of_three_combined_brokers_killed_a_produce_times_out_naming_th
     let outcomes = ledger.produce(&producer, 20).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     ledger.assert_kept(cluster.client(), 40).await;
+    cluster.assert_replicas_agree("visits", 80).await;
 }

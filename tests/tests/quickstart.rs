@@ -3,8 +3,12 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// Each quickstart has the machine to itself: what is in flight at the kill is a matter of moments.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The longest fail-over: from SIGKILL to a write that the next leader acknowledged.
 const FAIL_OVER_MS_MAX: u64 = 2_000;
@@ -16,14 +20,35 @@ fn command(dir: &Path, plant: &str, arguments: &[&str]) -> Command {
     command
 }
 
+fn output_of(mut command: Command) -> Output {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    command.output().expect("the binary was built with the tests")
+}
+
 fn quickstart(dir: &Path, plant: &str, arguments: &[&str]) -> Output {
-    command(dir, plant, arguments).output().expect("the binary was built with the tests")
+    output_of(command(dir, plant, arguments))
 }
 
 fn data(output: &Output) -> Value {
     let document: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("no document; {}", String::from_utf8_lossy(&output.stderr)));
     document.get("data").cloned().unwrap_or_default()
+}
+
+/// What a quickstart with this bug found that ended with 4; whether the bug shows is a matter of moments too, so there
+/// are some attempts.
+fn found_out(plant: &str, shows: impl Fn(&Value) -> bool) -> Value {
+    for seed in ["4", "5", "6"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let output = quickstart(dir.path(), plant, &["--records", "60000", "--seed", seed]);
+        let data = data(&output);
+        if shows(&data) {
+            assert_eq!(output.status.code(), Some(4), "{plant}: {data:#}");
+            return data;
+        }
+        eprintln!("{plant} does not show with seed {seed}");
+    }
+    panic!("{plant} was not found out");
 }
 
 #[test]
@@ -51,21 +76,38 @@ fn a_killed_leader_loses_nothing_that_was_acknowledged() {
         assert!(next["after_ms"].as_u64() <= Some(fail_over_ms), "{data:#}");
     }
     assert!(fail_over_ms < FAIL_OVER_MS_MAX, "{data:#}");
+    // Two followers for each of three partitions, and all of them hold every record.
+    assert_eq!(data["replicas_compared"], true);
+    assert_eq!(
+        (&data["replicas"]["logs"], &data["replicas"]["records"]),
+        (&json!(6), &json!(120_000)),
+        "{data:#}"
+    );
+    assert_eq!(data["replicas"]["differences"], json!([]));
 }
 
 #[test]
 fn its_brokers_take_no_properties_from_the_environment() {
     let dir = tempfile::tempdir().expect("a directory");
 
-    let output = command(dir.path(), "none", &["--records", "500", "--no-kill"])
+    let mut command = command(dir.path(), "none", &["--records", "500", "--no-kill"]);
+    command
         .env("KAFKA_LOG_DIRS", dir.path().join("elsewhere"))
         .env("HIGHWATER_NODE_ID", "1")
-        .env("KAFKA_NO_SUCH_PROPERTY", "1")
-        .output()
-        .expect("the binary was built with the tests");
+        .env("KAFKA_NO_SUCH_PROPERTY", "1");
+    let output = output_of(command);
 
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!dir.path().join("elsewhere").exists());
+}
+
+#[test]
+fn a_leader_that_comes_back_with_records_of_its_own_is_found_out_though_nobody_reads_them() {
+    let differ = |data: &Value| data["replicas"]["differences"].as_array().is_some_and(|all| !all.is_empty());
+    let data = found_out("B-02", differ);
+
+    assert_eq!(data["lost"], 0, "{data:#}");
+    assert_eq!((&data["duplicated"], &data["reordered"]), (&json!(0), &json!(0)), "{data:#}");
 }
 
 #[test]
@@ -79,13 +121,7 @@ fn one_broker_alone_comes_back_with_everything() {
 
 #[test]
 fn brokers_that_acknowledge_at_leader_append_are_found_out() {
-    let dir = tempfile::tempdir().expect("a directory");
-
-    let output = quickstart(dir.path(), "P-01", &["--records", "60000", "--seed", "4"]);
-
-    let data = data(&output);
-    assert_eq!(output.status.code(), Some(4), "{data:#}");
-    assert!(data["lost"].as_u64() > Some(0), "{data:#}");
+    found_out("P-01", |data| data["lost"].as_u64() > Some(0));
 }
 
 #[test]

@@ -61,6 +61,7 @@ async fn with_any_one_of_three_voters_killed_topics_are_created_and_leaders_elec
 
     load.finish().await;
     visits.assert_kept(cluster.client(), 800).await;
+    cluster.assert_replicas_agree("visits", 1_600).await;
 }
 
 #[tokio::test]
@@ -107,6 +108,7 @@ async fn with_two_of_three_voters_killed_leaders_serve_and_changes_time_out_nami
     }
 
     visits.assert_kept(cluster.client(), 270).await;
+    cluster.assert_replicas_agree("visits", 540).await;
 }
 
 async fn changes_name_the_lost_quorum(cluster: &Cluster, survivor: NodeId, victims: &[NodeId]) {
@@ -167,4 +169,5 @@ async fn three_brokers_killed_at_once_under_load_come_back_with_nothing_acknowle
     load.until_more(300).await;
     load.finish().await;
     visits.assert_kept(cluster.client(), 1_200).await;
+    cluster.assert_replicas_agree("visits", 2_400).await;
 }

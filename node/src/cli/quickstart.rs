@@ -31,6 +31,7 @@ use super::failure::{Failure, exit};
 use super::files;
 use super::local::{LocalCluster, free_ports};
 use super::output::{Output, thousands};
+use super::replicas::{Compared, compare_replicas};
 
 const TOPIC: &str = "visits";
 const PARTITIONS: u32 = 3;
@@ -116,8 +117,21 @@ impl Story {
         let began = self.env.now();
         let verdict = self.consume(Judge::new(PRODUCERS, fates)).await?;
         let consume_ms = millis(self.env.now().since(began));
+        let compared = match self.compare_replicas().await {
+            Err(failure) if verdict.is_clean() => return Err(failure),
+            compared => compared.ok(),
+        };
         let kill = kill.map(|(kill, _)| kill);
-        Ok(self.report(kill, failed, (produce_ms, consume_ms)).judged(&verdict))
+        let report = self.report(kill, failed, (produce_ms, consume_ms));
+        Ok(Report { replicas_compared: compared.is_some(), replicas: compared, ..report.judged(&verdict) })
+    }
+
+    /// What followers hold is read by no consumer, so their files are compared with their leaders'.
+    async fn compare_replicas(&mut self) -> Result<Compared, Failure> {
+        let answer = self.until_in_sync("has every replica in sync").await?;
+        let topic = answer.topics.iter().flatten().next();
+        let topic = topic.ok_or_else(|| Failure::failed(format!("topic {TOPIC} is gone"), ""))?;
+        compare_replicas(&self.client, &self.cluster.layout, topic).await
     }
 
     fn report(&self, kill: Option<Kill>, failed: u64, took: (u64, u64)) -> Report {
@@ -139,6 +153,8 @@ impl Story {
             kill,
             produce_ms: took.0,
             consume_ms: took.1,
+            replicas_compared: false,
+            replicas: None,
         }
     }
 
@@ -180,15 +196,15 @@ impl Story {
             configs: vec![("min.insync.replicas".to_owned(), self.replication_factor().min(2).to_string())],
         };
         self.admin.create_topic(topic, false).await.map_err(|error| Failure::from(error).on(TOPIC))?;
-        self.until_in_sync("is ready").await
+        self.until_in_sync("is ready").await.map(|_| ())
     }
 
     /// Waits until every partition of the topic has a leader and all its replicas in sync.
-    async fn until_in_sync(&mut self, what: &str) -> Result<(), Failure> {
-        self.until("every replica to be in sync", |_, topic| topic.is_some_and(TopicDetail::is_whole))
-            .await?;
+    async fn until_in_sync(&mut self, what: &str) -> Result<MetadataAnswer, Failure> {
+        let is_whole = |topic: Option<&TopicDetail>| topic.is_some_and(TopicDetail::is_whole);
+        let answer = self.until("every replica to be in sync", |_, topic| is_whole(topic)).await?;
         self.progress.step(format!("topic {TOPIC} {what}"));
-        Ok(())
+        Ok(answer)
     }
 
     /// Asks for the metadata until it is as wanted, or the time is over, or a broker ends by itself.
@@ -402,9 +418,10 @@ impl Story {
 
 fn verdict_failure(report: &Report) -> Option<Failure> {
     let (lost, duplicated, reordered) = (report.lost, report.duplicated, report.reordered);
-    if lost + duplicated + reordered + report.foreign > 0 {
+    if report.broken_promises() > 0 {
+        let differing = report.differing_replicas();
         let message = format!(
-            "promises were broken: {lost} records lost, {duplicated} duplicated, {reordered} reordered"
+            "promises were broken: {lost} records lost, {duplicated} duplicated, {reordered} reordered, {differing} replicas differ"
         );
         return Some(Failure::new(
             exit::CHECK_FAILED,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::judge::Verdict;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, thousands};
+use crate::cli::replicas::Compared;
 
 /// What was killed, and what came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -81,6 +82,10 @@ pub(super) struct Report {
     pub(super) produce_ms: u64,
     /// How long consuming took.
     pub(super) consume_ms: u64,
+    /// Whether what all replicas hold was compared.
+    pub(super) replicas_compared: bool,
+    /// What that came to.
+    pub(super) replicas: Option<Compared>,
 }
 
 impl Report {
@@ -93,6 +98,16 @@ impl Report {
         self.reordered = verdict.reordered;
         self.foreign = verdict.foreign;
         self
+    }
+
+    /// How many promises were not kept.
+    pub(super) fn broken_promises(&self) -> u64 {
+        self.lost + self.duplicated + self.reordered + self.foreign + self.differing_replicas()
+    }
+
+    /// How many logs differ from their leader's.
+    pub(super) fn differing_replicas(&self) -> u64 {
+        self.replicas.as_ref().map_or(0, |compared| compared.differences.len() as u64)
     }
 
     /// Tells a person.
@@ -113,6 +128,15 @@ impl Report {
         line("reordered", thousands(self.reordered))?;
         if self.foreign > 0 {
             line("foreign", thousands(self.foreign))?;
+        }
+        if let Some(compared) = &self.replicas {
+            let (logs, records) = (compared.logs, thousands(compared.records));
+            let differing = self.differing_replicas();
+            line(
+                "replicas",
+                format!("{logs} compared with their leaders, {records} records alike, {differing} differ"),
+            )?;
+            compared.differences.iter().try_for_each(|difference| line("", difference.clone()))?;
         }
         if let Some(kill) = &self.kill {
             line("in flight", format!("{} batches at the kill", kill.batches_in_flight))?;

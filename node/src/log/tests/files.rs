@@ -1,5 +1,7 @@
 //! Snapshots, and logs described for people.
 
+use highwater_transport::batch::BatchError;
+
 use super::*;
 
 const NAME: SnapshotName = SnapshotName { end: Offset(42), epoch: 3 };
@@ -40,6 +42,44 @@ both! {
         assert_eq!(one.count(), 7);
         assert!(dump(disk, "t-1", true).unwrap_err().is_missing());
     }
+}
+
+/// A replica that was given these batches.
+async fn replica(written: &[Batch]) -> (SimDisk, Replica) {
+    let (sim, disk) = simulated();
+    drop(filled(&disk, written).await);
+    (sim, Replica { disk, directory: LOG.to_owned() })
+}
+
+#[tokio::test]
+async fn replicas_are_compared_byte_by_byte_up_to_an_offset() {
+    let written = batches(40, 1);
+    let (until, last) = (Offset(100), written[39].header().end_offset());
+    let (_, leader) = replica(&written).await;
+    let below = written.iter().filter(|batch| batch.header().base_offset < until).count();
+    let (_, short) = replica(&written[..below]).await;
+    let agreed = compare(&leader, &short, until).unwrap().unwrap();
+    assert_eq!(agreed.batches, below as u64);
+    let missing = compare(&leader, &short, last).unwrap().unwrap_err();
+    assert_eq!((missing.offset, missing.other), (written[below].header().base_offset, Held::Nothing));
+
+    let (sim, flipped) = replica(&written).await;
+    assert!(sim.flip_bit("t-0/00000000000000000000.log", 70, 3));
+    let found = compare(&leader, &flipped, last).unwrap().unwrap_err();
+    assert_eq!(found.offset, Offset::ZERO);
+    assert!(matches!(found.other, Held::Damage(BatchError::Crc { .. })), "{found}");
+
+    // Sound, and of another leader: what a replica holds that did not cut its log as it had to.
+    let mut other = written.clone();
+    other[39] = other[39].stamped(other[39].header().base_offset, 9, None);
+    let (_, diverged) = replica(&other).await;
+    let found = compare(&leader, &diverged, last).unwrap().unwrap_err();
+    assert_eq!(found.offset, written[39].header().base_offset);
+    assert!(found.to_string().contains("of leader epoch 9"), "{found}");
+
+    let absent = Replica { directory: "u-0".to_owned(), ..leader.clone() };
+    assert_eq!(compare(&leader, &absent, last).unwrap().unwrap_err().other, Held::Nothing);
+    assert_eq!(compare(&leader, &absent, Offset::ZERO).unwrap(), Ok(Agreed::default()));
 }
 
 #[tokio::test]
