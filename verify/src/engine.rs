@@ -6,6 +6,7 @@
 
 mod encoder;
 mod expand;
+mod likeness;
 mod outcome;
 mod quiet;
 mod search;
@@ -16,6 +17,7 @@ mod visited;
 mod tests;
 
 pub use encoder::Encoder;
+pub use likeness::{Unlike, alike};
 pub use outcome::{Limits, Outcome, Progress, Verdict};
 pub use search::search;
 pub use trace::{Counterexample, Step};

@@ -41,7 +41,7 @@ pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
 pub use part::Part;
-pub use state::{Broker, Ghost, Run, Spent, Standing, State};
+pub use state::{Broker, Ghost, Left, Run, Standing, State};
 
 use drive::{Attached, Driver};
 
@@ -89,7 +89,7 @@ impl World {
             network: Network::default(),
             clients: SmallVec::new(),
             ghost: Ghost::default(),
-            spent: Spent::default(),
+            left: Left::of(&self.bounds),
         };
         let mut notes = Notes::default();
         for replica in (0..self.bounds.brokers).map(ReplicaIdx) {

@@ -117,6 +117,7 @@ impl<F: Faults> Replica<F> {
         if self.faults.has(Bug::StaleBrokerEpoch) {
             return;
         }
+        let end = self.log.end();
         for replica in tenure.others() {
             let registered = self.view.replica(replica).and_then(|view| view.broker_epoch);
             let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(replica)) else {
@@ -127,6 +128,7 @@ impl<F: Faults> Replica<F> {
                 follower.progress = None;
                 follower.parked = None;
                 follower.caught_up = false;
+                follower.goal = end;
                 if core::mem::take(&mut follower.armed) {
                     effects.push(Effect::Disarm(Timer::Lag(replica)));
                 }

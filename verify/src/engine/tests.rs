@@ -1,9 +1,11 @@
 //! The engine on a world small enough to count by hand.
 
+use std::hash::Hasher as _;
+
 use highwater_model::fault::Bug;
 use stateright::{Checker, Model, Property};
 
-use super::{Limits, PANIC, Verdict, search};
+use super::{Encoder, Limits, PANIC, Verdict, alike, search};
 use crate::bounds::Bounds;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Seen, Sometimes, misdeclared, properties};
 
@@ -119,6 +121,10 @@ impl Checked for Jugs {
     fn changes(&self, before: &[u8; 2], after: &[u8; 2]) -> Vec<String> {
         if before == after { Vec::new() } else { vec![format!("{before:?} -> {after:?}")] }
     }
+    fn encode(&self, state: &[u8; 2], sink: &mut Encoder) {
+        let told = if self.0.forbidden == 253 { 1 } else { 2 };
+        sink.write(state.get(..told).expect("there are two jugs"));
+    }
     fn profile(_: &str) -> Vec<Size> {
         vec![Size::default()]
     }
@@ -178,6 +184,17 @@ fn a_search_that_reaches_a_limit_says_so() {
     let outcome = search(&jugs("large=241 small=239"), limits, &mut |_| {});
 
     assert!(matches!(outcome.verdict, Verdict::OutOfBudget));
+}
+
+#[test]
+fn an_encoding_that_leaves_out_too_much_is_found() {
+    let whole = alike(&jugs(""), 100, 2);
+    let large_alone = alike(&jugs("forbidden=253"), 100, 2);
+
+    assert_eq!(whole.expect("the whole state is encoded"), 0);
+    let unlike = large_alone.expect_err("the small jug matters");
+    assert_eq!(unlike.visited[0], unlike.other[0]);
+    assert_ne!(unlike.visited[1], unlike.other[1]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
             Some(run) => of_running(world, state, replica, run, actions),
             None => actions.push(Action::Start(replica)),
         }
-        of_controller(world, state, replica, actions);
+        of_controller(state, replica, actions);
     }
 }
 
@@ -162,7 +162,7 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
     if !disk.writes.is_empty() {
         actions.push(Action::Write(replica));
         let is_of_now = disk.writes.iter().all(|write| write.generation == run.core.generation());
-        if state.spent.full_disks < world.bounds.full_disks && is_of_now {
+        if state.left.full_disks > 0 && is_of_now {
             actions.push(Action::WriteFails(replica));
         }
     }
@@ -173,14 +173,14 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
         of_clients(world, state, replica, actions);
     }
     of_timers(world, state, replica, run, actions);
-    of_faults(world, state, replica, actions);
+    of_faults(state, replica, actions);
 }
 
 fn of_clients(world: &World, state: &State, leader: ReplicaIdx, actions: &mut Vec<Action>) {
     if state.clients.len() < usize::from(world.bounds.records) {
         actions.push(Action::Produce(leader));
     }
-    if state.spent.retries < world.bounds.retries {
+    if state.left.retries > 0 {
         let again = (0..).zip(&state.clients).filter(|(_, standing)| **standing != Standing::Acknowledged);
         actions.extend(again.map(|(value, _)| Action::Repeat(value, leader)));
     }
@@ -196,12 +196,12 @@ fn of_timers(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actio
             }
             Timer::Room => actions.push(Action::Room(replica)),
             Timer::AlterPartitionRetry => {
-                if state.spent.timeouts < world.bounds.timeouts {
+                if state.left.timeouts > 0 {
                     actions.push(Action::ProposalRetry(replica));
                 }
             }
             Timer::Lag(follower) => {
-                if state.spent.shrinks < world.bounds.shrinks {
+                if state.left.shrinks > 0 {
                     actions.push(Action::Lag(replica, follower));
                 }
             }
@@ -209,29 +209,29 @@ fn of_timers(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actio
     }
 }
 
-fn of_faults(world: &World, state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
+fn of_faults(state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
     let disk = &state.broker(replica).disk;
-    if state.spent.kills < world.bounds.kills {
+    if state.left.kills > 0 {
         actions.extend((disk.written..=disk.end()).map(|kept| Action::Kill(replica, kept)));
     }
-    if state.spent.power_losses < world.bounds.power_losses {
+    if state.left.power_losses > 0 {
         actions.extend((disk.flushed..=disk.end()).map(|kept| Action::PowerLoss(replica, kept)));
     }
 }
 
 /// Events between a broker and the controller.
-fn of_controller(world: &World, state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
+fn of_controller(state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
     let broker = state.cluster.broker(replica);
     let run = state.run(replica);
     let forced = run.is_none();
-    if !broker.fenced && (forced || state.spent.elections < world.bounds.elections) {
+    if !broker.fenced && (forced || state.left.elections > 0) {
         actions.push(Action::Expire(replica));
     }
     let Some(run) = run else { return };
     if broker.fenced && run.applied > Offset(broker.broker_epoch.0) {
         actions.push(Action::Unfence(replica));
     }
-    let may_begin = state.spent.shutdowns < world.bounds.shutdowns;
+    let may_begin = state.left.shutdowns > 0;
     if !broker.fenced && (broker.stopping.is_some() || may_begin) {
         actions.push(Action::Stop(replica));
     }

@@ -1,17 +1,25 @@
 //! The fingerprint's view of a state: numbers that are only ever compared are replaced by their rank.
 //!
-//! Request ids, log generations, metadata offsets with the broker epochs among them, partition epochs and leader epochs
-//! grow with history, yet the cores only compare them with others of their kind and make new ones above all known. Two
-//! states that differ in such numbers but not in their order have the same future, step by step; so within each kind (for
-//! request ids and generations: of each replica) a number is encoded as the count of smaller ones in the state. 0 counts
-//! always: it stands for "none yet".
+//! Fetch ids, proposal ids, log generations, broker epochs, partition epochs and leader epochs grow with history, yet the
+//! cores only compare them with others of their kind and make new ones above all known. Two states that differ in such
+//! numbers but not in their order have the same future, step by step; so within each kind a number is encoded as the
+//! count of smaller ones in the state. 0 counts always: it stands for "none yet". What is never compared is a kind of its
+//! own: the fetch ids of each replica in each leader epoch (they begin anew with it), and of each replica its proposal
+//! ids, its generations and its broker epochs.
 //!
-//! Of the view of a replica that does not lead only the leader, the leader epoch, the flush policy and the min ISR are
-//! encoded: it reads nothing else of it before it is given the next one.
+//! Left out, because no step reads it:
+//! - metadata offsets. A broker's tells which views it has yet to apply, and whether it has applied more than its own
+//!   registration (Q54); both are encoded instead. Only a controlled shutdown compares offsets across brokers (Q56): with
+//!   shutdowns the controller and the offsets are encoded as they are.
+//! - of the view of a replica that does not lead all but the leader, the leader epoch, the flush policy and the min ISR:
+//!   it reads nothing else of it before it is given the next one.
+//! - once no lag timer may run out any more, which of them run.
+//!
+//! The test of all this is `engine::alike`: states that share an encoding are held against each other, step by step.
 
 use std::hash::Hasher as _;
 
-use highwater_model::replication::{Message, ReplicaIdx};
+use highwater_model::replication::{IsrSet, Message, PartitionView, ReplicaIdx, ReplicaView, Timer};
 use serde::Serialize;
 
 use super::cluster::Cluster;
@@ -27,11 +35,17 @@ pub(super) use canon::{Canon, Code};
 
 /// Feeds `state` to `sink`.
 pub(super) fn encode(state: &State, sink: &mut Encoder) {
+    let lag_matters = state.left.shrinks > 0;
     let mut canon = Assembly::new(sink);
     for (replica, broker) in state.replicas().zip(&state.brokers) {
-        canon.add(broker.code(|broker, canon| broker_into(replica, broker, canon)));
+        let code = broker.code_of(lag_matters, |broker, canon| {
+            canon.heed_lag(lag_matters);
+            broker_into(replica, broker, lag_matters, canon);
+        });
+        canon.add(code);
     }
     canon.add(state.cluster.code(cluster_into));
+    views_into(state, &mut canon);
     for envelope in state.network.envelopes() {
         canon.add(envelope.code(envelope_into));
     }
@@ -40,9 +54,77 @@ pub(super) fn encode(state: &State, sink: &mut Encoder) {
     entries_into(&state.ghost.committed, &mut ghost);
     canon.add(&ghost.into_code());
     canon.finish();
+    if state.cluster.with_sessions().is_some() {
+        for run in state.brokers.iter().filter_map(|broker| broker.run.as_ref()) {
+            sink.write_u64(run.applied.0);
+        }
+        for view in state.cluster.views() {
+            sink.write_u64(view.metadata_offset.0);
+        }
+    }
     std::hash::Hash::hash(&state.clients, sink);
-    std::hash::Hash::hash(&state.spent, sink);
+    std::hash::Hash::hash(&state.left, sink);
     sink.write_u8(state.ghost.lossy);
+}
+
+/// The views that brokers have yet to apply, and by which. Of a view a broker that does not lead by it reads who leads, in
+/// which leader epoch, and what holds for any leader; a view that tells its readers nothing but that again is one with
+/// the view before it, since both are applied together.
+fn views_into(state: &State, canon: &mut Assembly<'_>) {
+    let mut before: Option<&PartitionView> = None;
+    for view in state.cluster.views() {
+        let readers: IsrSet =
+            state.replicas().filter(|replica| has_yet_to_apply(state, *replica, view)).collect();
+        let leads = view.leader.is_some_and(|leader| readers.contains(leader));
+        if readers.is_empty() || (!leads && before.is_some_and(|before| says_the_same(before, view))) {
+            continue;
+        }
+        before = Some(view);
+        canon.byte(1 + bits(readers));
+        view_into(view, leads, canon);
+    }
+    canon.byte(0);
+}
+
+fn bits(replicas: IsrSet) -> u8 {
+    replicas.iter().fold(0, |bits, replica| bits | 1 << replica.0)
+}
+
+fn has_yet_to_apply(state: &State, replica: ReplicaIdx, view: &PartitionView) -> bool {
+    state.run(replica).is_some_and(|run| run.applied < view.metadata_offset)
+}
+
+/// Whether a replica that leads by neither view can tell one from the other.
+pub(super) fn says_the_same(one: &PartitionView, other: &PartitionView) -> bool {
+    let read = |view: &PartitionView| (view.leader, view.leader_epoch, view.flush, view.min_isr);
+    read(one) == read(other)
+}
+
+fn view_into(view: &PartitionView, all: bool, canon: &mut Assembly<'_>) {
+    let PartitionView {
+        metadata_offset: _,
+        leader,
+        leader_epoch,
+        partition_epoch,
+        isr,
+        min_isr,
+        flush,
+        replicas,
+    } = view;
+    canon.byte(leader.map_or(0, |leader| 1 + leader.0));
+    canon.rank(Space::LeaderEpoch, u64::from(leader_epoch.0));
+    canon.byte(*min_isr);
+    canon.byte(*flush as u8);
+    if !all {
+        return;
+    }
+    canon.rank(Space::PartitionEpoch, u64::from(partition_epoch.0));
+    canon.byte(bits(*isr));
+    for (replica, known) in (0..).map(ReplicaIdx).zip(replicas) {
+        let ReplicaView { broker_epoch, eligible } = known;
+        canon.byte(u8::from(*eligible) + 2 * u8::from(broker_epoch.is_some()));
+        canon.rank(Space::BrokerEpoch(replica), broker_epoch.map_or(0, |broker_epoch| broker_epoch.0));
+    }
 }
 
 fn entries_into(entries: &Entries, canon: &mut Canon) {
@@ -67,31 +149,36 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
         canon.byte(0);
     }
     for told in [disk.same_boot, disk.clean_stop] {
-        canon.rank(Space::Metadata, told.map_or(0, |broker_epoch| broker_epoch.0));
+        // The first registration of all has broker epoch 0: that there is one is told apart.
+        canon.byte(u8::from(told.is_some()));
+        canon.rank(Space::BrokerEpoch(replica), told.map_or(0, |broker_epoch| broker_epoch.0));
     }
 }
 
-fn broker_into(replica: ReplicaIdx, broker: &Broker, canon: &mut Canon) {
+fn broker_into(replica: ReplicaIdx, broker: &Broker, lag_matters: bool, canon: &mut Canon) {
     disk_into(replica, &broker.disk, canon);
     let Some(run) = &broker.run else { return canon.byte(0) };
     canon.byte(1);
-    canon.rank(Space::Metadata, run.broker_epoch.0);
-    canon.rank(Space::Metadata, run.applied.0);
+    canon.rank(Space::BrokerEpoch(replica), run.broker_epoch.0);
+    canon.byte(u8::from(run.applied.0 > run.broker_epoch.0));
     canon.rank(Space::LeaderEpoch, u64::from(run.known.0));
+    canon.fetches(run.broker_epoch, run.known);
     canon.heed_view(run.leads());
     value_into(replica, &run.core, canon);
     canon.heed_view(true);
-    value_into(replica, &run.timers, canon);
+    for timer in run.timers.iter().filter(|timer| lag_matters || !matches!(timer, Timer::Lag(_))) {
+        canon.byte(1);
+        value_into(replica, timer, canon);
+    }
+    canon.byte(0);
 }
 
 fn cluster_into(cluster: &Cluster, canon: &mut Canon) {
     let nobody = ReplicaIdx(0);
-    for broker in cluster.image().brokers() {
+    for (replica, broker) in (0..).map(ReplicaIdx).zip(cluster.image().brokers()) {
         canon.byte(u8::from(broker.fenced));
-        canon.rank(Space::Metadata, broker.broker_epoch.0);
-        canon.rank(Space::Metadata, broker.stopping.map_or(0, |end| end.0));
+        canon.rank(Space::BrokerEpoch(replica), broker.broker_epoch.0);
     }
-    canon.rank(Space::Metadata, cluster.image().end().0);
     let partition = cluster.partition();
     let facts = (partition.leader, partition.isr, partition.eligible_leaders, partition.last_known_leader);
     value_into(nobody, &facts, canon);
@@ -99,11 +186,6 @@ fn cluster_into(cluster: &Cluster, canon: &mut Canon) {
     if let Some(controller) = cluster.with_sessions() {
         value_into(nobody, controller, canon);
     }
-    for view in cluster.views() {
-        canon.byte(1);
-        value_into(nobody, view, canon);
-    }
-    canon.byte(0);
 }
 
 fn envelope_into(envelope: &Envelope, canon: &mut Canon) {
@@ -112,19 +194,26 @@ fn envelope_into(envelope: &Envelope, canon: &mut Canon) {
             canon.byte(1);
             canon.byte(from.0);
             canon.byte(to.0);
-            let requester = if matches!(message, Message::FetchAnswer(_)) { *to } else { *from };
+            let (requester, broker_epoch, leader_epoch) = match message {
+                Message::Fetch(fetch) => (*from, fetch.broker_epoch, fetch.leader_epoch),
+                Message::Progress(progress) => (*from, progress.broker_epoch, progress.leader_epoch),
+                Message::FetchAnswer(answer) => (*to, answer.answered.broker_epoch, answer.leader_epoch),
+            };
+            canon.fetches(broker_epoch, leader_epoch);
             value_into(requester, message, canon);
             entries_into(records, canon);
         }
         Envelope::Proposal { from, proposal } => {
             canon.byte(2);
             canon.byte(from.0);
+            canon.proposals();
             value_into(*from, proposal, canon);
         }
         Envelope::Decision { to, broker_epoch, answer } => {
             canon.byte(3);
             canon.byte(to.0);
-            canon.rank(Space::Metadata, broker_epoch.0);
+            canon.rank(Space::BrokerEpoch(*to), broker_epoch.0);
+            canon.proposals();
             value_into(*to, answer, canon);
         }
     }

@@ -14,13 +14,13 @@ pub struct Part<T>(Arc<Coded<T>>);
 
 struct Coded<T> {
     value: T,
-    code: OnceLock<Code>,
+    codes: [OnceLock<Code>; 2],
 }
 
 impl<T> Part<T> {
     /// Shares a value.
     pub fn new(value: T) -> Self {
-        Self(Arc::new(Coded { value, code: OnceLock::new() }))
+        Self(Arc::new(Coded { value, codes: Default::default() }))
     }
 
     /// Whether both are one.
@@ -30,7 +30,13 @@ impl<T> Part<T> {
 
     /// The encoding, made by `write` the first time.
     pub(super) fn code(&self, write: impl FnOnce(&T, &mut Canon)) -> &Code {
-        self.0.code.get_or_init(|| {
+        self.code_of(false, write)
+    }
+
+    /// Of two encodings the one, made by `write` the first time.
+    pub(super) fn code_of(&self, which: bool, write: impl FnOnce(&T, &mut Canon)) -> &Code {
+        let [one, other] = &self.0.codes;
+        (if which { other } else { one }).get_or_init(|| {
             let mut canon = Canon::default();
             write(&self.0.value, &mut canon);
             canon.into_code()
@@ -42,7 +48,7 @@ impl<T: Clone> Part<T> {
     /// The value, for this state alone to change.
     pub(super) fn change(&mut self) -> &mut T {
         let coded = Arc::make_mut(&mut self.0);
-        coded.code.take();
+        coded.codes = Default::default();
         &mut coded.value
     }
 }
@@ -50,7 +56,7 @@ impl<T: Clone> Part<T> {
 impl<T: Clone> Clone for Coded<T> {
     /// The clone is about to be changed.
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), code: OnceLock::new() }
+        Self { value: self.value.clone(), codes: Default::default() }
     }
 }
 

@@ -7,6 +7,7 @@ use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
 use highwater_model::replication::{Replica, ReplicaIdx, Timer};
 use smallvec::SmallVec;
 
+use super::bounds::Bounds;
 use super::cluster::Cluster;
 use super::disk::{Disk, Entries};
 use super::encode::encode;
@@ -60,9 +61,9 @@ pub struct Ghost {
     pub lossy: u8,
 }
 
-/// What has been spent of the bounds.
+/// What is left to spend of the bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Spent {
+pub struct Left {
     /// Fences of running brokers.
     pub elections: u8,
     /// Expiries of lag timers.
@@ -94,8 +95,24 @@ pub struct State {
     pub clients: SmallVec<[Standing; 4]>,
     /// For the claims.
     pub ghost: Ghost,
-    /// Of the bounds.
-    pub spent: Spent,
+    /// What may still happen.
+    pub left: Left,
+}
+
+impl Left {
+    /// All of the bounds.
+    pub(super) fn of(bounds: &Bounds) -> Self {
+        Self {
+            elections: bounds.elections,
+            shrinks: bounds.shrinks,
+            kills: bounds.kills,
+            full_disks: bounds.full_disks,
+            power_losses: bounds.power_losses,
+            shutdowns: bounds.shutdowns,
+            timeouts: bounds.timeouts,
+            retries: bounds.retries,
+        }
+    }
 }
 
 impl Hash for State {

@@ -37,27 +37,27 @@ impl Driver<'_> {
                 self.produce(leader, value, Standing::Refused);
             }
             Action::Repeat(value, leader) => {
-                self.state.spent.retries += 1;
+                self.state.left.retries -= 1;
                 // That this one is refused says nothing of those before it.
                 self.produce(leader, value, Standing::Unknown);
             }
             Action::FetchRetry(replica) => self.expired(replica, Timer::FetchRetry),
             Action::ProposalRetry(replica) => {
-                self.state.spent.timeouts += 1;
+                self.state.left.timeouts -= 1;
                 self.expired(replica, Timer::AlterPartitionRetry);
             }
             Action::Lag(leader, follower) => {
-                self.state.spent.shrinks += 1;
+                self.state.left.shrinks -= 1;
                 self.expired(leader, Timer::Lag(follower));
             }
             Action::WriteFails(replica) => {
-                self.state.spent.full_disks += 1;
+                self.state.left.full_disks -= 1;
                 let failed = self.state.broker_mut(replica).disk.fail_writes();
                 self.plain(replica, Input::WriteFailed { end: failed.end, generation: failed.generation });
             }
             Action::Room(replica) => self.expired(replica, Timer::Room),
             Action::Kill(replica, kept) => {
-                self.state.spent.kills += 1;
+                self.state.left.kills -= 1;
                 self.end(replica, kept);
             }
             Action::PowerLoss(replica, kept) => self.lose_power(replica, kept),
@@ -216,7 +216,7 @@ impl Driver<'_> {
     }
 
     fn lose_power(&mut self, replica: ReplicaIdx, kept: u8) {
-        self.state.spent.power_losses += 1;
+        self.state.left.power_losses -= 1;
         let counts_unsynced = self.world.counts_unsynced();
         let disk = &mut self.state.broker_mut(replica).disk;
         disk.same_boot = None;
@@ -252,14 +252,14 @@ impl Driver<'_> {
 
     fn expire(&mut self, replica: ReplicaIdx) {
         let running = self.state.run(replica).is_some();
-        self.state.spent.elections += u8::from(running);
+        self.state.left.elections -= u8::from(running);
         self.state.cluster.change().expire(replica);
     }
 
     /// A heartbeat that asks to shut down; when it may, the broker stops with everything synced (Q56, R60).
     fn stop(&mut self, replica: ReplicaIdx) {
         let first = self.state.cluster.broker(replica).stopping.is_none();
-        self.state.spent.shutdowns += u8::from(first);
+        self.state.left.shutdowns -= u8::from(first);
         let run = self.state.run(replica).expect("a running broker");
         let (applied, broker_epoch) = (run.applied, run.broker_epoch);
         if self.state.cluster.change().heartbeat(replica, applied, true) {

@@ -5,7 +5,7 @@ use stateright::{Checker as _, Model as _};
 
 use super::{Bounds, World};
 use crate::bounds::Bounds as _;
-use crate::engine::{Limits, Outcome, Verdict, search};
+use crate::engine::{Limits, Outcome, Verdict, alike, search};
 use crate::world::{Checked as _, misdeclared};
 
 fn searched(line: &str, planted: Option<Bug>) -> Outcome<World> {
@@ -61,5 +61,26 @@ fn a_planted_bug_is_found_where_its_mutant_says() {
         };
         assert!(mutant.breaks.contains(&example.broken.claim), "{:?}", example.broken);
         assert!(!example.steps.is_empty());
+    }
+}
+
+#[test]
+fn states_that_are_encoded_alike_are_alike() {
+    for line in [
+        "brokers=1 records=2 kills=1 power-losses=1",
+        "brokers=2 elections=1 shutdowns=1",
+        "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
+        "brokers=2 power-losses=1 flush=os keep-dead=true",
+        "brokers=2 kills=2 flush=os",
+        "brokers=2 full-disks=1 elections=1",
+        "brokers=2 elections=1 kills=1 flush=os writes=at-once",
+        "brokers=2 elections=1 power-losses=1 writes=at-once",
+        "brokers=3 elections=1 kills=1 writes=at-once",
+    ] {
+        let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
+        let compared =
+            alike(&World::new(bounds, None), 3_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));
+
+        assert!(compared > 0, "{line}");
     }
 }

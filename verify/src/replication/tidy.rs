@@ -3,11 +3,12 @@
 //! Messages that can only be refused go (a bound keeps them, and a planted bug does, since it may be one that heeds them);
 //! views that tell a replica nothing are applied at once, and forgotten when all have applied them.
 
-use highwater_model::id::{BrokerEpoch, Offset, RequestId};
+use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset, RequestId};
 use highwater_model::replication::{Message, PartitionView, ReplicaIdx, Timer};
 
 use super::World;
 use super::drive::Driver;
+use super::encode::says_the_same;
 use super::network::Envelope;
 use super::state::{Run, State};
 use crate::world::Notes;
@@ -44,8 +45,7 @@ impl World {
         let known = run.core.view();
         let seen = known.metadata_offset > Offset::ZERO;
         let idle = !run.leads() && !run.core.is_following();
-        let same = (next.leader, next.leader_epoch, next.flush, next.min_isr)
-            == (known.leader, known.leader_epoch, known.flush, known.min_isr);
+        let same = says_the_same(known, next);
         (idle || (seen && same && !run.leads())).then(|| next.clone())
     }
 
@@ -92,11 +92,13 @@ fn is_dead(state: &State, envelope: &Envelope) -> bool {
 fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) -> bool {
     match message {
         Message::Fetch(fetch) => {
-            run.known > fetch.leader_epoch || is_outdated(run, from, fetch.broker_epoch, fetch.request_id)
+            let (leader_epoch, broker_epoch) = (fetch.leader_epoch, fetch.broker_epoch);
+            run.known > leader_epoch || is_outdated(run, from, leader_epoch, broker_epoch, fetch.request_id)
         }
         Message::Progress(progress) => {
-            let (broker_epoch, request_id) = (progress.broker_epoch, progress.request_id);
-            run.known > progress.leader_epoch || is_outdated(run, from, broker_epoch, request_id)
+            let (leader_epoch, broker_epoch) = (progress.leader_epoch, progress.broker_epoch);
+            run.known > leader_epoch
+                || is_outdated(run, from, leader_epoch, broker_epoch, progress.request_id)
         }
         Message::FetchAnswer(answer) => {
             let answered = answer.answered;
@@ -109,9 +111,17 @@ fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) -> bool {
     }
 }
 
-/// Whether a later request of the sender, or a later registration, is known to the receiver.
-fn is_outdated(run: &Run, from: ReplicaIdx, broker_epoch: BrokerEpoch, request_id: RequestId) -> bool {
+/// Whether a later registration of the sender is known to the receiver, or a later request: of those that it knows only
+/// where both are of the leader epoch that it leads in, since ids begin anew with each.
+fn is_outdated(
+    run: &Run,
+    from: ReplicaIdx,
+    leader_epoch: LeaderEpoch,
+    broker_epoch: BrokerEpoch,
+    request_id: RequestId,
+) -> bool {
     let registered = run.core.view().replica(from).and_then(|replica| replica.broker_epoch);
+    let last = run.core.last_fetch(from).filter(|_| run.known == leader_epoch);
     registered.is_some_and(|registered| registered > broker_epoch)
-        || run.core.last_fetch(from).is_some_and(|last| last > (broker_epoch, request_id))
+        || last.is_some_and(|last| last > (broker_epoch, request_id))
 }

@@ -17,7 +17,7 @@ pub(super) fn compare(world: &World, before: &State, after: &State, notes: &mut 
         }
     }
     partition_epoch_counts(before, after, notes);
-    elections(before, after, notes);
+    elections(world, before, after, notes);
     isr_changes(before, after, notes);
 }
 
@@ -72,7 +72,7 @@ fn partition_epoch_counts(before: &State, after: &State, notes: &mut Notes) {
     }
 }
 
-fn elections(before: &State, after: &State, notes: &mut Notes) {
+fn elections(world: &World, before: &State, after: &State, notes: &mut Notes) {
     let (old, new) = (before.cluster.partition(), after.cluster.partition());
     let Some(leader) = new.leader.filter(|_| new.leader_epoch > old.leader_epoch) else { return };
     if !old.isr.contains(leader) {
@@ -81,7 +81,7 @@ fn elections(before: &State, after: &State, notes: &mut Notes) {
     if old.leader.is_some_and(|before| before != leader) {
         notes.event(name::NEW_LEADER);
     }
-    if after.brokers.len() == 1 && after.spent.kills > 0 {
+    if after.brokers.len() == 1 && after.left.kills < world.bounds.kills {
         notes.event(name::LED_AGAIN_ALONE);
     }
 }

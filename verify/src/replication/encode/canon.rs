@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::Hasher as _;
 
+use highwater_model::id::{BrokerEpoch, LeaderEpoch};
 use highwater_model::replication::ReplicaIdx;
 use serde::ser::{self, Serialize};
 use smallvec::SmallVec;
@@ -12,42 +13,81 @@ use crate::engine::Encoder;
 /// A kind of numbers that are compared with one another only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Space {
-    /// Metadata offsets, and broker epochs, which are some of them.
-    Metadata,
     /// Partition epochs.
     PartitionEpoch,
     /// Leader epochs.
     LeaderEpoch,
-    /// Request ids of a replica.
-    Request(ReplicaIdx),
+    /// Broker epochs of a replica.
+    BrokerEpoch(ReplicaIdx),
     /// Log generations of a replica.
     Generation(ReplicaIdx),
+    /// Ids of a replica's proposals.
+    Proposal(ReplicaIdx),
+    /// Ids of the fetches of a replica's incarnation in a leader epoch: they begin anew with either.
+    Fetch {
+        /// Who fetches.
+        replica: ReplicaIdx,
+        /// Its broker epoch.
+        incarnation: u8,
+        /// The leader epoch.
+        reign: u8,
+    },
 }
 
-/// At most so many replicas have a space of their own.
-const REPLICAS_MAX: u8 = 8;
-
-/// Number of spaces.
-const SPACES: usize = 3 + 2 * REPLICAS_MAX as usize;
-
 impl Space {
-    fn index(self) -> u8 {
-        match self {
-            Self::Metadata => 0,
-            Self::PartitionEpoch => 1,
-            Self::LeaderEpoch => 2,
-            Self::Request(replica) => 3 + replica.0 % REPLICAS_MAX,
-            Self::Generation(replica) => 3 + REPLICAS_MAX + replica.0 % REPLICAS_MAX,
-        }
+    fn key(self) -> u32 {
+        let bytes = match self {
+            Self::PartitionEpoch => [0, 0, 0, 0],
+            Self::LeaderEpoch => [1, 0, 0, 0],
+            Self::BrokerEpoch(replica) => [2, replica.0, 0, 0],
+            Self::Generation(replica) => [3, replica.0, 0, 0],
+            Self::Proposal(replica) => [4, replica.0, 0, 0],
+            Self::Fetch { replica, incarnation, reign } => [5, replica.0, incarnation, reign],
+        };
+        u32::from_le_bytes(bytes)
     }
+}
+
+/// Whose names the request ids are that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ids {
+    Fetches,
+    Proposals,
+    Clients,
 }
 
 /// A number whose rank belongs at a place.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
+    /// Index of its space among those of the part, or of the state.
     space: u8,
     number: u8,
     place: u16,
+}
+
+/// The numbers of a kind that occur, a bit for each.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    key: u32,
+    numbers: u128,
+}
+
+/// Index of the space among those known, where it is added if it is not yet.
+fn slot(known: &mut SmallVec<[Known; 24]>, key: u32) -> u8 {
+    let at = known.iter().position(|known| known.key == key).unwrap_or_else(|| {
+        known.push(Known { key, numbers: 0 });
+        known.len() - 1
+    });
+    u8::try_from(at).expect("a few dozen kinds of numbers")
+}
+
+/// Notes that the number occurs, and gives the mark for its rank.
+fn marked(known: &mut SmallVec<[Known; 24]>, space: Space, number: u64, place: u16) -> Mark {
+    let number = u8::try_from(number).ok().filter(|number| *number < 128);
+    let number = number.expect("within the bounds of a world such numbers stay small");
+    let space = slot(known, space.key());
+    known.get_mut(usize::from(space)).expect("a slot that was given").numbers |= 1 << number;
+    Mark { space, number, place }
 }
 
 /// The encoding of a part, with places left for ranks.
@@ -55,6 +95,7 @@ struct Mark {
 pub(crate) struct Code {
     bytes: Box<[u8]>,
     marks: Box<[Mark]>,
+    known: Box<[Known]>,
 }
 
 /// The encoding of a state from those of its parts.
@@ -62,32 +103,51 @@ pub(crate) struct Code {
 pub(crate) struct Assembly<'a> {
     sink: &'a mut Encoder,
     marks: SmallVec<[Mark; 160]>,
-    /// By space, a bit for each number that occurs.
-    known: [u128; SPACES],
+    known: SmallVec<[Known; 24]>,
 }
 
 impl<'a> Assembly<'a> {
     pub(crate) fn new(sink: &'a mut Encoder) -> Self {
-        Self { sink, marks: SmallVec::new(), known: [0; SPACES] }
+        Self { sink, marks: SmallVec::new(), known: SmallVec::new() }
     }
 
     /// Appends a part.
     pub(crate) fn add(&mut self, code: &Code) {
         let base = u16::try_from(self.sink.bytes().len()).expect("a state takes a few hundred bytes");
         self.sink.write(&code.bytes);
-        for mark in &code.marks {
-            if let Some(known) = self.known.get_mut(usize::from(mark.space)) {
-                *known |= 1 << mark.number;
-            }
-            self.marks.push(Mark { place: base + mark.place, ..*mark });
+        let mut slots = SmallVec::<[u8; 24]>::new();
+        for part in &code.known {
+            let at = slot(&mut self.known, part.key);
+            self.known.get_mut(usize::from(at)).expect("a slot that was given").numbers |= part.numbers;
+            slots.push(at);
         }
+        for mark in &code.marks {
+            let space =
+                slots.get(usize::from(mark.space)).copied().expect("a mark is of a space of its part");
+            self.marks.push(Mark { place: base + mark.place, space, ..*mark });
+        }
+    }
+
+    /// Writes a byte as it is.
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.sink.write_u8(byte);
+    }
+
+    /// Leaves a place for the rank of `number` among those of its kind. 0 is always the lowest.
+    pub(crate) fn rank(&mut self, space: Space, number: u64) {
+        if number > 0 {
+            let place = u16::try_from(self.sink.bytes().len()).expect("a state takes a few hundred bytes");
+            let mark = marked(&mut self.known, space, number, place);
+            self.marks.push(mark);
+        }
+        self.byte(0);
     }
 
     /// Puts the ranks in their places.
     pub(crate) fn finish(self) {
         for mark in &self.marks {
-            let known = self.known.get(usize::from(mark.space)).copied().unwrap_or_default();
-            let below = known & ((1 << mark.number) - 1);
+            let known = self.known.get(usize::from(mark.space)).expect("a mark is of a known space");
+            let below = known.numbers & ((1 << mark.number) - 1);
             let rank = u8::try_from(below.count_ones()).expect("at most 128 bits") + 1;
             self.sink.set(usize::from(mark.place), rank);
         }
@@ -99,15 +159,22 @@ impl<'a> Assembly<'a> {
 pub(crate) struct Canon {
     sink: Encoder,
     marks: SmallVec<[Mark; 64]>,
-    /// Whose request ids and generations come.
+    known: SmallVec<[Known; 24]>,
+    /// Whose request ids, generations and broker epochs come.
     requester: ReplicaIdx,
+    /// The broker epoch to which fetches belong.
+    incarnation: u8,
+    /// The leader epoch to which fetches belong.
+    reign: u8,
     /// The field that comes.
     field: &'static str,
-    /// Whether request ids are names that the clients gave.
-    of_clients: bool,
+    ids: Ids,
     /// The kind of the number that comes.
     next: Option<Space>,
     all_of_view: bool,
+    lag_matters: bool,
+    /// Whether the follower that is being written is caught up: its goal is then for its timer alone.
+    caught_up: bool,
 }
 
 impl Default for Canon {
@@ -115,11 +182,16 @@ impl Default for Canon {
         Self {
             sink: Encoder::default(),
             marks: SmallVec::new(),
+            known: SmallVec::new(),
+            incarnation: 0,
             requester: ReplicaIdx(0),
+            reign: 0,
             field: "",
-            of_clients: false,
+            ids: Ids::Fetches,
             next: None,
             all_of_view: true,
+            lag_matters: true,
+            caught_up: false,
         }
     }
 }
@@ -133,17 +205,32 @@ impl Canon {
     /// Leaves a place for the rank of `number` among those of its kind. 0 is always the lowest.
     pub(crate) fn rank(&mut self, space: Space, number: u64) {
         if number > 0 {
-            let number = u8::try_from(number).ok().filter(|number| *number < 128);
-            let number = number.expect("within the bounds of a world such numbers stay small");
             let place = u16::try_from(self.sink.bytes().len()).expect("a part takes a few dozen bytes");
-            self.marks.push(Mark { space: space.index(), number, place });
+            let mark = marked(&mut self.known, space, number, place);
+            self.marks.push(mark);
         }
         self.byte(0);
     }
 
-    /// Request ids and generations from here on are those of this replica.
+    /// Request ids, generations and broker epochs from here on are those of this replica.
     pub(crate) fn requester(&mut self, requester: ReplicaIdx) {
         self.requester = requester;
+    }
+
+    /// Fetches from here on belong to this broker epoch, unless another one is written before, and to this leader epoch.
+    pub(crate) fn fetches(&mut self, broker_epoch: BrokerEpoch, leader_epoch: LeaderEpoch) {
+        self.incarnation = u8::try_from(broker_epoch.0).expect("within the bounds of a world it stays small");
+        self.reign = u8::try_from(leader_epoch.0).expect("within the bounds of a world it stays small");
+    }
+
+    /// Request ids from here on are those of proposals.
+    pub(crate) fn proposals(&mut self) {
+        self.ids = Ids::Proposals;
+    }
+
+    /// Whether a lag timer can still run out.
+    pub(crate) fn heed_lag(&mut self, matters: bool) {
+        self.lag_matters = matters;
     }
 
     /// Whether all of a view matters in what comes.
@@ -153,39 +240,70 @@ impl Canon {
 
     /// The encoding of the part.
     pub(crate) fn into_code(self) -> Code {
-        Code { bytes: self.sink.bytes().into(), marks: self.marks.as_slice().into() }
+        let (marks, known) = (self.marks.as_slice().into(), self.known.as_slice().into());
+        Code { bytes: self.sink.bytes().into(), marks, known }
     }
 
     /// The kind of the number in a newtype of this name.
     fn space_of(&self, name: &str) -> Option<Space> {
         match name {
-            "RequestId" if !self.of_clients => Some(Space::Request(self.requester)),
+            "RequestId" => match self.ids {
+                Ids::Fetches => {
+                    let (replica, incarnation, reign) = (self.requester, self.incarnation, self.reign);
+                    Some(Space::Fetch { replica, incarnation, reign })
+                }
+                Ids::Proposals => Some(Space::Proposal(self.requester)),
+                Ids::Clients => None,
+            },
             "LogGeneration" => Some(Space::Generation(self.requester)),
-            "BrokerEpoch" => Some(Space::Metadata),
+            "BrokerEpoch" => Some(Space::BrokerEpoch(self.requester)),
             "PartitionEpoch" => Some(Space::PartitionEpoch),
             "LeaderEpoch" => Some(Space::LeaderEpoch),
-            "Offset" if self.field == "metadata_offset" => Some(Space::Metadata),
             _ => None,
         }
     }
 
     fn number(&mut self, number: u64) {
+        if self.field == "replica" {
+            self.requester = ReplicaIdx(u8::try_from(number).expect("few replicas"));
+        }
+        if self.field == "caught_up" {
+            self.caught_up = number > 0;
+        }
         match self.next.take() {
-            Some(space) => self.rank(space, number),
+            Some(space) => {
+                if matches!(space, Space::BrokerEpoch(_)) {
+                    self.incarnation = u8::try_from(number).unwrap_or(u8::MAX);
+                }
+                self.rank(space, number);
+            }
             None => self.sink.write_u64(number),
         }
     }
 
     fn inner<T: Serialize + ?Sized>(&mut self, field: &'static str, value: &T) -> Result<(), Unencodable> {
-        let unread = matches!(field, "isr" | "partition_epoch" | "replicas" | "metadata_offset");
-        if unread && !self.all_of_view {
+        let unread = matches!(field, "isr" | "partition_epoch" | "replicas");
+        let unread_goal = field == "goal" && self.caught_up;
+        if field == "metadata_offset"
+            || unread_goal
+            || (unread && !self.all_of_view)
+            || (field == "armed" && !self.lag_matters)
+        {
             return Ok(());
         }
         self.field = field;
-        let (requester, of_clients) = (self.requester, self.of_clients);
-        self.of_clients |= matches!(field, "for_commit" | "for_local" | "end_reads");
+        let (requester, ids) = (self.requester, self.ids);
+        match field {
+            "for_commit" | "for_local" | "end_reads" => self.ids = Ids::Clients,
+            "proposal" | "last_proposal" => self.ids = Ids::Proposals,
+            _ => {}
+        }
         value.serialize(&mut *self)?;
-        (self.requester, self.of_clients) = (requester, of_clients);
+        self.ids = ids;
+        // What follows the name of a replica is that replica's.
+        if field != "replica" {
+            self.requester = requester;
+        }
         Ok(())
     }
 }
@@ -206,11 +324,11 @@ impl ser::Error for Unencodable {
 }
 impl ser::StdError for Unencodable {}
 
-/// The elements of a sequence; of a leader's `followers` each has ids of its own.
+/// The elements of a sequence; where it has one for each replica, each has ids of its own.
 #[derive(Debug)]
 pub(crate) struct Elements<'a> {
     canon: &'a mut Canon,
-    of_followers: bool,
+    of_replicas: bool,
     at: u8,
 }
 
@@ -220,7 +338,7 @@ impl ser::SerializeSeq for Elements<'_> {
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unencodable> {
         self.canon.byte(1);
-        if self.of_followers {
+        if self.of_replicas {
             self.canon.requester = ReplicaIdx(self.at);
         }
         self.at += 1;
@@ -367,8 +485,8 @@ impl<'a> ser::Serializer for &'a mut Canon {
         value.serialize(self)
     }
     fn serialize_seq(self, _: Option<usize>) -> Result<Elements<'a>, Unencodable> {
-        let of_followers = self.field == "followers";
-        Ok(Elements { canon: self, of_followers, at: 0 })
+        let of_replicas = matches!(self.field, "followers" | "replicas");
+        Ok(Elements { canon: self, of_replicas, at: 0 })
     }
     fn serialize_tuple(self, _: usize) -> Result<Self, Unencodable> {
         Ok(self)
