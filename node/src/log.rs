@@ -50,7 +50,7 @@ pub struct Flushed {
 /// The log has been cut, durably.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncated {
-    /// Where it ends now, exclusive: as asked for, or the start of the batch that the asked offset lies within.
+    /// Where it ends now, exclusive: as asked for, unless it ended before.
     pub end: Offset,
 }
 

@@ -100,6 +100,16 @@ pub enum Fault {
         /// End of the log, exclusive.
         end: u64,
     },
+    /// A log is to be cut where no batch ends. Nothing was cut.
+    #[error("{path}: no batch ends at {offset}: the one that is there begins at {base}")]
+    WithinBatch {
+        /// Which log.
+        path: String,
+        /// Where it was to be cut.
+        offset: u64,
+        /// Base offset of the batch.
+        base: u64,
+    },
     /// Whoever carried out the operation is gone; its outcome is unknown.
     #[error("the operation was abandoned; its outcome is unknown")]
     Gone,

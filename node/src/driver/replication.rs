@@ -15,7 +15,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -136,6 +136,25 @@ pub(crate) struct ReplicaParts<F> {
     pub(crate) controller: ControllerClient,
     /// Told of a directory that failed.
     pub(crate) failures: mpsc::Sender<DirectoryId>,
+    /// Told when the replica goes offline though its directory is sound.
+    pub(crate) retired: Retired,
+}
+
+/// In which leader epoch a replica went offline though its directory is sound, if it did. In a later one it may be
+/// started anew from its log: what it had said belongs to that leader epoch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Retired(Arc<OnceLock<LeaderEpoch>>);
+
+impl Retired {
+    /// When that was.
+    pub(crate) fn leader_epoch(&self) -> Option<LeaderEpoch> {
+        self.0.get().copied()
+    }
+
+    /// It went offline in this leader epoch.
+    pub(crate) fn set(&self, leader_epoch: LeaderEpoch) {
+        let _ = self.0.set(leader_epoch);
+    }
 }
 
 /// The task's state.
@@ -183,6 +202,7 @@ struct Held {
     peers: Peers,
     controller: ControllerClient,
     failures: mpsc::Sender<DirectoryId>,
+    retired: Retired,
 }
 
 /// A client that waits.
@@ -247,6 +267,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 peers: parts.peers,
                 controller: parts.controller,
                 failures: parts.failures,
+                retired: parts.retired,
             },
         }
     }
@@ -442,19 +463,23 @@ impl<F: Faults> ReplicaDriver<F> {
         if self.failed.is_some() {
             return;
         }
-        self.retire(&fault.to_string());
-        // A directory that is full is sound.
         if fault.is_full() {
-            return;
+            return self.retire(&fault.to_string());
         }
+        self.go_offline(&fault.to_string());
         let (failures, directory) = (self.parts.failures.clone(), self.parts.directory);
         drop(self.parts.env.spawn("report a failed directory", async move {
             let _ = failures.send(directory).await;
         }));
     }
 
-    /// The replica does nothing any more until the broker starts again and has recovered its log.
+    /// The replica does nothing any more in this leader epoch. Its directory is sound, and its log whole.
     fn retire(&mut self, why: &str) {
+        self.go_offline(why);
+        self.parts.retired.set(self.core.view().leader_epoch);
+    }
+
+    fn go_offline(&mut self, why: &str) {
         tracing::error!(partition = %self.parts.tenure.partition, %why, "the replica is offline");
         self.failed = Some(format!("the replica is offline: {why}"));
         self.let_go(&format!("the replica went offline: {why}"));

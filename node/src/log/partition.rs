@@ -284,6 +284,9 @@ impl PartitionLog {
 
     /// Cuts the log back to `to`, exclusive, durably; forgets the epochs that begin there or later, even when no record
     /// goes (R31). Blocks for a sync when records go, see [`Disk::cut`]; the completion is then already there.
+    ///
+    /// # Errors
+    /// In the completion: [`Fault::WithinBatch`], with the log as it was; storage faults.
     pub fn truncate(&mut self, to: Offset) -> Completion<Truncated> {
         let result = self.try_truncate(to.max(self.start));
         Completion::done(result.map(|()| Truncated { end: self.end() }))
@@ -291,8 +294,9 @@ impl PartitionLog {
 
     fn try_truncate(&mut self, to: Offset) -> Result<(), Fault> {
         if to < self.end() {
+            let (keep, position) = self.place_of_cut(to)?;
             self.lower_recovery_point(to)?;
-            self.cut(to)?;
+            self.cut(keep, position)?;
         }
         self.epochs.truncate(self.end());
         // Issued, not awaited: an older checkpoint names epochs beyond the end, which opening the log drops.
@@ -300,10 +304,19 @@ impl PartitionLog {
         Ok(())
     }
 
-    fn cut(&mut self, to: Offset) -> Result<(), Fault> {
+    /// The segment in which the log is to end, and how long it is to be in bytes.
+    fn place_of_cut(&self, to: Offset) -> Result<(usize, u64), Fault> {
         let keep = self.segments.iter().rposition(|segment| segment.base <= to).unwrap_or(0);
         let kept = self.segments.get(keep).expect("the log's start lies within its first segment");
-        let (position, _) = kept.locate(to)?;
+        let (position, base) = kept.locate(to)?;
+        if base < to {
+            return Err(Fault::WithinBatch { path: self.directory.clone(), offset: to.0, base: base.0 });
+        }
+        Ok((keep, position))
+    }
+
+    fn cut(&mut self, keep: usize, position: u64) -> Result<(), Fault> {
+        let kept = self.segments.get(keep).expect("the segment was found among these");
         let mut remove = Vec::new();
         for segment in self.segments.iter().skip(keep + 1).rev() {
             self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
@@ -458,10 +471,25 @@ impl PartitionLog {
     /// Storage faults: the log has then not been closed in order.
     pub async fn close(mut self) -> Result<Flushed, Fault> {
         let flushed = self.sync().await?;
-        self.write_epochs().await?;
+        self.close_epochs().await?;
         drop(self.write_indexes().await);
         self.note_flushed(flushed.end);
         Ok(flushed)
+    }
+
+    /// On a full disk the epoch checkpoint is removed: the records say the same.
+    async fn close_epochs(&self) -> Result<(), Fault> {
+        match self.write_epochs().await {
+            Err(fault) if fault.is_full() => {
+                let mut remove = Vec::new();
+                let entries = self.disk.list(&self.directory)?;
+                if entries.iter().any(|entry| entry.name == LEADER_EPOCHS) {
+                    remove.push(format!("{}/{LEADER_EPOCHS}", self.directory));
+                }
+                self.disk.cut(&remove, None)
+            }
+            written => written,
+        }
     }
 
     /// Removes the log: renames its directory away, durably, then removes it.

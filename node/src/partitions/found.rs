@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater_model::id::{DirectoryId, Offset, TopicPartition};
+use highwater_model::metadata::DirectoryFacts;
 use highwater_transport::env::Env;
 
 use super::strays;
@@ -56,6 +57,16 @@ impl FoundLogs {
             }
         }
         found
+    }
+
+    /// What can be said of each directory; nothing can of one that failed.
+    pub(crate) fn facts(&mut self, directories: &LogDirectories) -> Vec<DirectoryFacts> {
+        let usable = directories.iter().filter(|directory| !self.failed.contains(&directory.id()));
+        let facts = |directory: &LogDirectory| {
+            let is_incomplete = self.missing.iter().any(|(missing, _)| *missing == directory.id());
+            directory.facts(self.damaged.remove(&directory.id()).unwrap_or_default(), is_incomplete)
+        };
+        usable.map(facts).collect()
     }
 
     async fn find_in(&mut self, directory: &LogDirectory) -> Result<(), Fault> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_model::fault::Faults;
-use highwater_model::id::{BrokerEpoch, DirectoryId, NodeId, Offset, TopicPartition};
+use highwater_model::id::{BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, Offset, TopicPartition};
 use highwater_model::metadata::Image;
 use highwater_model::replication::PartitionView;
 use highwater_transport::env::Env;
@@ -21,7 +21,7 @@ use super::found::FoundLog;
 use super::{FoundLogs, Partitions};
 use crate::controller_client::ControllerClient;
 use crate::disk::Fault;
-use crate::driver::replication::Command;
+use crate::driver::replication::{Command, Retired};
 use crate::kept::{LogDirectories, LogDirectory};
 use crate::log::PartitionLog;
 use crate::peers::{LinkChange, Peers};
@@ -72,7 +72,17 @@ struct Running {
     task: mpsc::Sender<Command>,
     directory: DirectoryId,
     broker_epoch: BrokerEpoch,
+    retired: Retired,
     told: Option<Told>,
+}
+
+impl Running {
+    /// Whether it is to be started anew: the broker has registered anew, or it has gone offline in an earlier leader
+    /// epoch with a sound log.
+    fn is_over(&self, broker_epoch: BrokerEpoch, leader_epoch: LeaderEpoch) -> bool {
+        self.broker_epoch != broker_epoch
+            || self.retired.leader_epoch().is_some_and(|last| last < leader_epoch)
+    }
 }
 
 /// What a task was told last. An image that says the same of its partition is no news to it.
@@ -116,7 +126,8 @@ impl<F: Faults> Host<F> {
                 () = self.parts.env.sleep_until(checkpoint_at) => {
                     checkpoint_at = self.parts.env.now() + CHECKPOINT_INTERVAL;
                     self.checkpoint().await;
-                    if std::mem::take(&mut self.lacks_room) {
+                    let is_retired = self.running.values().any(|running| running.retired.leader_epoch().is_some());
+                    if std::mem::take(&mut self.lacks_room) || is_retired {
                         self.follow().await;
                     }
                 }
@@ -186,8 +197,8 @@ impl<F: Faults> Host<F> {
 
     /// Tells a replica what is new, and starts it if it does not run under this registration.
     async fn feed(&mut self, partition: TopicPartition, broker_epoch: BrokerEpoch, image: &Arc<Image>) {
-        let runs_under = self.running.get(&partition).map(|running| running.broker_epoch);
-        if runs_under.is_some_and(|runs_under| runs_under != broker_epoch) {
+        let leader_epoch = image.partition(partition).map(|state| state.leader_epoch).unwrap_or_default();
+        if self.running.get(&partition).is_some_and(|running| running.is_over(broker_epoch, leader_epoch)) {
             self.reopen(partition).await;
         }
         if !self.running.contains_key(&partition) {

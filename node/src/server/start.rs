@@ -18,7 +18,7 @@ use crate::controller_client::ControllerClient;
 use crate::disk::Disk;
 use crate::driver::lifecycle::{LifecycleDriver, LifecycleParts, Standing};
 use crate::driver::quorum::{OpenError, QuorumDriver, QuorumFeeds, QuorumParts};
-use crate::kept::{DirectoryError, LogDirectories, LogDirectory};
+use crate::kept::{DirectoryError, LogDirectories};
 use crate::listener::{self, Routes};
 use crate::partitions::{FoundLogs, Host, HostParts, Partitions};
 use crate::peers::Peers;
@@ -293,7 +293,7 @@ impl<F: Faults> Start<F> {
         for directory in &found.failed {
             let _ = failures.send(*directory).await;
         }
-        let facts = self.facts(&mut found);
+        let facts = found.facts(&self.directories);
         let (stop, stop_fed) = watch::channel(false);
         let standing = self.start_lifecycle(facts, quorum, controller, failed, stop_fed);
         let (host, inbox) = mpsc::channel(1);
@@ -322,19 +322,6 @@ impl<F: Faults> Start<F> {
             directory.note_recovered().await.map_err(DirectoryError::from)?;
         }
         Ok(())
-    }
-
-    /// What can be said of each directory; nothing can of one that failed.
-    fn facts(&self, found: &mut FoundLogs) -> Vec<DirectoryFacts> {
-        let facts = |directory: &LogDirectory| {
-            let is_incomplete = found.missing.iter().any(|(missing, _)| *missing == directory.id());
-            directory.facts(found.damaged.remove(&directory.id()).unwrap_or_default(), is_incomplete)
-        };
-        self.directories
-            .iter()
-            .filter(|directory| !found.failed.contains(&directory.id()))
-            .map(facts)
-            .collect()
     }
 
     fn start_lifecycle(

@@ -99,16 +99,12 @@ impl<F: Faults> ReplicaDriver<F> {
 
     /// A cut is done when the call returns; the log must end where the core believes that it does. A peer that names an
     /// offset at which no batch ends has another log than it says, and the replica can go no further with it: it is
-    /// taken out before it can speak of records that it no longer has. Its disk is sound, and its neighbours go on.
+    /// taken out before it can speak of a log that it does not have. Its disk is sound, and its neighbours go on.
     fn after_cut(&mut self, cut: Completion<Truncated>, to: Offset) {
         match cut.now() {
             Ok(Ok(truncated)) if truncated.end == to => {}
-            Ok(Ok(truncated)) => {
-                self.retire(&format!(
-                    "its log was to be cut at {to} and no batch ends there: {}",
-                    truncated.end
-                ));
-            }
+            Ok(Ok(truncated)) => self.retire(&format!("its log ends at {}, not at {to}", truncated.end)),
+            Ok(Err(fault @ Fault::WithinBatch { .. })) => self.retire(&fault.to_string()),
             Ok(Err(fault)) => self.fail(&fault),
             Err(_) => self.fail(&Fault::Gone),
         }

@@ -2,7 +2,9 @@
 
 use highwater_model::fault::Sound;
 use highwater_model::id::{BrokerEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicPartition};
-use highwater_model::replication::{FlushPolicy, IsrSet, PartitionView, ReplicaView};
+use highwater_model::replication::{
+    Answered, FetchAnswer, FetchBody, FlushPolicy, IsrSet, PartitionView, ReadRound, ReplicaView,
+};
 use highwater_transport::batch::{BatchBuilder, NewRecord};
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::quic::{self, Endpoint};
@@ -70,6 +72,7 @@ async fn driver(sim: &SimDisk, failures: mpsc::Sender<DirectoryId>) -> ReplicaDr
         limits: Limits::default(),
         peers,
         failures,
+        retired: Retired::default(),
     };
     ReplicaDriver::new(parts, &own, inbox)
 }
@@ -85,8 +88,10 @@ async fn a_cut_within_a_batch_takes_the_replica_out_and_nothing_else() {
     assert_eq!(driver.failed, None);
 
     driver.issue(Effect::Truncate { to: Offset(2), generation });
-    let why = "the replica is offline: its log was to be cut at 2 and no batch ends there: 0";
+    let why = "the replica is offline: t-0: no batch ends at 2: the one that is there begins at 0";
     assert_eq!(driver.failed.as_deref(), Some(why));
+    assert_eq!(driver.log.end(), Offset(3), "what it has counted is there");
+    assert_eq!(driver.parts.retired.leader_epoch(), Some(LeaderEpoch(0)));
     assert_eq!(driver.step(stale), Ok(()), "a replica that is out takes no step");
     assert!(failed.try_recv().is_err(), "the directory is sound");
 }
@@ -159,4 +164,56 @@ async fn a_leader_whose_disk_is_full_refuses_and_is_read_and_goes_on_when_there_
     assert_eq!(told.await.unwrap(), Ok(Offset(6)));
     assert_eq!(read(&mut driver).await.len(), 3);
     assert!(driver.failed.is_none() && failed.try_recv().is_err(), "the directory is sound");
+}
+
+/// An answer with the second batch of the log.
+fn second_batch() -> Effect {
+    let (request_id, generation) = (RequestId(1), LogGeneration(0));
+    let answer = FetchAnswer {
+        answered: Answered { request_id, broker_epoch: BrokerEpoch(2), generation },
+        leader_epoch: LeaderEpoch(1),
+        high_watermark: Offset(6),
+        log_start: Offset(0),
+        round: ReadRound::default(),
+        body: FetchBody::Records { from: Offset(3), end: Offset(6) },
+    };
+    Effect::Send { to: ReplicaIdx(1), message: Message::FetchAnswer(answer) }
+}
+
+#[tokio::test]
+async fn what_was_being_read_when_the_log_was_cut_is_not_sent_and_harms_nobody() {
+    let (failures, mut failed) = mpsc::channel(1);
+    let mut driver = driver(&SimDisk::new("sim", 7), failures).await;
+    let cut = |to| Effect::Truncate { to, generation: LogGeneration(1) };
+    // First nothing lies where it was to be read, then another batch does.
+    for other in [None, Some(batch(3))] {
+        driver.issue(second_batch());
+        driver.issue(cut(Offset(3)));
+        if let Some(other) = other {
+            driver.log.append(&[other]).await.unwrap();
+        }
+
+        assert!(matches!(driver.turn().await, Turn::Nothing));
+        if driver.log.end() == Offset(3) {
+            driver.log.append(&[batch(3)]).await.unwrap();
+        }
+    }
+    driver.issue(second_batch());
+    assert!(matches!(driver.turn().await, Turn::Send(..)));
+    assert!(driver.failed.is_none() && failed.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_write_without_room_takes_no_answer_away_from_a_follower() {
+    let (failures, _) = mpsc::channel(1);
+    let sim = SimDisk::new("sim", 7);
+    let mut driver = driver(&sim, failures).await;
+    driver.step(Input::View(reign())).unwrap();
+    sim.set_capacity(Some(sim.used_bytes()));
+    driver.issue(second_batch());
+    let refused = produce(&mut driver);
+    turn(&mut driver).await;
+
+    assert!(refused.await.unwrap().is_err());
+    assert!(matches!(driver.turn().await, Turn::Send(..)));
 }

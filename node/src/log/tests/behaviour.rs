@@ -82,10 +82,15 @@ both! {
         }
     }
 
-    async fn a_cut_within_a_batch_takes_the_whole_batch(disk: Arc<dyn Disk>) {
-        let mut log = filled(&disk, &batches(4, 1)).await;
+    async fn a_cut_within_a_batch_is_refused_and_cuts_nothing(disk: Arc<dyn Disk>) {
+        let written = batches(40, 1);
+        let mut log = filled(&disk, &written).await;
 
-        assert_eq!(log.truncate(Offset(8)).await.unwrap(), Truncated { end: Offset(6) });
+        for within in [1, 8, 119] {
+            let refused = log.truncate(Offset(within)).await;
+            assert!(matches!(refused, Err(Fault::WithinBatch { .. })), "{refused:?}");
+        }
+        assert_eq!((log.end(), contents(&log).await), (Offset(120), written));
     }
 
     async fn an_epoch_without_records_outlives_a_restart_but_no_truncation(disk: Arc<dyn Disk>) {

@@ -51,6 +51,21 @@ async fn a_log_in_use_that_names_no_topic_is_not_removed() {
     assert!(sim.content("t-0/00000000000000000000.log").is_some());
 }
 
+#[tokio::test]
+async fn nothing_is_stated_of_a_directory_whose_logs_could_not_be_opened() {
+    for (metadata, stated) in [(None, vec![ID]), (Some("x"), vec![])] {
+        let sim = used(0).await;
+        if let Some(metadata) = metadata {
+            sim.mount(None).replace("t-0/partition.metadata", metadata.into()).await.unwrap();
+        }
+        let directory = LogDirectory::take(sim.mount(None), NodeId(1)).await.unwrap();
+        let directories = LogDirectories::new(vec![directory]);
+        let facts = FoundLogs::find(&Env::real(), &directories).await.facts(&directories);
+
+        assert_eq!(facts.iter().map(|facts| facts.directory).collect::<Vec<_>>(), stated);
+    }
+}
+
 /// A directory with a log of so many batches that was in use under this registration.
 async fn copy(directory: DirectoryId, used_under: u64, batches: u64) -> SimDisk {
     let sim = SimDisk::new("sim", 7);

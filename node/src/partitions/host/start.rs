@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{Host, Running};
 use crate::disk::Fault;
-use crate::driver::replication::{ReplicaDriver, ReplicaParts};
+use crate::driver::replication::{ReplicaDriver, ReplicaParts, Retired};
 use crate::kept::LogDirectory;
 use crate::log::{LogConfig, directory_of};
 use crate::partitions::found::{self, FoundLog};
@@ -56,11 +56,13 @@ impl<F: Faults> Host<F> {
             peers: self.parts.peers.clone(),
             controller: self.parts.controller.clone(),
             failures: self.parts.failures.clone(),
+            retired: Retired::default(),
         };
+        let retired = parts.retired.clone();
         let driver = ReplicaDriver::new(parts, &task, inbox);
         drop(self.parts.env.spawn("replica", driver.run()));
         let directory = found.directory;
-        Ok(Running { task, directory, broker_epoch, told: None })
+        Ok(Running { task, directory, broker_epoch, retired, told: None })
     }
 
     /// Creates a log in the directory that has the fewest. Not while a directory is failed: the log may lie in that one,
@@ -89,7 +91,7 @@ impl<F: Faults> Host<F> {
         })
     }
 
-    /// Ends a replica that runs under an earlier registration, and opens its log again where it is, for [`Self::start`].
+    /// Ends a replica that is over, and opens its log again where it is, for [`Self::start`].
     pub(super) async fn reopen(&mut self, partition: TopicPartition) {
         let Some(directory) = self.running.get(&partition).map(|running| running.directory) else { return };
         let stopped = self.stop(partition).await;

@@ -2,7 +2,7 @@
 
 use highwater_model::api::Acks;
 use highwater_model::fault::Sound;
-use highwater_model::id::{ClusterId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use highwater_model::id::{ClusterId, IncarnationId, PartitionEpoch, PartitionIndex, TopicId};
 use highwater_model::metadata::{
     BrokerChanged, BrokerRegistered, Partition, PartitionRecord, Record, TopicConfigured, TopicCreated,
 };
@@ -206,4 +206,44 @@ async fn a_changed_segment_size_holds_from_the_next_append_on() {
     rig.produce(0, 3_000).await;
 
     assert!(rig.segment(0, 0, 2).is_some_and(|bytes| bytes > 3_000));
+}
+
+#[tokio::test]
+async fn a_replica_that_went_offline_with_a_sound_log_is_back_in_the_next_leader_epoch() {
+    let mut rig = Rig::new(1).await;
+    rig.register().await;
+    rig.create_topic(1).await;
+    rig.produce(0, 100).await;
+    let retired = rig.host.running[&partition(0)].retired.clone();
+    retired.set(LeaderEpoch(1));
+    rig.commit(&[led(0, &[OWN], 1)]).await;
+    assert!(
+        rig.host.running[&partition(0)].retired.leader_epoch().is_some(),
+        "it has said things in this one"
+    );
+
+    rig.commit(&[led(0, &[OWN], 2)]).await;
+
+    assert_eq!(rig.host.running[&partition(0)].retired.leader_epoch(), None);
+    assert_eq!(rig.produce(0, 100).await, Offset(1));
+    assert!(rig.failed.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_new_registration_on_a_full_disk_fails_no_directory() {
+    let mut rig = Rig::new(1).await;
+    rig.register().await;
+    rig.create_topic(1).await;
+    rig.produce(0, 100).await;
+    rig.disks[0].set_capacity(Some(rig.disks[0].used_bytes()));
+
+    rig.register().await;
+    rig.commit(&[led(0, &[OWN], 2), led(1, &[OWN], 1)]).await;
+    assert_eq!((rig.log_end(0).await, rig.log_end(1).await), (Some(Offset(1)), None));
+    rig.disks[0].set_capacity(None);
+    rig.host.follow().await;
+
+    assert_eq!(rig.produce(0, 100).await, Offset(1));
+    assert_eq!(rig.produce(1, 100).await, Offset(0));
+    assert!(rig.failed.try_recv().is_err());
 }
