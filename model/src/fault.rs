@@ -136,6 +136,7 @@ bugs! {
     ReadBeyondWatermark, "P-06", "a consumer is given records beyond the high watermark";
     VoteBeforeStored, "P-07", "a vote leaves before it is durable";
     CommitTrustedAtOnce, "P-08", "flush=commit vouches for records that were counted before it was set";
+    ProgressOutlivesTail, "P-09", "a leader that could not write its log's tail goes on counting who seemed to hold it";
 }
 
 #[cfg(test)]

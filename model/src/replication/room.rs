@@ -5,7 +5,7 @@
 //! log. A follower then waits before it fetches again. A leader tries each produce, and goes on serving what it has.
 
 use super::{Effect, Effects, Refusal, Replica, Timer};
-use crate::fault::Faults;
+use crate::fault::{Bug, Faults};
 use crate::id::{LogGeneration, Offset};
 
 impl<F: Faults> Replica<F> {
@@ -33,11 +33,12 @@ impl<F: Faults> Replica<F> {
     /// from the leader before, must be told anew where its log parts from this one.
     fn shorten_reign(&mut self, end: Offset, effects: &mut Effects) {
         let leader_epoch = self.view.leader_epoch;
+        let keeps = self.faults.has(Bug::ProgressOutlivesTail);
         let Some(lead) = self.lead_mut() else { return };
         lead.epoch_start = lead.epoch_start.min(end);
         for follower in &mut lead.followers {
             follower.goal = follower.goal.min(end);
-            if follower.progress.as_ref().is_some_and(|progress| progress.end > end) {
+            if follower.progress.as_ref().is_some_and(|progress| progress.end > end) && !keeps {
                 follower.progress = None;
                 follower.parked = None;
             }

@@ -30,6 +30,8 @@ const QUICK: &[&str] = &[
     "brokers=2 power-losses=1 shrinks=1",
     "brokers=2 power-losses=1 shrinks=1 flush=os",
     "brokers=2 kills=2 flush=os",
+    "brokers=2 records=2 elections=1 full-disks=1 min-isr=1 flush=os",
+    "brokers=2 elections=1 full-disks=1 retries=1",
     "brokers=3 elections=1",
     "brokers=3 elections=1 flush=os",
     "brokers=3 kills=1",
@@ -116,6 +118,12 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::DivergingCounts,
             "CCF, NSDI 2025",
             "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
+            LOSS,
+        ),
+        mutant(
+            Bug::ProgressOutlivesTail,
+            "Highwater's own, a full disk",
+            "brokers=3 records=2 elections=1 full-disks=1 flush=os in-flight=1",
             LOSS,
         ),
         mutant(

@@ -12,8 +12,8 @@ fn no_room(request: u64, log_end: u64) -> Effect {
 }
 
 /// A follower of `R1` that has fetched two records and not yet written them.
-fn writing_follower() -> Subject {
-    let mut follower = Subject::new(R0, None);
+fn writing_follower(bug: Option<Bug>) -> Subject {
+    let mut follower = Subject::new(R0, bug);
     follower.take(Input::View(view(1, R1, 1, &[R0, R1, R2])));
     let batch = BatchSummary { leader_epoch: LeaderEpoch(1), ..plain(2) };
     let message = Message::FetchAnswer(records(R0, 1, (0, 2), 0));
@@ -59,7 +59,7 @@ fn what_was_written_before_a_write_that_found_no_room_is_served_and_acknowledged
 
 #[test]
 fn the_epoch_of_a_leader_that_never_wrote_what_it_had_fetched_begins_where_its_log_ends() {
-    let mut leader = writing_follower();
+    let mut leader = writing_follower(None);
     leader.take(Input::View(view(2, R0, 2, &[R0, R1, R2])));
     let fetch = Fetch { leader_epoch: LeaderEpoch(2), ..fetch(R2, 1, 2) };
     leader.take(from(R2, Message::Fetch(fetch)));
@@ -78,7 +78,7 @@ fn the_epoch_of_a_leader_that_never_wrote_what_it_had_fetched_begins_where_its_l
 
 #[test]
 fn a_follower_without_room_fetches_again_after_a_while() {
-    let mut follower = writing_follower();
+    let mut follower = writing_follower(None);
 
     assert_eq!(follower.take(failed(0, 0)), [arm(Timer::Room)]);
     assert_eq!(follower.refuse(Input::Expired(Timer::FetchRetry)), Refusal::NotArmed);
@@ -90,10 +90,21 @@ fn a_follower_without_room_fetches_again_after_a_while() {
 
 #[test]
 fn a_follower_without_room_asks_a_new_leader_at_once() {
-    let mut follower = writing_follower();
+    let mut follower = writing_follower(None);
     follower.take(failed(0, 0));
 
     let fetch = Fetch { leader_epoch: LeaderEpoch(2), generation: LogGeneration(1), ..fetch(R0, 1, 0) };
     let asked = [disarm(Timer::Room), sent(R2, Message::Fetch(fetch)), arm(Timer::FetchRetry)];
     assert_eq!(follower.take(Input::View(view(2, R2, 2, &[R1, R2]))), asked);
+}
+
+#[test]
+fn planted_a_follower_that_seemed_to_hold_the_tail_goes_on_counting() {
+    let mut leader = writing_follower(Some(Bug::ProgressOutlivesTail));
+    leader.take(Input::View(view(2, R0, 2, &[R0, R1, R2])));
+    let fetch = Fetch { leader_epoch: LeaderEpoch(2), ..fetch(R2, 1, 2) };
+    leader.take(from(R2, Message::Fetch(fetch)));
+
+    leader.take(failed(0, 0));
+    assert_eq!(leader.replica.follower_end(R2), Some(Offset(2)));
 }
