@@ -222,8 +222,15 @@ async fn fill_and_free(sim: Simulation, full: NodeId) {
     cluster.create("afterwards").await;
 }
 
+/// Shows what the servers say, if `RUST_LOG` asks for it.
+fn log_as_asked() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+}
+
 #[test]
 fn a_broker_whose_disk_was_full_catches_up_without_a_restart() {
+    log_as_asked();
     for full in [1, 2, 3].map(NodeId) {
         let run = Simulation::run(5, Config::default(), async |sim| Box::pin(fill_and_free(sim, full)).await);
         let () = run.success();
@@ -232,6 +239,7 @@ fn a_broker_whose_disk_was_full_catches_up_without_a_restart() {
 
 #[test]
 fn a_node_alone_whose_disk_was_full_goes_on() {
+    log_as_asked();
     let run = Simulation::run(6, Config::default(), async |sim| {
         let cluster = Cluster::start(&sim, 1).await;
         cluster.create("clicks").await;
