@@ -3,6 +3,7 @@
 //! Keeps the metadata fresh and finds whom to ask; leaves records to `producer` and `consumer` and operations to `admin`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use highwater_model::api::{Answer, Request};
@@ -21,6 +22,9 @@ use crate::metadata::Image;
 use crate::producer::Producer;
 use crate::settings::{ClientSettings, ConsumerSettings, ProducerSettings};
 
+/// How long brokers are asked again for a topic that they say does not exist: another one may have heard of it already.
+pub(crate) const MISSING_FOR: Duration = Duration::from_millis(500);
+
 /// How long a broker is waited for before the next one is asked, at first.
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
@@ -37,6 +41,8 @@ struct Shared {
     links: Links,
     image: watch::Sender<Arc<Image>>,
     refreshing: AsyncMutex<Refreshed>,
+    /// When everything that is known is to be asked for again, in milliseconds since the environment's origin.
+    stale_at_ms: AtomicU64,
 }
 
 /// When metadata was last asked for, and from whom to start asking next.
@@ -52,8 +58,9 @@ impl Client {
     pub fn new(env: &Env, identity: Identity, settings: ClientSettings) -> Self {
         let links = Links::new(env, identity, settings.connect_timeout);
         let (image, _) = watch::channel(Arc::new(Image::default()));
-        let refreshing = AsyncMutex::default();
-        Self { shared: Arc::new(Shared { env: env.clone(), settings, links, image, refreshing }) }
+        let stale_at_ms = AtomicU64::new(millis(env.now() + settings.metadata_age_max));
+        let (env, refreshing) = (env.clone(), AsyncMutex::default());
+        Self { shared: Arc::new(Shared { env, settings, links, image, refreshing, stale_at_ms }) }
     }
 
     /// A producer.
@@ -123,15 +130,31 @@ impl Client {
             return Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "metadata" });
         };
         refreshed.at = Some(self.env().now());
-        let mut image = self.image().merged(&answer);
-        for missing in answer.topics.iter().filter_map(|topic| topic.as_ref().err()) {
-            if missing.1.code == ErrorCode::UnknownTopicOrPartition {
-                image.forget(&missing.0);
-            }
-        }
-        let image = Arc::new(image);
+        let image = Arc::new(self.image().merged(&answer));
         self.shared.image.send_replace(Arc::clone(&image));
         Ok(image)
+    }
+
+    /// Asks in the background for all topics that are known, if that is longer ago than `metadata.max.age.ms`.
+    pub(crate) fn keep_fresh(&self) {
+        let (now, age) = (self.env().now(), self.settings().metadata_age_max);
+        let stale_at = self.shared.stale_at_ms.load(Ordering::Relaxed);
+        let claim = || {
+            let next = millis(now + age);
+            self.shared.stale_at_ms.compare_exchange(stale_at, next, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        if millis(now) < stale_at || claim().is_err() {
+            return;
+        }
+        let topics: Vec<String> = self.image().topic_names().map(str::to_owned).collect();
+        let client = self.clone();
+        self.env().spawn("keep metadata fresh", async move {
+            if let Err(error) = client.refresh(Some(&topics)).await {
+                tracing::debug!(%error, "metadata not refreshed");
+                let soon = client.env().now() + client.settings().retry_backoff_max;
+                client.shared.stale_at_ms.store(millis(soon), Ordering::Relaxed);
+            }
+        });
     }
 
     /// Asks brokers in turn, those known and those from the settings, until one answers.
@@ -208,6 +231,7 @@ impl Client {
         let deadline = self.env().now() + self.settings().api_timeout;
         let mut backoff = self.backoff();
         let mut may_be_done = false;
+        let mut missing_until = None;
         loop {
             let left = deadline.since(self.env().now());
             let error = match self.ask_once(request, left.min(self.settings().request_timeout)).await {
@@ -218,11 +242,17 @@ impl Client {
             if !error.is_retriable() || (may_be_done && !repeatable) {
                 return Err(error);
             }
-            let pause = backoff.next();
-            if self.env().now() + pause >= deadline {
+            let again_at = self.env().now() + backoff.next();
+            if error.code() == Some(ErrorCode::UnknownTopicOrPartition) {
+                let until = *missing_until.get_or_insert_with(|| self.env().now() + MISSING_FOR);
+                if again_at >= until {
+                    return Err(error);
+                }
+            }
+            if again_at >= deadline {
                 return Err(self.out_of_time(request, &error, may_be_done));
             }
-            self.env().sleep(pause).await;
+            self.env().sleep_until(again_at).await;
         }
     }
 
@@ -266,8 +296,12 @@ impl Client {
     }
 }
 
+fn millis(at: Instant) -> u64 {
+    u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Pauses between attempts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Backoff {
     next: Duration,
     most: Duration,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_model::api::{
-    Answer, FetchPartition, FetchedPartition, ListOffsetsPartition, OffsetSpec, Request,
+    Answer, ApiError, FetchPartition, FetchedPartition, ListOffsetsPartition, OffsetSpec, Request,
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, Offset, PartitionIndex, TopicPartition};
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::client::{Backoff, Client};
 use crate::error::{ClientError, ConsumeError};
+use crate::metadata::Image;
 use crate::settings::ConsumerSettings;
 
 /// Where to begin.
@@ -154,6 +155,8 @@ impl Consumer {
         let env = self.client.env().clone();
         let deadline = env.now() + timeout;
         while self.ready.is_empty() {
+            self.client.keep_fresh();
+            self.all_there()?;
             let next_ask = self.fetch().await;
             let until = next_ask.map_or(deadline, |next| next.min(deadline));
             match env.timeout_at(until, self.arrivals.recv()).await {
@@ -167,6 +170,16 @@ impl Consumer {
             self.fetch().await;
         }
         Ok(self.ready.drain(..).collect())
+    }
+
+    /// Fails if a topic was deleted: one of the same name would be another.
+    fn all_there(&self) -> Result<(), ClientError> {
+        let image = self.client.image();
+        let gone = self.positions.iter().find(|(id, _)| image.topic_by_id(id.topic).is_none());
+        gone.map_or(Ok(()), |(_, position)| {
+            let message = format!("topic {} was deleted", position.topic);
+            Err(ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, message)))
+        })
     }
 
     /// Starts a fetch at every leader that has none under way; says when to try again if one could not be asked.
@@ -197,11 +210,7 @@ impl Consumer {
         for (node, partitions) in wanted {
             self.start(node, partitions).await;
         }
-        self.positions
-            .values()
-            .filter(|position| position.asked.is_none())
-            .map(|position| position.not_before)
-            .min()
+        next_ask(&self.client.image(), &self.positions)
     }
 
     async fn start(&mut self, node: NodeId, partitions: Vec<FetchPartition>) {
@@ -344,6 +353,16 @@ impl Consumer {
     }
 }
 
+/// When the next partition is to be asked for. One whose leader has a fetch under way waits for that to end, however long
+/// it has been due.
+fn next_ask(image: &Image, positions: &BTreeMap<TopicPartition, Position>) -> Option<Instant> {
+    let busy: Vec<NodeId> = positions.values().filter_map(|position| position.asked).collect();
+    let may_be_asked = |(id, position): &(&TopicPartition, &Position)| {
+        position.asked.is_none() && image.leader(**id).is_none_or(|leader| !busy.contains(&leader.node))
+    };
+    positions.iter().filter(may_be_asked).map(|(_, position)| position.not_before).min()
+}
+
 /// A partition by the name of its topic.
 pub(crate) async fn find(
     client: &Client,
@@ -355,9 +374,8 @@ pub(crate) async fn find(
         Some(_) => client.image(),
         None => client.refresh(Some(&names)).await?,
     };
-    let missing = |what: String| {
-        ClientError::Refused(highwater_model::api::ApiError::new(ErrorCode::UnknownTopicOrPartition, what))
-    };
+    let missing =
+        |what: String| ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, what));
     let detail = image.topic(topic).ok_or_else(|| missing(format!("there is no topic {topic}")))?;
     if !detail.partitions.iter().any(|detail| detail.partition == partition) {
         return Err(missing(format!("topic {topic} has no partition {partition}")));
@@ -399,7 +417,7 @@ async fn ask_leader(
 ) -> Result<Offset, ClientError> {
     let leaderless = || {
         let what = format!("partition {} has no leader", partition.partition);
-        ClientError::Refused(highwater_model::api::ApiError::new(ErrorCode::LeaderNotAvailable, what))
+        ClientError::Refused(ApiError::new(ErrorCode::LeaderNotAvailable, what))
     };
     let leader = client.image().leader(partition).ok_or_else(leaderless)?;
     let unexpected =
@@ -422,5 +440,62 @@ impl Client {
         let start = list_offset(self, topic, id, OffsetSpec::Earliest).await?;
         let end = list_offset(self, topic, id, OffsetSpec::Latest).await?;
         Ok(Ends { start, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use highwater_model::api::{MetadataAnswer, PartitionDetail, TopicDetail};
+    use highwater_model::id::{ClusterId, LeaderEpoch, PartitionEpoch, TopicId};
+
+    fn led_by(leaders: &[u32]) -> Image {
+        let detail = |(index, leader): (u32, &u32)| PartitionDetail {
+            partition: PartitionIndex(index),
+            leader: Some(NodeId(*leader)),
+            leader_epoch: LeaderEpoch(1),
+            partition_epoch: PartitionEpoch(1),
+            replicas: Vec::new(),
+            isr: Vec::new(),
+            eligible_leaders: Vec::new(),
+            replica_details: Vec::new(),
+        };
+        Image::default().merged(&MetadataAnswer {
+            cluster: ClusterId(1),
+            metadata_offset: Offset(1),
+            controller: None,
+            brokers: Vec::new(),
+            topics: vec![Ok(TopicDetail {
+                name: "t".to_owned(),
+                topic: TopicId(1),
+                min_insync_replicas: 1,
+                configs: Vec::new(),
+                partitions: (0..).zip(leaders).map(detail).collect(),
+            })],
+        })
+    }
+
+    fn position(partition: u32, asked: Option<u32>, not_before_ms: u64) -> (TopicPartition, Position) {
+        let id = TopicPartition { topic: TopicId(1), partition: PartitionIndex(partition) };
+        let position = Position {
+            topic: "t".to_owned(),
+            next: Offset(0),
+            high_watermark: None,
+            asked: asked.map(NodeId),
+            not_before: Instant::since_origin(Duration::from_millis(not_before_ms)),
+            backoff: Backoff::default(),
+        };
+        (id, position)
+    }
+
+    #[test]
+    fn a_partition_that_is_due_waits_for_the_fetch_under_way_at_its_leader() {
+        let image = led_by(&[1, 1, 2]);
+
+        let both_of_one = [position(0, Some(1), 0), position(1, None, 20)].into();
+        assert_eq!(next_ask(&image, &both_of_one), None);
+
+        let one_of_another = [position(0, Some(1), 0), position(1, None, 20), position(2, None, 90)].into();
+        assert_eq!(next_ask(&image, &one_of_another), Some(Instant::since_origin(Duration::from_millis(90))));
     }
 }

@@ -101,10 +101,15 @@ impl ClientError {
         }
     }
 
-    /// Whether nobody answered, as opposed to somebody answering no.
+    /// Whether nobody answered or not in time, as opposed to somebody answering no.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ConnectionLost { .. })
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ConnectionLost { .. } => true,
+            // A broker says so whose controller did not answer in time.
+            Self::Refused(error) => error.code == ErrorCode::RequestTimedOut,
+            Self::UnexpectedAnswer { .. } | Self::Identity(_) | Self::Closed => false,
+        }
     }
 
     /// Whether it may have been done all the same.
@@ -181,6 +186,8 @@ pub enum ProduceError {
         after: Duration,
         /// The last thing that was heard about it.
         last: String,
+        /// The code of that, if a broker gave one.
+        code: Option<ErrorCode>,
         /// Whether it may have been written.
         outcome: Outcome,
     },
@@ -237,6 +244,31 @@ impl ProduceError {
             | Self::BufferFull { .. }
             | Self::NoSuchPartition { .. }
             | Self::Lookup(_) => Outcome::NotDone,
+        }
+    }
+
+    /// Kafka's code: the cluster's own, or the one that fits.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::TimedOut { code, .. } => Some(code.unwrap_or(ErrorCode::RequestTimedOut)),
+            Self::Refused { error, .. } => Some(error.code),
+            Self::TooLarge { .. } => Some(ErrorCode::MessageTooLarge),
+            Self::BufferFull { .. } => Some(ErrorCode::RequestTimedOut),
+            Self::NoSuchPartition { .. } => Some(ErrorCode::UnknownTopicOrPartition),
+            Self::Lookup(error) => error.code(),
+            Self::Closed { .. } => None,
+        }
+    }
+
+    /// Whether it failed because nobody did it in time, as opposed to somebody refusing it.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::BufferFull { .. } => true,
+            Self::Refused { error, .. } => error.code == ErrorCode::RequestTimedOut,
+            Self::Lookup(error) => error.is_unreachable(),
+            Self::TooLarge { .. } | Self::NoSuchPartition { .. } | Self::Closed { .. } => false,
         }
     }
 
@@ -299,7 +331,7 @@ impl ConsumeError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::OutOfRange { .. } => hint_of(ErrorCode::OffsetOutOfRange),
-            Self::Corrupt { .. } => "highwater log dump --verify checks the files of a broker",
+            Self::Corrupt { .. } => "highwater log dump checks a .log file of a broker, batch by batch",
             Self::Client(error) => error.hint(),
         }
     }
@@ -314,6 +346,7 @@ mod tests {
         let unknown = ProduceError::TimedOut {
             after: Duration::from_secs(1),
             last: "connection lost".to_owned(),
+            code: None,
             outcome: Outcome::Unknown,
         };
 

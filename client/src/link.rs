@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use highwater_model::api::{Answer, Request};
+use highwater_model::api::{Answer, ApiError, Request};
+use highwater_model::error_code::ErrorCode;
 use highwater_transport::api::{self, KIND, VERSION};
-use highwater_transport::env::Env;
+use highwater_transport::env::{Env, Instant};
 use highwater_transport::frame::Frame;
 use highwater_transport::identity::{Expect, Identity};
-use highwater_transport::quic::{self, CloseCode, Connection, Endpoint, Lane};
+use highwater_transport::quic::{self, CloseCode, Connection, Endpoint, Lane, SendError};
 use highwater_transport::rpc::{CallError, Caller, PendingCall};
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -60,6 +61,10 @@ fn call_error(error: &CallError, to: &str, what: &str, timeout: Duration) -> Cli
             last: Some(error.to_string()),
             outcome,
         },
+        // It would be so at every attempt.
+        CallError::NotSent(SendError::Frame(cause)) => {
+            ClientError::Refused(ApiError::new(ErrorCode::MessageTooLarge, format!("{what}: {cause}")))
+        }
         CallError::NotSent(cause) => {
             ClientError::Unreachable { servers: to.to_owned(), last: cause.to_string() }
         }
@@ -101,13 +106,21 @@ impl Link {
     }
 
     /// Sends a request that has no answer (`acks=0`).
-    pub(crate) async fn tell(&self, request: &Request, payload: Vec<Bytes>) -> Result<(), ClientError> {
-        let frame = encode(request, payload, &self.address)?;
+    pub(crate) async fn tell(
+        &self,
+        env: &Env,
+        request: &Request,
+        payload: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        let (what, frame) = (name_of(request), encode(request, payload, &self.address)?);
         self.told.store(true, Ordering::Relaxed);
-        self.data.tell(frame).await.map_err(|error| ClientError::ConnectionLost {
-            to: self.address.clone(),
-            cause: error.to_string(),
-        })
+        // A frame that is given up before it is taken is not sent.
+        let told = match env.timeout(timeout, self.data.tell(frame)).await {
+            Ok(told) => told.map_err(CallError::NotSent),
+            Err(_) => Err(CallError::Congested),
+        };
+        told.map_err(|error| call_error(&error, &self.address, what, timeout))
     }
 
     /// Closes the connection. What was sent without an answer shall have reached the broker, if it is quick.
@@ -161,7 +174,15 @@ pub(crate) struct Links {
     identity: Identity,
     settings: quic::Settings,
     endpoints: Mutex<BTreeMap<SocketAddr, Endpoint>>,
-    links: Mutex<BTreeMap<String, Arc<AsyncMutex<Option<Link>>>>>,
+    links: Mutex<BTreeMap<String, Arc<AsyncMutex<Place>>>>,
+}
+
+/// What there is at an address.
+#[derive(Debug, Default)]
+struct Place {
+    link: Option<Link>,
+    /// When dialling last failed, and why.
+    failed: Option<(Instant, ClientError)>,
 }
 
 impl Links {
@@ -171,21 +192,33 @@ impl Links {
         Self { env: env.clone(), identity, settings, endpoints, links }
     }
 
-    /// The connection to `address`, made if there is none. Whoever answers must prove to be `expect`.
+    /// The connection to `address`, made if there is none. Whoever answers must prove to be `expect`. A call that waited
+    /// while another one dialled in vain does not dial again.
     pub(crate) async fn link(&self, address: &str, expect: Expect) -> Result<Link, ClientError> {
+        let asked = self.env.now();
         let place = {
             let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(links.entry(address.to_owned()).or_default())
         };
         let mut place = place.lock().await;
-        if let Some(link) =
-            place.as_ref().filter(|link| link.is_usable() && expect.admits(link.connection.peer()))
-        {
+        let usable = |link: &&Link| link.is_usable() && expect.admits(link.connection.peer());
+        if let Some(link) = place.link.as_ref().filter(usable) {
             return Ok(link.clone());
         }
-        let link = self.connect(address, expect).await?;
-        *place = Some(link.clone());
-        Ok(link)
+        if let Some((at, error)) = place.failed.as_ref().filter(|(at, _)| *at > asked) {
+            tracing::trace!(address, ?at, "dialled in vain meanwhile");
+            return Err(error.clone());
+        }
+        match self.connect(address, expect).await {
+            Ok(link) => {
+                *place = Place { link: Some(link.clone()), failed: None };
+                Ok(link)
+            }
+            Err(error) => {
+                place.failed = Some((self.env.now(), error.clone()));
+                Err(error)
+            }
+        }
     }
 
     async fn connect(&self, address: &str, expect: Expect) -> Result<Link, ClientError> {
@@ -235,7 +268,7 @@ impl Links {
     pub(crate) async fn close(&self) {
         let links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
         for place in links.into_values() {
-            if let Some(link) = place.lock().await.take() {
+            if let Some(link) = place.lock().await.link.take() {
                 link.close(&self.env).await;
             }
         }

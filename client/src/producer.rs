@@ -20,7 +20,7 @@ use highwater_model::id::{Offset, PartitionIndex, TopicPartition};
 use highwater_transport::env::Instant;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::client::Client;
+use crate::client::{Client, MISSING_FOR};
 use crate::error::{ClientError, Outcome, ProduceError};
 use crate::metadata::Leader;
 use crate::partitioner::Partitioner;
@@ -92,6 +92,8 @@ impl Future for Delivery {
 struct Entry {
     record: Record,
     timestamp_ms: i64,
+    /// When it was handed over: its time runs from there.
+    since: Instant,
     reply: oneshot::Sender<Result<Delivered, ProduceError>>,
     room: OwnedSemaphorePermit,
 }
@@ -111,8 +113,16 @@ pub struct Producer {
 #[derive(Debug)]
 struct Shared {
     settings: ProducerSettings,
-    identity: AsyncMutex<Option<ProducerIdentity>>,
+    identity: AsyncMutex<Identity>,
     in_flight: AtomicUsize,
+}
+
+/// Under which id a producer writes.
+#[derive(Debug, Default)]
+struct Identity {
+    given: Option<ProducerIdentity>,
+    /// When it was last asked for in vain, and why.
+    failed: Option<(Instant, ClientError)>,
 }
 
 #[derive(Debug)]
@@ -143,8 +153,14 @@ impl Producer {
         if bytes > settings.record_bytes_max {
             return Err(ProduceError::TooLarge { bytes, bytes_max: settings.record_bytes_max });
         }
-        let detail = self.topic(topic).await?;
+        self.client.keep_fresh();
+        let mut detail = self.topic(topic).await?;
         let room = self.room(bytes).await?;
+        if record.partition.is_some_and(|wanted| !has(&detail, wanted)) {
+            // It may have grown.
+            self.client.refresh(Some(&[topic.to_owned()])).await?;
+            detail = self.topic(topic).await?;
+        }
         let index = self.choose(&detail, &record, bytes)?;
         record.partition = Some(index);
         let timestamp_ms = record
@@ -153,7 +169,8 @@ impl Producer {
         let (reply, outcome) = oneshot::channel();
         let partition = TopicPartition { topic: detail.topic, partition: index };
         let lane = self.lane(topic, partition).await;
-        let entry = Entry { record, timestamp_ms, reply, room };
+        let since = self.client.env().now();
+        let entry = Entry { record, timestamp_ms, since, reply, room };
         lane.send(Order::Record(entry)).map_err(|_| ProduceError::Closed { outcome: Outcome::NotDone })?;
         Ok(Delivery { outcome })
     }
@@ -192,21 +209,22 @@ impl Producer {
         if let Some(topic) = known(&self.client.image()) {
             return Ok(topic);
         }
-        let deadline = self.client.env().now() + self.shared.settings.block_max;
+        let began = self.client.env().now();
         let mut backoff = self.client.backoff();
         loop {
-            let error = match self.client.refresh(Some(&[name.to_owned()])).await {
+            let block_max = self.shared.settings.block_max;
+            let (error, patience) = match self.client.refresh(Some(&[name.to_owned()])).await {
                 Ok(image) => match known(&image) {
                     Some(topic) => return Ok(topic),
-                    None => ClientError::Refused(unknown_topic(name)),
+                    None => (ClientError::Refused(unknown_topic(name)), MISSING_FOR.min(block_max)),
                 },
-                Err(error) => error,
+                Err(error) => (error, block_max),
             };
-            let pause = backoff.next();
-            if self.client.env().now() + pause >= deadline {
+            let again_at = self.client.env().now() + backoff.next();
+            if again_at >= began + patience {
                 return Err(error.into());
             }
-            self.client.env().sleep(pause).await;
+            self.client.env().sleep_until(again_at).await;
         }
     }
 
@@ -229,9 +247,8 @@ impl Producer {
     ) -> Result<PartitionIndex, ProduceError> {
         let count = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
         if let Some(wanted) = record.partition {
-            let exists = topic.partitions.iter().any(|detail| detail.partition == wanted);
             let missing = || ProduceError::NoSuchPartition { topic: topic.name.clone(), partition: wanted.0 };
-            return exists.then_some(wanted).ok_or_else(missing);
+            return has(topic, wanted).then_some(wanted).ok_or_else(missing);
         }
         let mut partitioners = self.partitioners();
         let start = || Sticky {
@@ -272,6 +289,10 @@ impl Producer {
     }
 }
 
+fn has(topic: &TopicDetail, wanted: PartitionIndex) -> bool {
+    topic.partitions.iter().any(|detail| detail.partition == wanted)
+}
+
 fn unknown_topic(name: &str) -> highwater_model::api::ApiError {
     highwater_model::api::ApiError::new(
         ErrorCode::UnknownTopicOrPartition,
@@ -280,17 +301,29 @@ fn unknown_topic(name: &str) -> highwater_model::api::ApiError {
 }
 
 impl Shared {
-    /// The producer id, asked for when it is first needed.
+    /// The producer id, asked for when it is first needed. A call that waited while another one asked in vain does not ask
+    /// again.
     async fn identity(&self, client: &Client) -> Result<ProducerIdentity, ClientError> {
+        let began = client.env().now();
         let mut identity = self.identity.lock().await;
-        if let Some(identity) = *identity {
-            return Ok(identity);
+        if let Some(given) = identity.given {
+            return Ok(given);
         }
-        let asked = client.ask_once(&Request::InitProducerId, client.settings().connect_timeout * 2);
-        let Answer::Producer(given) = asked.await? else {
-            return Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "a producer id" });
+        if let Some((_, error)) = identity.failed.as_ref().filter(|(at, _)| *at > began) {
+            return Err(error.clone());
+        }
+        let asked = client.ask_once(&Request::InitProducerId, client.settings().connect_timeout * 2).await;
+        let given = match asked {
+            Ok(Answer::Producer(given)) => Ok(given),
+            Ok(_) => {
+                Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "a producer id" })
+            }
+            Err(error) => Err(error),
         };
-        *identity = Some(given);
-        Ok(given)
+        match &given {
+            Ok(given) => identity.given = Some(*given),
+            Err(error) => identity.failed = Some((client.env().now(), error.clone())),
+        }
+        given
     }
 }

@@ -16,7 +16,7 @@ use highwater_transport::watch;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Batch;
-use super::queue::{Attempt, End, Finished, Queue, Verdict};
+use super::queue::{Attempt, End, Finished, Heard, Queue, Verdict};
 use super::{Delivered, Entry, Shared};
 use crate::client::{Backoff, Client};
 use crate::error::{ClientError, Outcome, ProduceError};
@@ -103,6 +103,7 @@ impl Lane {
         loop {
             self.take_orders();
             self.follow_leader();
+            self.end_if_gone();
             self.expire();
             self.transmit().await;
             self.count();
@@ -146,14 +147,13 @@ impl Lane {
         match order {
             Order::Flush(done) => self.flushes.push(done),
             Order::Record(entry) => {
-                let now = self.client.env().now();
                 let full = |batch: &Batch| {
                     batch.len_bytes() + entry.record.bytes() > self.shared.settings.batch_bytes
                 };
                 if self.open.as_ref().is_some_and(|batch| batch.count() > 0 && full(batch)) {
                     self.seal();
                 }
-                self.open.get_or_insert_with(|| Batch::new(now)).push(entry);
+                self.open.get_or_insert_with(|| Batch::new(entry.since)).push(entry);
             }
         }
     }
@@ -186,11 +186,25 @@ impl Lane {
         }
     }
 
+    /// A topic that was deleted does not come back: one of the same name is another (R82).
+    fn end_if_gone(&mut self) {
+        if self.image.borrow().topic_by_id(self.partition.topic).is_some() {
+            return;
+        }
+        self.seal();
+        for (batch, outcome) in self.queue.close() {
+            let message = format!("topic {} was deleted", self.topic);
+            let error = ApiError::new(ErrorCode::UnknownTopicOrPartition, message);
+            batch.fail(&ProduceError::Refused { error, outcome });
+        }
+    }
+
     fn expire(&mut self) {
         let after = self.shared.settings.delivery_timeout;
         for Finished { batch, end } in self.queue.expire(self.client.env().now()) {
             if let End::Expired { outcome, last } = end {
-                batch.fail(&ProduceError::TimedOut { after, last, outcome });
+                let Heard { code, words: last } = last;
+                batch.fail(&ProduceError::TimedOut { after, last, code, outcome });
             }
         }
     }
@@ -221,7 +235,8 @@ impl Lane {
         }
     }
 
-    /// The producer id and a connection to the leader; none if there is neither, or if the leader changes meanwhile.
+    /// The producer id and a connection to the leader; none if there is neither, if the leader changes meanwhile, or if a
+    /// batch's time is over.
     async fn reach(&mut self, leader: Leader) -> Option<(Option<ProducerIdentity>, Link)> {
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         let reached = async move {
@@ -233,7 +248,12 @@ impl Lane {
         };
         tokio::pin!(reached);
         let (partition, env, mut image) = (self.partition, self.client.env().clone(), self.image.clone());
+        let deadline = self.queue.deadline();
         loop {
+            if deadline.is_some_and(|deadline| env.now() >= deadline) {
+                return None;
+            }
+            let suspicious_at = env.now() + SUSPICION / 2;
             tokio::select! {
                 biased;
                 reached = &mut reached => return match reached {
@@ -245,7 +265,7 @@ impl Lane {
                 },
                 _ = image.wait_for(|image| image.leader(partition) != Some(leader)) => return None,
                 Some(event) = self.events.recv() => self.happened(event),
-                () = env.sleep(SUSPICION / 2) => self.refresh(),
+                () = env.sleep_until(deadline.map_or(suspicious_at, |at| at.min(suspicious_at))) => self.refresh(),
             }
         }
     }
@@ -259,7 +279,9 @@ impl Lane {
             return true;
         };
         let settings = &self.shared.settings;
+        let left = self.queue.deadline().map(|deadline| deadline.since(self.client.env().now()));
         let timeout = self.client.settings().request_timeout;
+        let timeout = left.map_or(timeout, |left| timeout.min(left)).max(Duration::from_millis(1));
         let size_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let request = Request::Produce {
             acks: settings.acks,
@@ -268,7 +290,7 @@ impl Lane {
             partitions: vec![ProducePartition { partition: self.partition, size_bytes }],
         };
         if settings.acks == Acks::None {
-            let told = link.tell(&request, vec![bytes]).await;
+            let told = link.tell(self.client.env(), &request, vec![bytes], timeout).await;
             let sent = told.is_ok();
             self.answered(attempt, leader, told.map(|()| Answer::Done));
             return sent;
@@ -296,7 +318,8 @@ impl Lane {
         match &verdict {
             Verdict::Acknowledged(_) => self.backoff = self.client.backoff(),
             Verdict::Retriable { why, .. } | Verdict::OutOfOrder { why } => {
-                tracing::debug!(topic = %self.topic, partition = %self.partition.partition, why, "batch not acknowledged");
+                let (partition, why) = (self.partition.partition, &why.words);
+                tracing::debug!(topic = %self.topic, %partition, why, "batch not acknowledged");
                 self.pause_and_refresh();
             }
             Verdict::Refused => {}
@@ -417,7 +440,10 @@ fn verdict(acks: Acks, answer: Result<Answer, ClientError>) -> (Verdict, Option<
             error @ (ClientError::Unreachable { .. }
             | ClientError::TimedOut { outcome: Outcome::NotDone, .. }),
         ) => {
-            return (Verdict::Retriable { outcome: Outcome::NotDone, why: error.to_string() }, None);
+            return (
+                Verdict::Retriable { outcome: Outcome::NotDone, why: Heard::said(error.to_string()) },
+                None,
+            );
         }
         Err(error) => return (unknown(error.to_string()), None),
     };
@@ -425,7 +451,7 @@ fn verdict(acks: Acks, answer: Result<Answer, ClientError>) -> (Verdict, Option<
 }
 
 fn unknown(why: String) -> Verdict {
-    Verdict::Retriable { outcome: Outcome::Unknown, why }
+    Verdict::Retriable { outcome: Outcome::Unknown, why: Heard::said(why) }
 }
 
 /// What an error code says of the attempt. Where a broker may answer it after it has appended, the outcome is unknown (R3,
@@ -435,7 +461,7 @@ fn unknown(why: String) -> Verdict {
     reason = "any other code is judged by whether it may be tried again"
 )]
 fn verdict_of_code(error: &ApiError) -> Verdict {
-    let why = error.to_string();
+    let why = Heard { code: Some(error.code), words: error.to_string() };
     match error.code {
         ErrorCode::OutOfOrderSequence => Verdict::OutOfOrder { why },
         ErrorCode::NotEnoughReplicas
@@ -446,7 +472,7 @@ fn verdict_of_code(error: &ApiError) -> Verdict {
         | ErrorCode::UnknownLeaderEpoch
         | ErrorCode::KafkaStorageError
         | ErrorCode::CorruptMessage => Verdict::Retriable { outcome: Outcome::NotDone, why },
-        code if code.is_retriable() => unknown(why),
+        code if code.is_retriable() => Verdict::Retriable { outcome: Outcome::Unknown, why },
         _ => Verdict::Refused,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{Offset, ProducerEpoch, Sequence};
 
 use crate::error::Outcome;
@@ -30,6 +31,22 @@ pub(crate) struct Stamp {
     pub(crate) sequence: Sequence,
 }
 
+/// What was last heard about a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// The code, if a broker gave one.
+    pub(crate) code: Option<ErrorCode>,
+    /// In words.
+    pub(crate) words: String,
+}
+
+impl Heard {
+    /// Something that no broker said.
+    pub(crate) fn said(words: impl Into<String>) -> Self {
+        Self { code: None, words: words.into() }
+    }
+}
+
 /// What came of sending a batch once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -39,13 +56,13 @@ pub(crate) enum Verdict {
     Retriable {
         /// Whether this attempt may have written it.
         outcome: Outcome,
-        /// Why, in words.
-        why: String,
+        /// Why.
+        why: Heard,
     },
     /// It does not follow what the leader has of this producer (R71). This attempt has not written it.
     OutOfOrder {
         /// What the leader said.
-        why: String,
+        why: Heard,
     },
     /// It will never be accepted. This attempt has not written it.
     Refused,
@@ -70,7 +87,7 @@ pub(crate) enum End {
         /// Whether it may be written all the same.
         outcome: Outcome,
         /// The last thing heard about it.
-        last: String,
+        last: Heard,
     },
     /// Refused for good.
     Refused {
@@ -89,7 +106,7 @@ struct Slot<B, T> {
     stamp: Option<Stamp>,
     in_flight: bool,
     outcome: Outcome,
-    last: String,
+    last: Heard,
 }
 
 /// The batches of one partition, oldest first.
@@ -136,7 +153,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
             stamp: None,
             in_flight: false,
             outcome: Outcome::NotDone,
-            last: "no answer yet".to_owned(),
+            last: Heard::said("no answer yet"),
         });
         self.next_id += 1;
     }
@@ -221,7 +238,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
     pub(crate) fn abandon(&mut self, outcome: Outcome, why: &str) {
         for at in 0..self.slots.len() {
             if self.land(at) {
-                self.rewind(at, outcome, why.to_owned());
+                self.rewind(at, outcome, Heard::said(why));
             }
         }
         self.settle();
@@ -272,7 +289,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
         self.slots.remove(at).map(|slot| Finished { batch: slot.batch, end })
     }
 
-    fn rewind(&mut self, at: usize, outcome: Outcome, why: String) {
+    fn rewind(&mut self, at: usize, outcome: Outcome, why: Heard) {
         self.rewinding = true;
         if let Some(slot) = self.slots.get_mut(at) {
             slot.outcome = slot.outcome.max(outcome);
@@ -283,7 +300,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
     /// A batch behind one that must be sent again is out of order for that reason alone. The oldest one has nothing to
     /// wait for: what the leader misses was given up. It starts a new epoch (KIP-360), which is safe only if no attempt
     /// may have written it; else it would be there twice.
-    fn out_of_order(&mut self, at: usize, why: String) -> Option<Finished<B>> {
+    fn out_of_order(&mut self, at: usize, why: Heard) -> Option<Finished<B>> {
         if at > 0 {
             self.rewind(at, Outcome::NotDone, why);
             return None;

@@ -20,15 +20,15 @@ fn send(queue: &mut Queue<&'static str, u64>) -> (Attempt, u16, u32) {
 }
 
 fn lost() -> Verdict {
-    Verdict::Retriable { outcome: Outcome::Unknown, why: "connection lost".to_owned() }
+    Verdict::Retriable { outcome: Outcome::Unknown, why: Heard::said("connection lost") }
 }
 
 fn refused_for_now() -> Verdict {
-    Verdict::Retriable { outcome: Outcome::NotDone, why: "NOT_ENOUGH_REPLICAS".to_owned() }
+    Verdict::Retriable { outcome: Outcome::NotDone, why: Heard::said("NOT_ENOUGH_REPLICAS") }
 }
 
 fn out_of_order() -> Verdict {
-    Verdict::OutOfOrder { why: "OUT_OF_ORDER_SEQUENCE_NUMBER".to_owned() }
+    Verdict::OutOfOrder { why: Heard::said("OUT_OF_ORDER_SEQUENCE_NUMBER") }
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_batch_that_was_only_ever_refused_is_known_not_to_be_written() {
 
     let finished = queue.expire(100);
 
-    let end = End::Expired { outcome: Outcome::NotDone, last: "NOT_ENOUGH_REPLICAS".to_owned() };
+    let end = End::Expired { outcome: Outcome::NotDone, last: Heard::said("NOT_ENOUGH_REPLICAS") };
     assert_eq!(finished, [Finished { batch: "a", end }]);
 }
 
@@ -114,7 +114,7 @@ fn a_batch_whose_answer_was_once_lost_stays_unknown() {
     let (second, ..) = send(&mut queue);
     queue.answered(second, refused_for_now());
 
-    let end = End::Expired { outcome: Outcome::Unknown, last: "NOT_ENOUGH_REPLICAS".to_owned() };
+    let end = End::Expired { outcome: Outcome::Unknown, last: Heard::said("NOT_ENOUGH_REPLICAS") };
     assert_eq!(queue.expire(100), [Finished { batch: "a", end }]);
 }
 
@@ -289,5 +289,5 @@ fn a_batch_that_expires_under_way_tells_the_last_thing_that_was_heard_of_it() {
     let [Finished { batch: "a", end: End::Expired { outcome, last } }] = expired.as_slice() else {
         panic!("{expired:?}")
     };
-    assert_eq!((*outcome, last.as_str()), (Outcome::Unknown, "NOT_ENOUGH_REPLICAS"));
+    assert_eq!((*outcome, last.words.as_str()), (Outcome::Unknown, "NOT_ENOUGH_REPLICAS"));
 }
