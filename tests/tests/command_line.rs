@@ -25,6 +25,19 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
+#[test]
+fn a_flag_may_be_set_by_its_variable_in_any_form() {
+    for value in ["1", "true", "0", ""] {
+        let output = Command::new(env!("CARGO_BIN_EXE_highwater-planted"))
+            .args(["completion", "bash"])
+            .envs([("HIGHWATER_PLANT", "none"), ("HIGHWATER_QUIET", value)])
+            .output()
+            .expect("the binary was built with the tests");
+
+        assert_eq!(output.status.code(), Some(0), "{value:?}: {}", stderr(&output));
+    }
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

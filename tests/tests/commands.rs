@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use highwater_model::id::{NodeId, PartitionIndex};
 use highwater_tests::processes::Cluster;
+use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_highwater-planted");
 
@@ -38,6 +40,12 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The first error of the document on standard output.
+fn error(output: &Output) -> Value {
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    document["errors"][0].clone()
+}
+
 fn lines(count: u32) -> Vec<u8> {
     (0..count).flat_map(|number| format!("{number}\n").into_bytes()).collect()
 }
@@ -68,4 +76,36 @@ async fn the_leader_alone_acknowledges_if_that_is_asked_for() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("20000 records written to t"), "{}", stderr(&output));
     assert_eq!(end(&cluster).await, 20_000);
+}
+
+#[tokio::test]
+async fn a_topic_or_partition_that_does_not_exist_is_said_at_once() {
+    let cluster = one_broker().await;
+
+    for arguments in [
+        &["topic", "describe", "nosuch"] as &[&str],
+        &["config", "get", "nosuch"],
+        &["config", "set", "nosuch", "flush.policy=os"],
+        &["produce", "nosuch"],
+        &["consume", "nosuch"],
+        &["consume", "t", "--partition", "0", "--partition", "99"],
+    ] {
+        let began = Instant::now();
+        let output = highwater(&cluster, &[arguments, &["-o", "json"]].concat(), b"x\n");
+
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(error(&output)["name"], "UNKNOWN_TOPIC_OR_PARTITION", "{arguments:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{arguments:?} does not wait for its deadline");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_exits_3() {
+    let cluster = one_broker().await;
+
+    let output =
+        highwater(&cluster, &["-b", "127.0.0.1:1", "--timeout", "1s", "topic", "list", "-o", "json"], b"");
+
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no broker could be reached at 127.0.0.1:1"), "{}", stderr(&output));
 }

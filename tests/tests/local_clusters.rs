@@ -147,6 +147,14 @@ fn a_dev_cluster_survives_the_kill_that_it_proposes_and_says_how_to_start_the_br
     assert_eq!(dev.exit_code(), Some(0));
     signal("TERM", broker.id());
     broker.wait().expect("it ends");
+    for other in [["--brokers", "5"], ["--port", "1"]] {
+        let refused = command(&dev.dir, &[&["dev"] as &[&str], &other].concat()).status();
+        assert_eq!(
+            refused.expect("it ends").code(),
+            Some(2),
+            "a cluster that is there stays as it is: {other:?}"
+        );
+    }
 }
 
 #[test]

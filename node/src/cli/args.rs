@@ -51,7 +51,13 @@ pub(crate) struct Global {
     )]
     pub(crate) output: Format,
     /// Print nothing but results and errors
-    #[arg(short = 'q', long, global = true, env = "HIGHWATER_QUIET")]
+    #[arg(
+        short = 'q',
+        long,
+        global = true,
+        env = "HIGHWATER_QUIET",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
     pub(crate) quiet: bool,
     /// Say more: -v for what is done, -vv for how
     #[arg(short = 'v', long, global = true, action = clap::ArgAction::Count)]

@@ -89,19 +89,13 @@ impl From<ClientError> for Failure {
 
 impl From<ProduceError> for Failure {
     fn from(error: ProduceError) -> Self {
-        let hint = error.hint().to_owned();
-        let message = error.to_string();
-        match error {
-            ProduceError::Lookup(error) => Self::from(error),
-            ProduceError::TimedOut { .. } => Self::new(exit::UNREACHABLE, message, hint),
-            ProduceError::Refused { error, .. } => {
-                Self { code: Some(error.code), ..Self::new(exit::FAILED, message, hint) }
-            }
-            ProduceError::TooLarge { .. }
-            | ProduceError::BufferFull { .. }
-            | ProduceError::NoSuchPartition { .. }
-            | ProduceError::Closed { .. }
-            | _ => Self::new(exit::FAILED, message, hint),
+        let exit = if error.is_unreachable() { exit::UNREACHABLE } else { exit::FAILED };
+        Self {
+            exit,
+            target: String::new(),
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint().to_owned(),
         }
     }
 }
@@ -134,7 +128,27 @@ mod tests {
         let unreachable =
             ClientError::Unreachable { servers: "h:1".to_owned(), last: "no answer".to_owned() };
 
+        let no_controller = ClientError::Refused(ApiError::new(ErrorCode::RequestTimedOut, "no controller"));
+        let full = ProduceError::BufferFull { after: std::time::Duration::from_secs(1) };
+
         assert_eq!(Failure::from(refused).exit, exit::FAILED);
         assert_eq!(Failure::from(unreachable).exit, exit::UNREACHABLE);
+        assert_eq!(Failure::from(no_controller.clone()).exit, exit::UNREACHABLE);
+        assert_eq!(Failure::from(ProduceError::Lookup(no_controller)).exit, exit::UNREACHABLE);
+        assert_eq!(Failure::from(full).exit, exit::UNREACHABLE);
+    }
+
+    #[test]
+    fn a_record_that_was_not_acknowledged_in_time_keeps_the_code_of_the_last_refusal() {
+        let timed_out = |code| ProduceError::TimedOut {
+            after: std::time::Duration::from_secs(1),
+            last: "why".to_owned(),
+            code,
+            outcome: highwater_client::error::Outcome::NotDone,
+        };
+
+        let refused = Failure::from(timed_out(Some(ErrorCode::NotEnoughReplicas)));
+        assert_eq!((refused.exit, refused.code), (exit::UNREACHABLE, Some(ErrorCode::NotEnoughReplicas)));
+        assert_eq!(Failure::from(timed_out(None)).code, Some(ErrorCode::RequestTimedOut));
     }
 }

@@ -145,6 +145,12 @@ pub(super) async fn consume(args: &Consume, session: &Session) -> Result<u8, Fai
         let failure = Failure::failed("there is no such topic", hint).on(&args.topic);
         return Err(Failure { code: Some(ErrorCode::UnknownTopicOrPartition), ..failure });
     };
+    let has = |wanted: &&u32| topic.partitions.iter().any(|detail| detail.partition.0 == **wanted);
+    if let Some(missing) = args.partition.iter().find(|wanted| !has(wanted)) {
+        let message = format!("has no partition {missing}, but {}", topic.partitions.len());
+        let failure = Failure::failed(message, "highwater topic describe shows them").on(&args.topic);
+        return Err(Failure { code: Some(ErrorCode::UnknownTopicOrPartition), ..failure });
+    }
     let all = topic.partitions.iter().map(|detail| detail.partition);
     let wanted =
         |partition: &PartitionIndex| args.partition.is_empty() || args.partition.contains(&partition.0);

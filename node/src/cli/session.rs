@@ -25,6 +25,7 @@ const PROPERTIES: &[&str] = &[
     "retry.backoff.ms",
     "retry.backoff.max.ms",
     "socket.connection.setup.timeout.ms",
+    "metadata.max.age.ms",
     "linger.ms",
     "batch.size",
     "max.request.size",
@@ -168,7 +169,7 @@ impl Properties {
             connect_timeout: self
                 .duration("socket.connection.setup.timeout.ms")?
                 .unwrap_or(default.connect_timeout),
-            metadata_age_max: default.metadata_age_max,
+            metadata_age_max: self.duration("metadata.max.age.ms")?.unwrap_or(default.metadata_age_max),
         })
     }
 
