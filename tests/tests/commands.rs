@@ -43,7 +43,7 @@ fn stderr(output: &Output) -> String {
 /// The first error of the document on standard output.
 fn error(output: &Output) -> Value {
     let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
-    document["errors"][0].clone()
+    document.pointer("/errors/0").cloned().unwrap_or_default()
 }
 
 fn lines(count: u32) -> Vec<u8> {

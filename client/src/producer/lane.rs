@@ -24,7 +24,7 @@ use crate::link::Link;
 use crate::metadata::{Image, Leader};
 
 /// Silence of the leader after which the metadata is asked for, in case there is another one.
-const SUSPICION: Duration = Duration::from_millis(250);
+const SUSPICION: Duration = Duration::from_millis(100);
 
 /// What a lane is told.
 pub(super) enum Order {
@@ -253,7 +253,7 @@ impl Lane {
             if deadline.is_some_and(|deadline| env.now() >= deadline) {
                 return None;
             }
-            let suspicious_at = env.now() + SUSPICION / 2;
+            let suspicious_at = env.now() + SUSPICION;
             tokio::select! {
                 biased;
                 reached = &mut reached => return match reached {

@@ -196,8 +196,11 @@ pub(crate) struct Quickstart {
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Kill nobody
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fail_over_max")]
     pub(crate) no_kill: bool,
+    /// Fail (exit 4) if the fail-over takes longer
+    #[arg(long, value_parser = typed_duration, value_name = "TIME")]
+    pub(crate) fail_over_max: Option<Duration>,
     /// Decides the records, the moment of the kill, and whom it hits; made up if it is not given
     #[arg(long)]
     pub(crate) seed: Option<u64>,

@@ -18,6 +18,7 @@ use highwater_client::producer::Delivered;
 use highwater_client::settings::ClientSettings;
 use highwater_client::{Admin, Client};
 use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAssignment, TopicDetail};
+use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, PartitionIndex};
 use highwater_transport::env::{Env, Instant};
 
@@ -195,7 +196,16 @@ impl Story {
             assignments: (0..PARTITIONS).map(replicas).collect(),
             configs: vec![("min.insync.replicas".to_owned(), self.replication_factor().min(2).to_string())],
         };
-        self.admin.create_topic(topic, false).await.map_err(|error| Failure::from(error).on(TOPIC))?;
+        let deadline = self.env.now() + PATIENCE;
+        // Where an answer leaves open whether it was created, asking again tells.
+        loop {
+            match self.admin.create_topic(topic.clone(), false).await {
+                Ok(_) => break,
+                Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => break,
+                Err(error) if error.is_retriable() && self.env.now() < deadline => self.all_run()?,
+                Err(error) => return Err(Failure::from(error).on(TOPIC)),
+            }
+        }
         self.until_in_sync("is ready").await.map(|_| ())
     }
 
@@ -395,7 +405,7 @@ impl Story {
         report: &Report,
     ) -> Result<u8, Failure> {
         report.print(output)?;
-        let failures: Vec<Failure> = verdict_failure(report).into_iter().collect();
+        let failures: Vec<Failure> = verdict_failure(report, self.args.fail_over_max).into_iter().collect();
         output.document("quickstart", None, Some(report), &failures)?;
         if self.args.keep {
             self.cluster.keep();
@@ -416,7 +426,7 @@ impl Story {
     }
 }
 
-fn verdict_failure(report: &Report) -> Option<Failure> {
+fn verdict_failure(report: &Report, fail_over_max: Option<Duration>) -> Option<Failure> {
     let (lost, duplicated, reordered) = (report.lost, report.duplicated, report.reordered);
     if report.broken_promises() > 0 {
         let differing = report.differing_replicas();
@@ -433,11 +443,17 @@ fn verdict_failure(report: &Report) -> Option<Failure> {
         let message = format!("{} records were not acknowledged", report.failed);
         return Some(Failure::failed(message, "see the brokers' logs"));
     }
-    let unseen = report.kill.is_some() && report.fail_over_ms.is_none();
-    unseen.then(|| {
-        let message = "the stream ended before the next leader had acknowledged anything";
-        Failure::new(exit::INCONCLUSIVE, message, "give it more --records")
-    })
+    match (report.fail_over_ms, fail_over_max.map(millis)) {
+        (None, _) if report.kill.is_some() => {
+            let message = "the stream ended before the next leader had acknowledged anything";
+            Some(Failure::new(exit::INCONCLUSIVE, message, "give it more --records"))
+        }
+        (Some(took), Some(most)) if took > most => {
+            let message = format!("the fail-over took {took} ms, more than {most} ms");
+            Some(Failure::new(exit::CHECK_FAILED, message, "see the brokers' logs"))
+        }
+        _ => None,
+    }
 }
 
 /// Whom to kill, and what it leads: in three of four runs the active controller.
