@@ -117,7 +117,7 @@ impl Faults {
     async fn perform(&mut self, act: Act, cluster: &mut Cluster, client: &Client) {
         match act {
             Act::KillLeader { partition, with_another, certain } => {
-                self.kill_leader(cluster, client, partition, certain).await;
+                Box::pin(self.kill_leader(cluster, client, partition, certain)).await;
                 if with_another {
                     self.pause(0, 300).await;
                     let another = self.running(cluster);
@@ -168,7 +168,7 @@ impl Faults {
                 }
             }
         };
-        let leader = self.env.timeout(patience, leading).await.ok();
+        let leader = self.env.timeout(patience, Box::pin(leading)).await.ok();
         let Some(leader) = leader.filter(|leader| cluster.is_up(leader.node)) else {
             let believed = self.leader(cluster, client, partition.0);
             return self.kill_node(cluster, believed);

@@ -132,7 +132,7 @@ impl Scenario {
         let client = cluster.client();
         self.create_topic(&client).await?;
         let load = Load::start(sim, &client);
-        let (faults, ended) = Faults::new(sim.env()).run(&mut cluster, &client).await;
+        let (faults, ended) = Box::pin(Faults::new(sim.env()).run(&mut cluster, &client)).await;
         sim.note("all faults are over");
         sim.heal_all();
         cluster.start_all();
