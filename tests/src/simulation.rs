@@ -9,7 +9,6 @@ mod faults;
 pub mod judge;
 mod load;
 mod reading;
-mod replicas;
 mod run;
 
 pub use cluster::Identities;

@@ -9,6 +9,7 @@ mod expand;
 mod likeness;
 mod outcome;
 mod quiet;
+mod recent;
 mod search;
 mod trace;
 mod visited;

@@ -12,6 +12,7 @@ mod cluster;
 mod disk;
 mod drive;
 mod encode;
+mod memory;
 mod network;
 mod part;
 mod sight;
@@ -19,16 +20,19 @@ mod state;
 mod step;
 mod sweep;
 mod tidy;
+mod turn;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 mod words;
 
+use std::sync::Arc;
+
 use highwater_model::api::Acks;
 use highwater_model::fault::{Bug, Planted};
 use highwater_model::id::BrokerEpoch;
-use highwater_model::replication::{FlushPolicy, Input, ReplicaIdx, Tenure};
+use highwater_model::replication::{FlushPolicy, ReplicaIdx, Tenure};
 use smallvec::SmallVec;
 use stateright::{Model, Property};
 
@@ -43,7 +47,9 @@ pub use network::{Envelope, Network};
 pub use part::Part;
 pub use state::{Broker, Ghost, Left, Run, Standing, State};
 
-use drive::{Attached, Driver};
+use drive::Driver;
+use memory::Memory;
+use turn::Event;
 
 /// The world of some bounds.
 #[derive(Clone, Debug)]
@@ -51,6 +57,7 @@ pub struct World {
     bounds: Bounds,
     planted: Planted,
     nodes: SmallVec<[highwater_model::id::NodeId; 3]>,
+    memory: Arc<Memory>,
 }
 
 impl World {
@@ -85,26 +92,22 @@ impl World {
         let view = cluster.current().clone();
         let mut state = State {
             brokers: SmallVec::new(),
-            cluster: Part::new(cluster),
+            cluster: self.memory.clusters.share(cluster),
             network: Network::default(),
             clients: SmallVec::new(),
             ghost: Ghost::default(),
             left: Left::of(&self.bounds),
         };
-        let mut notes = Notes::default();
+        let (applied, known) = (view.metadata_offset, view.leader_epoch);
         for replica in (0..self.bounds.brokers).map(ReplicaIdx) {
             let broker_epoch = state.cluster.broker(replica).broker_epoch;
-            let tenure = Tenure { broker_epoch, ..self.tenure(replica) };
-            let driver = Driver { world: self, state: &mut state, notes: &mut notes };
-            let disk = Disk { same_boot: Some(broker_epoch), ..Disk::default() };
-            let core = driver.recovered(&tenure, &disk);
-            let (applied, known) = (view.metadata_offset, view.leader_epoch);
-            let run = Run { broker_epoch, core, applied, known, timers: SmallVec::new() };
-            state.brokers.push(Part::new(Broker { disk, run: Some(run) }));
+            let mut broker = Broker { replica, disk: Disk::default(), run: None };
+            self.begin(&mut broker, broker_epoch, applied, known);
+            state.brokers.push(self.memory.brokers.share(broker));
         }
-        for replica in (0..self.bounds.brokers).map(ReplicaIdx) {
-            let mut driver = Driver { world: self, state: &mut state, notes: &mut notes };
-            driver.feed(replica, Input::View(view.clone()), &Attached::default());
+        for replica in state.replicas() {
+            let mut driver = Driver { world: self, state: &mut state, notes: &mut Notes::default() };
+            driver.feed(replica, Event::View(view.clone()));
         }
         state
     }
@@ -138,7 +141,7 @@ impl Checked for World {
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
         let nodes = (0..bounds.brokers).map(|replica| node(ReplicaIdx(replica))).collect();
-        Self { bounds, planted: Planted(planted), nodes }
+        Self { bounds, planted: Planted(planted), nodes, memory: Arc::default() }
     }
 
     fn bounds(&self) -> &Bounds {
@@ -174,6 +177,10 @@ impl Checked for World {
 
     fn encode(&self, state: &State, sink: &mut Encoder) {
         encode::encode(state, sink);
+    }
+
+    fn identity(&self, state: &State) -> Option<u64> {
+        Some(state.identity())
     }
 
     fn describe(&self, before: &State, action: &Action) -> String {

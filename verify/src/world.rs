@@ -74,6 +74,12 @@ where
         state.hash(sink);
     }
 
+    /// A number, never 0, that two states share only if they are equal (but for the chance that fingerprints run too), if
+    /// that is much cheaper to tell than their encoding.
+    fn identity(&self, _state: &Self::State) -> Option<u64> {
+        None
+    }
+
     /// The action in words, as one line without a full stop: "broker 2 fetches from offset 1 in leader epoch 3".
     fn describe(&self, before: &Self::State, action: &Self::Action) -> String;
 

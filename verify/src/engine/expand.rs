@@ -3,15 +3,21 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use stateright::Model;
+
 use super::PANIC;
 use super::encoder::Encoder;
 use super::quiet::quietly;
+use super::recent::Recent;
 use super::trace::Found;
 use super::visited::Visited;
 use crate::world::{Broken, Checked, Notes, Seen};
 
 /// States handed to a worker at a time.
 pub(super) const CHUNK: usize = 256;
+
+/// Some states of a level, each with its fingerprint.
+pub(super) type Chunk<W> = Vec<(u64, <W as Model>::State)>;
 
 /// What the workers of a search share.
 pub(super) struct Shared<'w, W: Checked> {
@@ -55,7 +61,8 @@ pub(super) struct Worker<'s, 'w, W: Checked> {
     /// How often each kind of action was taken.
     pub(super) taken: Vec<u64>,
     /// The next level, in chunks.
-    pub(super) next: Vec<Vec<W::State>>,
+    pub(super) next: Vec<Chunk<W>>,
+    recent: Recent,
 }
 
 impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
@@ -67,6 +74,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             actions: Vec::new(),
             taken: vec![0; W::KINDS.len()],
             next: Vec::new(),
+            recent: Recent::new(),
         }
     }
 
@@ -76,20 +84,19 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     }
 
     /// Takes every step from every state of `chunk`.
-    pub(super) fn expand(&mut self, chunk: Vec<W::State>) {
+    pub(super) fn expand(&mut self, chunk: Chunk<W>) {
         let mut taken = 0;
-        for state in chunk {
+        for (fingerprint, state) in chunk {
             if self.shared.stop.load(Ordering::Relaxed) {
                 break;
             }
-            taken += self.expand_one(&state);
+            taken += self.expand_one(fingerprint, &state);
         }
         self.shared.generated.fetch_add(taken, Ordering::Relaxed);
     }
 
-    fn expand_one(&mut self, state: &W::State) -> u64 {
+    fn expand_one(&mut self, parent: u64, state: &W::State) -> u64 {
         let world = self.shared.world;
-        let parent = self.fingerprint(state);
         let mut actions = std::mem::take(&mut self.actions);
         if let Err(message) = quietly(|| world.actions(state, &mut actions)) {
             self.broken(parent, None, Broken { claim: PANIC, values: message });
@@ -123,6 +130,9 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     }
 
     fn visit(&mut self, parent: u64, state: W::State) {
+        if self.shared.world.identity(&state).is_some_and(|identity| self.recent.has(identity)) {
+            return;
+        }
         let fingerprint = self.fingerprint(&state);
         if !self.shared.visited.insert(fingerprint, parent) {
             return;
@@ -136,10 +146,10 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
         }
         self.note_state(&state);
         match self.next.last_mut().filter(|chunk| chunk.len() < CHUNK) {
-            Some(chunk) => chunk.push(state),
+            Some(chunk) => chunk.push((fingerprint, state)),
             None => {
                 let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(state);
+                chunk.push((fingerprint, state));
                 self.next.push(chunk);
             }
         }

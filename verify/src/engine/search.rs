@@ -5,9 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stateright::Model;
-
-use super::expand::{Shared, Worker};
+use super::expand::{Chunk, Shared, Worker};
 use super::outcome::{Limits, Outcome, Progress, Verdict};
 use super::trace::counterexample;
 use crate::clock::Stopwatch;
@@ -19,7 +17,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Levels shorter than this are expanded on the calling thread: there is no gain in sharing them.
 const SHARED_FROM: usize = 4;
 
-type Chunks<W> = Vec<Vec<<W as Model>::State>>;
+type Chunks<W> = Vec<Chunk<W>>;
 
 /// A search under way.
 struct Search<'w, W: Checked> {

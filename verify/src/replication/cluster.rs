@@ -19,7 +19,12 @@ use highwater_model::metadata::{
 use highwater_model::replication::{AlterPartition, AlterPartitionAnswer, PartitionView, ReplicaIdx};
 
 use super::bounds::Bounds;
+#[cfg(doc)]
 use super::disk::Disk;
+use super::memory::Pool;
+use super::network::Envelope;
+use super::part::Part;
+use super::turn::Same;
 
 /// The one partition of this world.
 pub const PARTITION: TopicPartition = TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) };
@@ -42,6 +47,46 @@ pub struct Cluster {
 
 type Answer = Option<Result<Outcome, CommandRefusal>>;
 
+/// What may happen at the controller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Request {
+    /// A new incarnation registers, with what its disk tells (R60).
+    Register {
+        /// Which broker.
+        replica: ReplicaIdx,
+        /// As in [`Disk::same_boot`].
+        same_boot: Option<BrokerEpoch>,
+        /// As in [`Disk::clean_stop`].
+        clean_stop: Option<BrokerEpoch>,
+    },
+    /// A broker's sign of life.
+    Heartbeat {
+        /// Which broker.
+        replica: ReplicaIdx,
+        /// How far it has applied the metadata, exclusive.
+        applied: Offset,
+        /// Whether it asks to stop.
+        stopping: bool,
+    },
+    /// A broker's session ends (Q55).
+    Expire(ReplicaIdx),
+    /// The proposal of a leader arrives.
+    Alter(Same),
+    /// Every running broker has applied the metadata this far, exclusive: earlier views are no longer needed.
+    Forget(Offset),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Ruling {
+    /// The controller as it is now.
+    pub(super) after: Part<Cluster>,
+    /// Of a heartbeat: whether the broker may stop.
+    pub(super) may_stop: bool,
+    /// Of a proposal: the answer, if there is one.
+    pub(super) answer: Option<AlterPartitionAnswer>,
+}
+
 impl Cluster {
     /// A cluster whose brokers are registered and unfenced, with the partition and its ISR as the bounds say.
     pub(super) fn start(bounds: &Bounds, planted: Planted) -> Self {
@@ -55,7 +100,7 @@ impl Cluster {
         let joined = brokers.len().min(usize::from(bounds.isr_at_start()));
         let (members, others) = brokers.split_at(joined);
         for broker in &brokers {
-            cluster.register(*broker, &Disk::default());
+            cluster.register(*broker, None, None);
         }
         for broker in members {
             let end = cluster.image().end();
@@ -118,7 +163,7 @@ impl Cluster {
     }
 
     /// Forgets the views that every running broker has applied, except the current one.
-    pub(super) fn forget_applied(&mut self, applied: Offset) {
+    fn forget_applied(&mut self, applied: Offset) {
         let current = self.current().metadata_offset;
         self.views.retain(|view| view.metadata_offset > applied || view.metadata_offset == current);
     }
@@ -129,15 +174,42 @@ impl Cluster {
         self.feed(Input::Elected { quorum_epoch: QuorumEpoch(1), committed });
     }
 
-    /// A new incarnation registers, with what its disk tells (R60). Its broker epoch. A session of the one before is no
-    /// obstacle (Q51): the controller may have failed over meanwhile.
-    pub(super) fn register(&mut self, replica: ReplicaIdx, disk: &Disk) -> BrokerEpoch {
+    /// What comes of a request.
+    pub(super) fn ruling(&self, request: &Request, clusters: &Pool<Self>) -> Ruling {
+        let mut after = self.clone();
+        let (mut may_stop, mut answer) = (false, None);
+        match request {
+            Request::Register { replica, same_boot, clean_stop } => {
+                after.register(*replica, *same_boot, *clean_stop);
+            }
+            Request::Heartbeat { replica, applied, stopping } => {
+                may_stop = after.heartbeat(*replica, *applied, *stopping);
+            }
+            Request::Expire(replica) => after.expire(*replica),
+            Request::Alter(proposal) => {
+                if let Envelope::Proposal { from, proposal } = &*proposal.0 {
+                    answer = after.alter(*from, proposal.clone());
+                }
+            }
+            Request::Forget(applied) => after.forget_applied(*applied),
+        }
+        Ruling { after: clusters.share(after), may_stop, answer }
+    }
+
+    /// A new incarnation registers, with what its disk tells (R60). A session of the one before is no obstacle (Q51): the
+    /// controller may have failed over meanwhile.
+    fn register(
+        &mut self,
+        replica: ReplicaIdx,
+        same_boot: Option<BrokerEpoch>,
+        clean_stop: Option<BrokerEpoch>,
+    ) {
         // The metadata offset is new with every registration, and so is this.
         let incarnation = IncarnationId(u128::from(self.image().end().0) + 1);
         let directory = DirectoryFacts {
             directory: DirectoryId(u128::from(node(replica).0)),
-            clean_stop: disk.clean_stop,
-            same_boot: disk.same_boot,
+            clean_stop,
+            same_boot,
             damaged: Vec::new(),
             incomplete: false,
         };
@@ -148,11 +220,10 @@ impl Cluster {
         self.fail_over();
         let answer = self.ask(Command::RegisterBroker(registration));
         assert!(matches!(answer, Some(Ok(_))), "nothing speaks against a registration: {answer:?}");
-        self.broker(replica).broker_epoch
     }
 
     /// A broker's sign of life; whether it may stop.
-    pub(super) fn heartbeat(&mut self, replica: ReplicaIdx, applied: Offset, stopping: bool) -> bool {
+    fn heartbeat(&mut self, replica: ReplicaIdx, applied: Offset, stopping: bool) -> bool {
         let heartbeat = Heartbeat {
             node: node(replica),
             broker_epoch: self.broker(replica).broker_epoch,
@@ -165,16 +236,12 @@ impl Cluster {
     }
 
     /// A broker's session ends (Q55).
-    pub(super) fn expire(&mut self, replica: ReplicaIdx) {
+    fn expire(&mut self, replica: ReplicaIdx) {
         self.feed(Input::Expired { timer: Timer::Session(node(replica)), at_ms: 0 });
     }
 
     /// A leader's proposal arrives; the answer, if there is one.
-    pub(super) fn alter(
-        &mut self,
-        from: ReplicaIdx,
-        proposal: AlterPartition,
-    ) -> Option<AlterPartitionAnswer> {
+    fn alter(&mut self, from: ReplicaIdx, proposal: AlterPartition) -> Option<AlterPartitionAnswer> {
         let request_id = proposal.request_id;
         let answer =
             self.ask(Command::AlterPartition { node: node(from), partition: PARTITION, proposal })?;

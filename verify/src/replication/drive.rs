@@ -1,18 +1,20 @@
-//! The driver of this world: feeds a core and carries out its effects, each at once and in order.
+//! The driver of this world: gives events to brokers and requests to the controller, and hears what they tell others.
 //!
-//! It owes a core what the node's driver owes it. Claims about a step itself (an acknowledgement, a watermark) are tested
-//! here, effect by effect, because a wrong value may live within a step only (B-17).
+//! Claims about a step itself (an acknowledgement, a watermark) are tested here, as each is told, because a wrong value
+//! may live within a step only (B-17).
 
-use highwater_model::id::{LeaderEpoch, Offset, RequestId};
-use highwater_model::replication::{
-    Effect, FetchBody, FlushPolicy, Input, IsrSet, Message, Refusal, ReplicaIdx, Tenure,
-};
+use std::sync::Arc;
+
+use highwater_model::id::{Offset, RequestId};
+use highwater_model::replication::{IsrSet, Refusal, ReplicaIdx};
 
 use super::World;
 use super::claims::name;
-use super::disk::{Entries, Entry, small};
+use super::cluster::{Request, Ruling};
+use super::disk::{Entries, small};
 use super::network::Envelope;
-use super::state::{Standing, State};
+use super::state::{Broker, Standing, State};
+use super::turn::{self, Event, Held, Told, value_of};
 use crate::world::Notes;
 
 /// A state under change, and where to note what the change shows.
@@ -22,94 +24,56 @@ pub(super) struct Driver<'a> {
     pub(super) notes: &'a mut Notes,
 }
 
-/// The bytes that came with an input: records from this offset on.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Attached {
-    pub(super) from: Offset,
-    pub(super) records: Entries,
-}
-
-/// Identity of the produce of a record: one open request per record.
-pub(super) fn request_of(value: u8) -> RequestId {
-    RequestId(u64::from(value))
-}
-
-fn value_of(request_id: RequestId) -> u8 {
-    u8::try_from(request_id.0).expect("a request is named after its record")
-}
-
 impl Driver<'_> {
-    /// One input to a running core. Gives the refusal, if it was refused.
-    pub(super) fn feed(&mut self, at: ReplicaIdx, input: Input, attached: &Attached) -> Option<Refusal> {
-        let run = self.state.broker_mut(at).run.as_mut().expect("only running brokers are fed");
-        let tenure = Tenure { broker_epoch: run.broker_epoch, ..self.world.tenure(at) };
-        let mut effects = Vec::new();
-        let refused = run.core.step(&tenure, input, &mut effects).err();
-        for effect in effects {
-            self.carry_out(at, effect, attached);
+    /// One event at a running broker. Gives the refusal, if its core refused it.
+    pub(super) fn feed(&mut self, at: ReplicaIdx, event: Event) -> Option<Refusal> {
+        let (world, before) = (self.world, self.state.part(at));
+        let turn = world.memory.turns.look_up(before, event, |event| turn::take(world, before, event));
+        *self.state.part_mut(at) = turn.after.clone();
+        for told in &turn.told {
+            self.hear(at, told);
         }
-        refused
+        if let Some(undone) = &turn.undone {
+            self.notes.broke(name::NOTHING_UNDONE, || format!("{at} has still to do {undone}"));
+        }
+        turn.refused
     }
 
-    fn carry_out(&mut self, at: ReplicaIdx, effect: Effect, attached: &Attached) {
-        match effect {
-            Effect::AppendLocal { request_id, end, leader_epoch, generation, .. } => {
-                let numbered = self.world.is_idempotent();
-                let entry = Entry { leader_epoch, value: value_of(request_id), numbered };
-                self.state.broker_mut(at).disk.append(&[entry], end, generation);
-            }
-            Effect::AppendFetched { batches, end, generation } => {
-                let entry = |offset: Offset| attached.entry(offset);
-                let entries: Entries = batches.iter().map(|batch| entry(batch.base_offset)).collect();
-                self.state.broker_mut(at).disk.append(&entries, end, generation);
-            }
-            Effect::Truncate { to, .. } => self.truncate(at, to),
-            Effect::RestartLog { at: start, .. } => {
-                assert_eq!(start, Offset::ZERO, "no log of this world is ever trimmed");
-                self.truncate(at, start);
-            }
-            Effect::TrimLog { to } => assert_eq!(to, Offset::ZERO, "no log of this world is ever trimmed"),
-            Effect::Sync { up_to, generation } => self.state.broker_mut(at).disk.sync(up_to, generation),
-            Effect::Send { to, message } => self.send(at, to, message),
-            Effect::ProposeIsr(proposal) => {
-                self.state.network.send(Envelope::Proposal { from: at, proposal });
-            }
-            Effect::Acknowledge(token) => self.acknowledged(at, token.request_id(), token.base_offset()),
-            // Nobody ever sees a record that found no room, unless it was produced before.
-            Effect::Refuse { request_id, refusal: Refusal::NoRoom { .. } } if !self.world.is_idempotent() => {
-                self.settle(request_id, Standing::Refused);
-            }
-            Effect::Refuse { request_id, .. } => self.settle(request_id, Standing::Unknown),
-            Effect::EndKnown(_) => {}
-            Effect::HighWatermark(visible) => self.visible(at, visible.offset(), visible.leader_epoch()),
-            Effect::FollowerHighWatermark(offset) => self.covered(at, offset),
-            Effect::Arm(timer) => self.running(at).set(timer, true),
-            Effect::Disarm(timer) => self.running(at).set(timer, false),
-        }
+    /// Changes a broker from outside: its process ends or begins.
+    pub(super) fn change(&mut self, at: ReplicaIdx, change: impl FnOnce(&mut Broker)) {
+        let mut broker = self.state.broker(at).clone();
+        change(&mut broker);
+        *self.state.part_mut(at) = self.world.memory.brokers.share(broker);
     }
 
-    fn running(&mut self, at: ReplicaIdx) -> &mut super::state::Run {
-        self.state.broker_mut(at).run.as_mut().expect("effects come from running brokers")
+    /// A request to the controller.
+    pub(super) fn ask(&mut self, request: Request) -> Arc<Ruling> {
+        let (memory, before) = (&self.world.memory, &self.state.cluster);
+        let ruling =
+            memory.rulings.look_up(before, request, |request| before.ruling(request, &memory.clusters));
+        self.state.cluster = ruling.after.clone();
+        ruling
     }
 
-    fn truncate(&mut self, at: ReplicaIdx, to: Offset) {
-        let disk = &mut self.state.broker_mut(at).disk;
-        if small(to) < disk.end() {
-            self.notes.event(name::TRUNCATED);
-        }
-        disk.truncate(to);
+    /// Sends a message that no turn sends.
+    pub(super) fn post(&mut self, envelope: Envelope) {
+        self.state.network.send(self.world.memory.envelopes.share(envelope));
     }
 
-    fn send(&mut self, from: ReplicaIdx, to: ReplicaIdx, message: Message) {
-        let mut records = Entries::new();
-        if let Message::FetchAnswer(answer) = &message
-            && let FetchBody::Records { from: start, end } = answer.body
-        {
-            let disk = &self.state.broker(from).disk;
-            let range = usize::from(small(start))..usize::from(small(end));
-            records.extend_from_slice(disk.entries.get(range).expect("a leader sends what it has"));
+    fn hear(&mut self, at: ReplicaIdx, told: &Told) {
+        match told {
+            Told::Send(envelope) => self.state.network.send(envelope.clone()),
+            Told::Truncated => self.notes.event(name::TRUNCATED),
+            Told::Acknowledged { request_id, offset, held } => {
+                self.acknowledged(at, *request_id, *offset, held);
+            }
+            Told::Refused(request_id, surely) => {
+                let standing = if *surely { Standing::Refused } else { Standing::Unknown };
+                self.settle(*request_id, standing);
+            }
+            Told::Visible(end, held) => self.visible(at, *end, held),
+            Told::Covered(end, held) => self.covered(at, *end, held),
         }
-        self.state.network.send(Envelope::Peer { from, to, message, records });
     }
 
     fn settle(&mut self, request_id: RequestId, standing: Standing) {
@@ -121,11 +85,11 @@ impl Driver<'_> {
     }
 
     /// A client is told that its record is held (RI8).
-    fn acknowledged(&mut self, at: ReplicaIdx, request_id: RequestId, offset: Offset) {
+    fn acknowledged(&mut self, at: ReplicaIdx, request_id: RequestId, offset: Offset, held: &Held) {
         self.notes.event(name::ACKED);
         self.settle(request_id, Standing::Acknowledged);
         let value = value_of(request_id);
-        let holders = self.holders(offset, value);
+        let holders = self.holders(at, held, offset, value);
         let maximal = self.state.run(at).and_then(|run| run.core.maximal_isr()).unwrap_or_default();
         let durable = !self.world.counts_unsynced();
         // What a power loss takes of an unsynced log is beyond what the policy promises (R62).
@@ -149,34 +113,30 @@ impl Driver<'_> {
         }
     }
 
-    /// Replicas whose disk holds the record at `offset` as the flush policy counts it.
-    fn holders(&self, offset: Offset, value: u8) -> IsrSet {
-        let counted = |replica: &ReplicaIdx| {
-            let disk = &self.state.broker(*replica).disk;
-            let end = match self.world.bounds.flush.0 {
-                FlushPolicy::Os => disk.written,
-                FlushPolicy::Commit => disk.flushed,
-            };
-            let entry = disk.entries.get(usize::from(small(offset)));
-            small(offset) < end && entry.is_some_and(|entry| entry.value == value)
+    /// Replicas whose disk holds the record at `offset` as the flush policy counts it; of `at` it is `own` that counts.
+    fn holders(&self, at: ReplicaIdx, own: &Held, offset: Offset, value: u8) -> IsrSet {
+        let has = |held: &Held| {
+            let entry = held.entries.get(usize::from(small(offset)));
+            small(offset) < held.counted && entry.is_some_and(|entry| entry.value == value)
         };
-        self.state.replicas().filter(counted).collect()
+        let counts = |replica: &ReplicaIdx| {
+            let flush = self.world.bounds.flush.0;
+            if *replica == at { has(own) } else { has(&Held::of(&self.state.broker(*replica).disk, flush)) }
+        };
+        self.state.replicas().filter(counts).collect()
     }
 
     /// A leader's high watermark rose: everything below it is committed from here on.
-    fn visible(&mut self, at: ReplicaIdx, end: Offset, _leader_epoch: LeaderEpoch) {
-        self.covered(at, end);
-        let disk = &self.state.broker(at).disk;
+    fn visible(&mut self, at: ReplicaIdx, end: Offset, held: &Held) {
+        self.covered(at, end, held);
         let known = self.state.ghost.committed.len();
-        let more = disk.entries.iter().take(usize::from(small(end))).skip(known).copied();
-        let more: Entries = more.collect();
+        let more: Entries = held.entries.iter().take(usize::from(small(end))).skip(known).copied().collect();
         self.state.ghost.committed.extend(more);
     }
 
     /// A replica's high watermark is `end`: what lies below is what was committed there (RI1).
-    fn covered(&mut self, at: ReplicaIdx, end: Offset) {
-        let held = &self.state.broker(at).disk.entries;
-        let committed = &self.state.ghost.committed;
+    fn covered(&mut self, at: ReplicaIdx, end: Offset, held: &Held) {
+        let (held, committed) = (&held.entries, &self.state.ghost.committed);
         let below = usize::from(small(end));
         let differs = committed.iter().zip(held).take(below).any(|(committed, held)| committed != held);
         let void =
@@ -186,12 +146,5 @@ impl Driver<'_> {
                 format!("{at} puts its high watermark at {end} of {held:?}; committed is {committed:?}")
             });
         }
-    }
-}
-
-impl Attached {
-    fn entry(&self, offset: Offset) -> Entry {
-        let at = usize::try_from(offset.since(self.from)).expect("a handful of records");
-        *self.records.get(at).expect("a core appends batches that came with the message")
     }
 }

@@ -37,10 +37,10 @@ pub(super) use canon::{Canon, Code};
 pub(super) fn encode(state: &State, sink: &mut Encoder) {
     let lag_matters = state.left.shrinks > 0;
     let mut canon = Assembly::new(sink);
-    for (replica, broker) in state.replicas().zip(&state.brokers) {
+    for broker in &state.brokers {
         let code = broker.code_of(lag_matters, |broker, canon| {
             canon.heed_lag(lag_matters);
-            broker_into(replica, broker, lag_matters, canon);
+            broker_into(broker, lag_matters, canon);
         });
         canon.add(code);
     }
@@ -155,7 +155,8 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
     }
 }
 
-fn broker_into(replica: ReplicaIdx, broker: &Broker, lag_matters: bool, canon: &mut Canon) {
+fn broker_into(broker: &Broker, lag_matters: bool, canon: &mut Canon) {
+    let replica = broker.replica;
     disk_into(replica, &broker.disk, canon);
     let Some(run) = &broker.run else { return canon.byte(0) };
     canon.byte(1);

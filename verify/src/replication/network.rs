@@ -55,9 +55,9 @@ impl Network {
     }
 
     /// Adds a message.
-    pub(super) fn send(&mut self, envelope: Envelope) {
-        let at = self.envelopes.partition_point(|other| **other < envelope);
-        self.envelopes.insert(at, Part::new(envelope));
+    pub(super) fn send(&mut self, envelope: Part<Envelope>) {
+        let at = self.envelopes.partition_point(|other| **other < *envelope);
+        self.envelopes.insert(at, envelope);
     }
 
     /// Takes the message at this place.

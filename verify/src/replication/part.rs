@@ -23,6 +23,11 @@ impl<T> Part<T> {
         Self(Arc::new(Coded { value, codes: Default::default() }))
     }
 
+    /// Where it is kept: equal for two parts only if they are one, as long as one of them lives.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Whether both are one.
     pub(super) fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -41,22 +46,6 @@ impl<T> Part<T> {
             write(&self.0.value, &mut canon);
             canon.into_code()
         })
-    }
-}
-
-impl<T: Clone> Part<T> {
-    /// The value, for this state alone to change.
-    pub(super) fn change(&mut self) -> &mut T {
-        let coded = Arc::make_mut(&mut self.0);
-        coded.codes = Default::default();
-        &mut coded.value
-    }
-}
-
-impl<T: Clone> Clone for Coded<T> {
-    /// The clone is about to be changed.
-    fn clone(&self) -> Self {
-        Self { value: self.value.clone(), codes: Default::default() }
     }
 }
 

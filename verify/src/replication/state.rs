@@ -6,6 +6,7 @@ use highwater_model::fault::Planted;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
 use highwater_model::replication::{Replica, ReplicaIdx, Timer};
 use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::bounds::Bounds;
 use super::cluster::Cluster;
@@ -33,6 +34,8 @@ pub struct Run {
 /// A broker: its disk, and its process while it runs.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Broker {
+    /// Which replica it holds.
+    pub replica: ReplicaIdx,
     /// What survives the process.
     pub disk: Disk,
     /// The process.
@@ -115,6 +118,19 @@ impl Left {
     }
 }
 
+/// Bytes that tell a state from others, for as long as its parts live.
+#[derive(Default)]
+struct Identity(SmallVec<[u8; 256]>);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        xxh3_64(&self.0).max(1)
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
 impl Hash for State {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let mut encoder = Encoder::new();
@@ -124,15 +140,30 @@ impl Hash for State {
 }
 
 impl State {
-    /// The broker of a replica.
-    #[must_use]
-    pub fn broker(&self, replica: ReplicaIdx) -> &Broker {
-        self.brokers.get(usize::from(replica.0)).expect("every replica has a broker")
+    /// As `Checked::identity` has it: which parts this state is made of. Equal parts are one.
+    pub(super) fn identity(&self) -> u64 {
+        let mut identity = Identity::default();
+        self.brokers.iter().for_each(|part| identity.write_usize(part.address()));
+        identity.write_usize(self.cluster.address());
+        self.network.envelopes().iter().for_each(|part| identity.write_usize(part.address()));
+        (&self.clients, &self.ghost, &self.left).hash(&mut identity);
+        identity.finish()
     }
 
     /// The broker of a replica.
-    pub(super) fn broker_mut(&mut self, replica: ReplicaIdx) -> &mut Broker {
-        self.brokers.get_mut(usize::from(replica.0)).expect("every replica has a broker").change()
+    #[must_use]
+    pub fn broker(&self, replica: ReplicaIdx) -> &Broker {
+        self.part(replica)
+    }
+
+    /// The shared broker of a replica.
+    pub(super) fn part(&self, replica: ReplicaIdx) -> &Part<Broker> {
+        self.brokers.get(usize::from(replica.0)).expect("every replica has a broker")
+    }
+
+    /// The place of a replica's broker.
+    pub(super) fn part_mut(&mut self, replica: ReplicaIdx) -> &mut Part<Broker> {
+        self.brokers.get_mut(usize::from(replica.0)).expect("every replica has a broker")
     }
 
     /// The process of a replica's broker, while it runs.

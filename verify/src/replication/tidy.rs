@@ -4,13 +4,15 @@
 //! views that tell a replica nothing are applied at once, and forgotten when all have applied them.
 
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset, RequestId};
-use highwater_model::replication::{Message, PartitionView, ReplicaIdx, Timer};
+use highwater_model::replication::{Message, PartitionView, ReplicaIdx};
 
 use super::World;
+use super::cluster::Request;
 use super::drive::Driver;
 use super::encode::says_the_same;
 use super::network::Envelope;
 use super::state::{Run, State};
+use super::turn::Event;
 use crate::world::Notes;
 
 impl World {
@@ -22,15 +24,6 @@ impl World {
             let mut network = std::mem::take(&mut state.network);
             network.drop_dead(|envelope| is_dead(state, envelope));
             state.network = network;
-        }
-        // Without an open fetch its timer is refused when it runs out.
-        for replica in state.replicas() {
-            let stale = state.run(replica).is_some_and(|run| {
-                run.core.open_fetch().is_none() && run.timers.contains(&Timer::FetchRetry)
-            });
-            if stale && let Some(run) = state.broker_mut(replica).run.as_mut() {
-                run.set(Timer::FetchRetry, false);
-            }
         }
     }
 
@@ -53,8 +46,8 @@ impl World {
     fn apply_silent_views(&self, state: &mut State) {
         for replica in state.replicas() {
             while let Some(view) = Self::silent_view(state, replica) {
-                let mut driver = Driver { world: self, state: &mut *state, notes: &mut Notes::default() };
-                driver.apply(replica, view);
+                Driver { world: self, state: &mut *state, notes: &mut Notes::default() }
+                    .feed(replica, Event::View(view));
             }
         }
     }
@@ -64,7 +57,7 @@ impl World {
         let applied = state.brokers.iter().filter_map(|broker| broker.run.as_ref()).map(|run| run.applied);
         let applied = applied.min().unwrap_or(Offset(u64::MAX));
         if state.cluster.has_applied_views(applied) {
-            state.cluster.change().forget_applied(applied);
+            Driver { world: self, state, notes: &mut Notes::default() }.ask(Request::Forget(applied));
         }
     }
 }

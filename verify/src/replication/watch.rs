@@ -1,7 +1,6 @@
 //! What the states before and after a step tell only together: claims about change, and events worth having seen.
 
-use highwater_model::id::ProducerId;
-use highwater_model::replication::{Input, ReplicaIdx, Tenure};
+use highwater_model::replication::ReplicaIdx;
 
 use super::World;
 use super::claims::name;
@@ -13,7 +12,6 @@ pub(super) fn compare(world: &World, before: &State, after: &State, notes: &mut 
     for replica in after.replicas() {
         if !before.shares_broker(after, replica) {
             watermark_never_goes_back(before, after, replica, notes);
-            nothing_is_left_undone(world, after, replica, notes);
         }
     }
     partition_epoch_counts(before, after, notes);
@@ -30,18 +28,6 @@ fn watermark_never_goes_back(before: &State, after: &State, replica: ReplicaIdx,
         notes.broke(name::WATERMARK_MONOTONIC, || {
             format!("{replica}, leading in leader epoch {}: {was} -> {is}", new.known)
         });
-    }
-}
-
-/// RL5: an input that concerns nothing finds nothing to do: no watermark that could rise, no answer that is due.
-fn nothing_is_left_undone(world: &World, after: &State, replica: ReplicaIdx, notes: &mut Notes) {
-    let Some(run) = after.run(replica).filter(|run| run.leads()) else { return };
-    let tenure = Tenure { broker_epoch: run.broker_epoch, ..world.tenure(replica) };
-    let mut effects = Vec::new();
-    let idle = Input::ForgetProducer { producer_id: ProducerId(u64::MAX) };
-    let done = run.core.clone().step(&tenure, idle, &mut effects);
-    if done.is_ok() && !effects.is_empty() {
-        notes.broke(name::NOTHING_UNDONE, || format!("{replica} has still to do {effects:?}"));
     }
 }
 
