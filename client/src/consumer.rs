@@ -14,6 +14,7 @@ use highwater_model::api::{
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, Offset, PartitionIndex, TopicPartition};
+use highwater_transport::batch::BatchError;
 use highwater_transport::env::Instant;
 use tokio::sync::mpsc;
 
@@ -338,15 +339,19 @@ impl Consumer {
         }
         position.backoff = self.client.backoff();
         position.high_watermark = Some(partition.high_watermark);
-        let corrupt = |what: String| ConsumeError::Corrupt {
-            topic: position.topic.clone(),
-            partition: id.partition.0,
-            offset: asked.fetch_offset.0,
-            what,
+        let unreadable = |what: Result<BatchError, String>| {
+            let (topic, partition, offset) = (position.topic.clone(), id.partition.0, asked.fetch_offset.0);
+            match what {
+                Ok(BatchError::Compressed(codec)) => {
+                    ConsumeError::Compressed { topic, partition, offset, codec }
+                }
+                Ok(error) => ConsumeError::Corrupt { topic, partition, offset, what: error.to_string() },
+                Err(what) => ConsumeError::Corrupt { topic, partition, offset, what },
+            }
         };
-        let read = bytes.ok_or_else(|| "the answer is shorter than it says".to_owned());
-        let read = read.and_then(|bytes| fetched::records(bytes, id, asked.fetch_offset));
-        let (records, next) = read.map_err(corrupt)?;
+        let bytes = bytes.ok_or_else(|| unreadable(Err("the answer is shorter than it says".to_owned())))?;
+        let read = fetched::records(bytes, id, asked.fetch_offset);
+        let (records, next) = read.map_err(|error| unreadable(Ok(error)))?;
         position.next = next;
         self.ready.extend(records);
         Ok(())

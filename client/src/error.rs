@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use highwater_model::api::ApiError;
 use highwater_model::error_code::ErrorCode;
+use highwater_transport::batch::Compression;
 
 /// Whether an operation that was not confirmed may have taken effect all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -320,6 +321,20 @@ pub enum ConsumeError {
         /// What is wrong with it.
         what: String,
     },
+    /// A batch is compressed.
+    #[error(
+        "a batch of {topic}-{partition} at offset {offset} is compressed ({codec:?}), which is not supported yet"
+    )]
+    Compressed {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// Where it was to be read.
+        offset: u64,
+        /// How it is compressed.
+        codec: Compression,
+    },
     /// The cluster could not be asked, or refused.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -332,6 +347,9 @@ impl ConsumeError {
         match self {
             Self::OutOfRange { .. } => hint_of(ErrorCode::OffsetOutOfRange),
             Self::Corrupt { .. } => "highwater log dump checks a .log file of a broker, batch by batch",
+            Self::Compressed { .. } => {
+                "read on behind it, with a later offset; brokers take no such batch any more"
+            }
             Self::Client(error) => error.hint(),
         }
     }

@@ -74,6 +74,7 @@ error_codes! {
     UnknownProducerId, 59, "UNKNOWN_PRODUCER_ID", false, "the broker knows nothing of that producer";
     FencedLeaderEpoch, 74, "FENCED_LEADER_EPOCH", true, "the leader epoch is older than the broker's";
     UnknownLeaderEpoch, 75, "UNKNOWN_LEADER_EPOCH", true, "the leader epoch is newer than the broker's";
+    UnsupportedCompressionType, 76, "UNSUPPORTED_COMPRESSION_TYPE", false, "records of this compression are not taken";
     StaleBrokerEpoch, 77, "STALE_BROKER_EPOCH", false, "the broker epoch is not the registered one";
     InvalidRecord, 87, "INVALID_RECORD", false, "a record is not legal";
     IneligibleReplica, 107, "INELIGIBLE_REPLICA", false, "a proposed ISR member may not be in the ISR";

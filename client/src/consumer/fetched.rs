@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 use highwater_model::id::{Offset, TopicPartition};
-use highwater_transport::batch::{Batch, Record};
+use highwater_transport::batch::{Batch, BatchError, Record};
 
 use super::Consumed;
 
@@ -54,22 +54,22 @@ pub(super) fn records(
     mut bytes: Bytes,
     partition: TopicPartition,
     from: Offset,
-) -> Result<(Vec<Consumed>, Offset), String> {
+) -> Result<(Vec<Consumed>, Offset), BatchError> {
     let (mut records, mut next) = (Vec::new(), from);
     while !bytes.is_empty() {
         let batch = match Batch::split_first(&mut bytes) {
             Ok(batch) => batch,
             Err(_) if next > from => break,
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error),
         };
-        batch.check_crc().map_err(|error| error.to_string())?;
+        batch.check_crc()?;
         let end = batch.header().end_offset();
         if end <= next {
             continue;
         }
         if !batch.header().attributes.is_control() {
-            for record in batch.records().map_err(|error| error.to_string())? {
-                let record = record.map_err(|error| error.to_string())?;
+            for record in batch.records()? {
+                let record = record?;
                 if record.offset >= next {
                     records.push(consumed(partition, record));
                 }

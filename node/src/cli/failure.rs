@@ -102,13 +102,14 @@ impl From<ProduceError> for Failure {
 
 impl From<ConsumeError> for Failure {
     fn from(error: ConsumeError) -> Self {
-        let hint = error.hint().to_owned();
-        match error {
-            ConsumeError::Client(error) => Self::from(error),
-            other @ (ConsumeError::OutOfRange { .. } | ConsumeError::Corrupt { .. } | _) => {
-                Self::failed(other.to_string(), hint)
-            }
-        }
+        let (message, hint) = (error.to_string(), error.hint());
+        let code = match error {
+            ConsumeError::Client(error) => return Self::from(error),
+            ConsumeError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ConsumeError::Compressed { .. } => ErrorCode::UnsupportedCompressionType,
+            ConsumeError::Corrupt { .. } | _ => ErrorCode::CorruptMessage,
+        };
+        Self { code: Some(code), ..Self::failed(message, hint) }
     }
 }
 

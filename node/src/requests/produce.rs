@@ -92,12 +92,15 @@ async fn outcome(placed: Placed) -> Result<Offset, ApiError> {
 }
 
 fn illegal(error: &BatchError) -> ApiError {
-    let code = if matches!(error, BatchError::Crc { .. }) {
-        ErrorCode::CorruptMessage
-    } else if matches!(error, BatchError::TooLarge { .. }) {
-        ErrorCode::MessageTooLarge
-    } else {
-        ErrorCode::InvalidRecord
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else is wrong with it makes it no legal batch"
+    )]
+    let code = match error {
+        BatchError::Crc { .. } => ErrorCode::CorruptMessage,
+        BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        BatchError::Compressed(_) | BatchError::Codec { .. } => ErrorCode::UnsupportedCompressionType,
+        _ => ErrorCode::InvalidRecord,
     };
     ApiError::new(code, format!("record batch: {error}; nothing was written"))
 }
@@ -130,6 +133,7 @@ fn apart(payload: Vec<Bytes>, partitions: &[ProducePartition]) -> Result<Vec<Byt
 mod tests {
     use super::*;
     use highwater_model::id::{PartitionIndex, TopicId};
+    use highwater_transport::batch::Compression;
 
     fn named(sizes: &[u32]) -> Vec<ProducePartition> {
         let partition = TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) };
@@ -145,6 +149,14 @@ mod tests {
         for cut in [vec!["aaa", "bb", "c"], vec!["aaabbc"], vec!["a", "aab", "bc"]] {
             assert_eq!(apart(chunks(&cut), &named(&[3, 2, 1])), Ok(expected.clone()), "{cut:?}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_checked_is_refused_as_compressed() {
+        let codes = [BatchError::Compressed(Compression::Zstd), BatchError::Codec { number: 5 }]
+            .map(|error| illegal(&error).code);
+
+        assert_eq!(codes, [ErrorCode::UnsupportedCompressionType; 2]);
     }
 
     #[test]

@@ -177,7 +177,8 @@ fn bodies_that_do_not_fit_their_header_are_refused() {
     let small = Limits { size_bytes_max: 87, ..CLIENT };
     assert_eq!(golden().validate(&small), Err(BatchError::TooLarge { size: 88, size_max: 87 }));
     assert_eq!(altered(22, &[2]).unwrap().records().err(), Some(BatchError::Compressed(Compression::Snappy)));
-    altered(22, &[2]).unwrap().validate(&CLIENT).unwrap();
+    assert_eq!(error(22, &[2], CLIENT), BatchError::Compressed(Compression::Snappy));
+    altered(22, &[2]).unwrap().validate(&LOG).unwrap();
 }
 
 #[test]

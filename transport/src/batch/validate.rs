@@ -60,8 +60,8 @@ pub enum BatchError {
         /// Its number.
         number: u16,
     },
-    /// The records must be decompressed first.
-    #[error("records are compressed ({0:?})")]
+    /// The records would have to be decompressed first.
+    #[error("records are compressed ({0:?}), which is not supported yet")]
     Compressed(Compression),
     /// A variable-length integer is too long or out of range.
     #[error("malformed variable-length integer")]
@@ -123,7 +123,9 @@ pub(super) fn validate(batch: &Batch, limits: &Limits) -> Result<(), BatchError>
         validate_of_client(batch)?;
     }
     if compression != Compression::None {
-        return Ok(());
+        // What a client sends must be checked record by record, and no codec is built in that could.
+        let is_of_client = limits.source == Source::Client;
+        return if is_of_client { Err(BatchError::Compressed(compression)) } else { Ok(()) };
     }
     let fit = batch.record_bytes().len() / RECORD_BYTES_MIN;
     if usize::try_from(header.records_count).is_ok_and(|count| count > fit) {
