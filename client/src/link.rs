@@ -221,25 +221,27 @@ impl Links {
         }
     }
 
+    /// Dials each of its addresses until one answers.
     async fn connect(&self, address: &str, expect: Expect) -> Result<Link, ClientError> {
         let unreachable = |last: String| ClientError::Unreachable { servers: address.to_owned(), last };
-        let target = self.resolve(address).await.map_err(&unreachable)?;
-        let endpoint = self.endpoint(target).map_err(&unreachable)?;
-        let connected = endpoint.connect(target, expect).await;
-        let connection = connected.map_err(|error| unreachable(error.to_string()))?;
-        let data = connection.open(Lane::Data).await.map_err(|error| unreachable(error.to_string()))?;
-        let control = connection.open(Lane::Control).await.map_err(|error| unreachable(error.to_string()))?;
-        let (data, control) = (Caller::new(&self.env, data), Caller::new(&self.env, control));
-        Ok(Link { connection, data, control, address: address.to_owned(), told: Arc::default() })
+        let targets = self.env.resolve(address).await.map_err(|error| unreachable(error.to_string()))?;
+        let mut last = "it has no address".to_owned();
+        for target in targets {
+            match self.dial(address, target, expect).await {
+                Ok(link) => return Ok(link),
+                Err(error) => last = error,
+            }
+        }
+        Err(unreachable(last))
     }
 
-    /// The address behind `host:port`.
-    async fn resolve(&self, address: &str) -> Result<SocketAddr, String> {
-        // Brokers on this host listen on IPv4, whichever family the system lists first.
-        if let Some(port) = address.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok()) {
-            return Ok((Ipv4Addr::LOCALHOST, port).into());
-        }
-        self.env.resolve(address).await.map_err(|error| error.to_string())
+    async fn dial(&self, address: &str, target: SocketAddr, expect: Expect) -> Result<Link, String> {
+        let endpoint = self.endpoint(target)?;
+        let connection = endpoint.connect(target, expect).await.map_err(|error| error.to_string())?;
+        let data = connection.open(Lane::Data).await.map_err(|error| error.to_string())?;
+        let control = connection.open(Lane::Control).await.map_err(|error| error.to_string())?;
+        let (data, control) = (Caller::new(&self.env, data), Caller::new(&self.env, control));
+        Ok(Link { connection, data, control, address: address.to_owned(), told: Arc::default() })
     }
 
     /// The socket from which `target` is dialled: loopback has its own, because its datagrams are larger.

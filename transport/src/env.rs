@@ -179,18 +179,18 @@ impl Env {
         locked(&self.inner.random).fill_bytes(bytes);
     }
 
-    /// The address that `host:port` stands for: an address as it is, a name as the operating system resolves it (its
-    /// first address), and in a simulation the name of a process.
+    /// The addresses that `host:port` stands for, at least one: an address as it is, a name as the operating system
+    /// resolves it, IPv4 first because that is where most listen, and in a simulation the name of a process.
     ///
     /// # Errors
     /// When the text has no port, or nobody knows the name.
-    pub async fn resolve(&self, host_and_port: &str) -> io::Result<SocketAddr> {
+    pub async fn resolve(&self, host_and_port: &str) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = host_and_port.parse() {
-            return Ok(address);
+            return Ok(vec![address]);
         }
         match &self.inner.world {
             World::Real => real::resolve(host_and_port).await,
-            World::Simulated(host) => host.resolve(host_and_port),
+            World::Simulated(host) => host.resolve(host_and_port).map(|address| vec![address]),
         }
     }
 

@@ -1,5 +1,6 @@
 //! One link: dials a node, opens its lanes, and dials again when the connection is lost.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use highwater_model::id::NodeId;
@@ -82,10 +83,30 @@ pub(super) async fn run(peers: Peers, node: NodeId, mut addresses: watch::Receiv
     }
 }
 
+/// Dials each of its addresses that this node's own socket can reach, until one answers.
+async fn dial(peers: &Peers, node: NodeId, address: &str) -> Result<Connection, String> {
+    let (env, endpoint) = (&peers.inner.env, &peers.inner.endpoint);
+    let own = endpoint.local_address();
+    let found = reachable(env.resolve(address).await.map_err(|error| error.to_string())?, own);
+    let mut last = format!("has no address that can be reached from {own}");
+    for target in found {
+        match endpoint.connect(target, Expect::Broker(node)).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(last)
+}
+
+/// From an IPv4 socket only IPv4 is reached; from one of IPv6 perhaps both.
+fn reachable(mut found: Vec<SocketAddr>, own: SocketAddr) -> Vec<SocketAddr> {
+    found.retain(|target| target.is_ipv4() || own.is_ipv6());
+    found.sort_by_key(|target| target.is_ipv4() != own.is_ipv4());
+    found
+}
+
 async fn connect(peers: &Peers, node: NodeId, address: &str) -> Result<(Connection, Live), String> {
-    let resolved = peers.inner.env.resolve(address).await.map_err(|error| format!("{address}: {error}"))?;
-    let connection = peers.inner.endpoint.connect(resolved, Expect::Broker(node)).await;
-    let connection = connection.map_err(|error| error.to_string())?;
+    let connection = dial(peers, node, address).await?;
     let open = async |lane| connection.open(lane).await.map_err(|error| error.to_string());
     let (control, control_end) = open(Lane::Control).await?.split();
     let hello = Hello { address: peers.inner.advertised.clone() };
@@ -95,4 +116,18 @@ async fn connect(peers: &Peers, node: NodeId, address: &str) -> Result<(Connecti
     let (data, data_end) = data.map_err(|error| error.to_string())?.split();
     let caller = Caller::new(&peers.inner.env, open(Lane::Control).await?);
     Ok((connection, Live { control, data, caller, _receivers: [control_end, data_end] }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_node_is_dialled_where_the_own_socket_reaches() {
+        let address = |text: &str| -> SocketAddr { text.parse().expect("an address") };
+        let (four, six) = (address("127.0.0.1:9092"), address("[::1]:9092"));
+
+        assert_eq!(reachable(vec![six, four], address("0.0.0.0:9092")), vec![four]);
+        assert_eq!(reachable(vec![four, six], address("[::]:9092")), vec![six, four]);
+    }
 }

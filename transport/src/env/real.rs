@@ -33,10 +33,16 @@ pub(super) fn udp_bind(env: &Env, address: SocketAddr) -> io::Result<Arc<dyn qui
     env.wrap_udp_socket(socket.into())
 }
 
-/// Asks the operating system for the first address of a name.
-pub(super) async fn resolve(host_and_port: &str) -> io::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host(host_and_port).await?;
-    found.next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+/// Asks the operating system for the addresses of a name.
+pub(super) async fn resolve(host_and_port: &str) -> io::Result<Vec<SocketAddr>> {
+    in_order(tokio::net::lookup_host(host_and_port).await?.collect())
+}
+
+/// IPv4 first, otherwise in the order found, each once.
+fn in_order(mut found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.dedup();
+    if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
 }
 
 fn enlarge(socket: &Socket, address: SocketAddr) {
@@ -51,5 +57,22 @@ fn enlarge(socket: &Socket, address: SocketAddr) {
             "UDP buffers are smaller than asked for; raise net.core.rmem_max and net.core.wmem_max");
     } else {
         tracing::debug!(%address, receive, send, "UDP socket buffers granted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_a_name_begin_with_those_of_ipv4() {
+        let parsed = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().expect("an address")).collect()
+        };
+
+        let found = in_order(parsed(&["[::1]:9092", "127.0.0.1:9092", "127.0.0.1:9092", "127.0.0.2:9092"]));
+
+        assert_eq!(found.ok(), Some(parsed(&["127.0.0.1:9092", "127.0.0.2:9092", "[::1]:9092"])));
+        assert!(in_order(Vec::new()).is_err());
     }
 }
