@@ -167,8 +167,6 @@ pub struct ServerConfig {
     pub roles: Roles,
     /// `controller.quorum.voters`; may be empty, then the formatted directory decides.
     pub quorum_voters: Vec<VoterEndpoint>,
-    /// `controller.quorum.bootstrap.servers`; may be empty.
-    pub quorum_bootstrap: Vec<Endpoint>,
     /// `listeners`: the one address to listen on. An empty host means every interface.
     pub listener: Endpoint,
     /// `advertised.listeners`: the address that others are told.

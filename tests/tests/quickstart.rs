@@ -87,7 +87,8 @@ fn a_killed_leader_loses_nothing_that_was_acknowledged() {
 fn a_fail_over_that_takes_longer_than_allowed_is_a_check_that_failed() {
     let dir = tempfile::tempdir().expect("a directory");
 
-    let output = quickstart(dir.path(), "none", &["--records", "60000", "--fail-over-max", "1ms"]);
+    let output =
+        quickstart(dir.path(), "none", &["--records", "40000", "--brokers", "1", "--fail-over-max", "1ms"]);
 
     assert_eq!(output.status.code(), Some(4), "{:#}", data(&output));
 }

@@ -81,11 +81,11 @@ pub const KEYS: &[Key] = &[
         "What this process is: `broker`, `controller`, or both.",
     ),
     key("controller.quorum.voters", Form::List, None, "The controllers, as `1@host:port,2@host:port,…`."),
-    key(
+    accepted(
         "controller.quorum.bootstrap.servers",
         Form::List,
         None,
-        "Where to ask for the controllers, as `host:port,…`, if voters are not listed.",
+        "Where to ask for the controllers, as `host:port,…`; name them in `controller.quorum.voters` instead.",
     ),
     key(
         "listeners",

@@ -41,7 +41,6 @@ impl<'a> Reader<'a> {
         let cluster = self.cluster();
         let roles = self.roles();
         let quorum_voters = self.items("controller.quorum.voters", value::voter);
-        let quorum_bootstrap = self.items("controller.quorum.bootstrap.servers", value::endpoint);
         let listener = self.listener();
         let advertised = self.advertised(listener.as_ref());
         let log_dirs = self.log_dirs();
@@ -56,7 +55,6 @@ impl<'a> Reader<'a> {
             cluster,
             roles,
             quorum_voters,
-            quorum_bootstrap,
             listener: listener?,
             advertised: advertised?,
             log_dirs,
