@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::NodeId;
 use highwater_model::metadata::Command;
 use highwater_model::{api, quorum};
 use highwater_transport::env::Env;
-use highwater_transport::frame::Frame;
+use highwater_transport::frame::{Frame, FrameError, FrameLimits};
 use highwater_transport::identity::Principal;
 use highwater_transport::quic::{Connection, Endpoint};
 use highwater_transport::rpc::{Request, Requests, Responder};
@@ -133,7 +134,7 @@ impl Serving {
         let handling = self.routes.requests.begin(request, frame.payload).await;
         let answering = async move {
             if let Some((answer, payload)) = handling.await {
-                match highwater_transport::api::answer(&answer, payload) {
+                match framed(&answer, payload, responder.limits()) {
                     Ok(frame) => drop(responder.answer(frame).await),
                     Err(error) => tracing::error!(%error, "an answer cannot be expressed"),
                 }
@@ -202,6 +203,15 @@ impl Serving {
     }
 }
 
+/// An answer as a frame, or in its place the refusal of one that is too large to be sent.
+fn framed(answer: &api::Answer, payload: Vec<Bytes>, limits: FrameLimits) -> Result<Frame, FrameError> {
+    let frame = highwater_transport::api::answer(answer, payload)?;
+    let Err(error) = limits.check_frame(&frame) else { return Ok(frame) };
+    let message = format!("the answer cannot be sent ({error}); ask for less at a time");
+    let refused = api::Answer::Refused(api::ApiError::new(ErrorCode::InvalidRequest, message));
+    highwater_transport::api::answer(&refused, Vec::new())
+}
+
 async fn answer_call(responder: Responder, answer: &ControllerAnswer) {
     match Frame::encoded(wire::CONTROLLER, wire::VERSION, answer) {
         Ok(frame) => drop(responder.answer(frame).await),
@@ -220,3 +230,6 @@ fn speaks_for_itself(from: NodeId, call: &ControllerCall) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,7 @@ impl RequestHandler {
             Request::Fetch { wait_ms_max, bytes_min, bytes_max, partitions } => {
                 return Some(self.fetch(wait_ms_max, bytes_min, bytes_max, &partitions).await);
             }
-            Request::Metadata { topics } => Answer::Metadata(self.metadata(topics.as_deref())),
+            Request::Metadata { topics } => told(self.metadata(topics.as_deref()).map(Answer::Metadata)),
             Request::ListOffsets { partitions } => Answer::ListOffsets(self.list_offsets(&partitions).await),
             Request::InitProducerId => {
                 told(self.producer_ids.next(self.timing.request).await.map(Answer::Producer))

@@ -126,7 +126,8 @@ impl ConfigKey {
             Self::UncleanLeaderElection => Syntax::Words(&["false", "true"]),
             Self::SegmentBytes => Syntax::Number(4096, 1 << 30),
             Self::RetentionMs | Self::RetentionBytes => Syntax::Number(-1, i64::MAX),
-            Self::MaxMessageBytes => Syntax::Number(256, 64 << 20),
+            // An answer of 32 MiB that takes one more batch must fit into a frame of 64 MiB.
+            Self::MaxMessageBytes => Syntax::Number(256, 32 << 20),
             Self::CleanupPolicy => Syntax::Words(&["delete", "compact", "compact,delete"]),
         }
     }
@@ -303,6 +304,8 @@ mod tests {
 
         assert_eq!(unknown.expected, None);
         assert_eq!(illegal.to_string(), "flush.policy=never is not legal; give one of os | commit");
+        // What no answer could carry beside others.
+        assert!(config.change("max.message.bytes", Some("33554433")).is_err());
         assert_eq!(config, TopicConfig::default());
     }
 }

@@ -1,5 +1,7 @@
 //! Descriptions: the cluster, its topics and its quorum, from the newest committed image.
 
+use std::collections::BTreeSet;
+
 use highwater_model::api::{
     ApiError, BrokerDetail, ClusterDetail, MetadataAnswer, PartitionDetail, QuorumDetail, ReplicaDetail,
     TopicDetail,
@@ -13,20 +15,28 @@ use crate::controller_client::answered_otherwise;
 use crate::driver::replication::missing_replica;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
 
+/// A topic, or why there is none of this name.
+type Described = Result<TopicDetail, (String, ApiError)>;
+
+/// The most topics that can be named in one request.
+const NAMES_MAX: usize = 10_000;
+/// The most that one answer describes, a topic counted as [`TOPIC_WEIGHT`] partitions. Each takes some 250 bytes here, and
+/// less than 100 in the answer.
+const WEIGHT_MAX: usize = 100_000;
+/// What a topic takes without its partitions, its configuration above all.
+const TOPIC_WEIGHT: usize = 3;
+
 impl RequestHandler {
-    pub(super) fn metadata(&self, names: Option<&[String]>) -> MetadataAnswer {
+    pub(super) fn metadata(&self, names: Option<&[String]>) -> Result<MetadataAnswer, ApiError> {
         let image = self.image();
-        let topics = match names {
-            None => image.topics().map(|topic| Ok(topic_detail(topic))).collect(),
-            Some(names) => names.iter().map(|name| named_topic(&image, name)).collect(),
-        };
-        MetadataAnswer {
+        let topics = described(&image, names)?;
+        Ok(MetadataAnswer {
             cluster: self.cluster,
             metadata_offset: image.end(),
             controller: self.controller.leader(),
             brokers: image.brokers().iter().map(broker_detail).collect(),
             topics,
-        }
+        })
     }
 
     pub(super) async fn describe_cluster(&self, linearizable: bool) -> Result<ClusterDetail, ApiError> {
@@ -100,7 +110,28 @@ impl RequestHandler {
     }
 }
 
-fn named_topic(image: &Image, name: &str) -> Result<TopicDetail, (String, ApiError)> {
+/// The topics of these names, each once, or all. What would be too much for one answer is counted before any of it is made.
+fn described(image: &Image, names: Option<&[String]>) -> Result<Vec<Described>, ApiError> {
+    let too_much = |message: String| Err(ApiError::new(ErrorCode::InvalidRequest, message));
+    if let Some(count) = names.map(<[String]>::len).filter(|count| *count > NAMES_MAX) {
+        return too_much(format!("{count} topics are named, at most {NAMES_MAX} can be in one request"));
+    }
+    let weight = |topic: &Topic| topic.partitions.len() + TOPIC_WEIGHT;
+    let names: Option<BTreeSet<&str>> = names.map(|names| names.iter().map(String::as_str).collect());
+    let asked: usize = match &names {
+        None => image.topics().map(weight).sum(),
+        Some(names) => names.iter().filter_map(|name| image.topic_by_name(name)).map(weight).sum(),
+    };
+    if asked > WEIGHT_MAX {
+        return too_much(format!("some {asked} partitions are too many for one answer; name fewer topics"));
+    }
+    Ok(match names {
+        None => image.topics().map(|topic| Ok(topic_detail(topic))).collect(),
+        Some(names) => names.into_iter().map(|name| named_topic(image, name)).collect(),
+    })
+}
+
+fn named_topic(image: &Image, name: &str) -> Described {
     image.topic_by_name(name).map(topic_detail).ok_or_else(|| (name.to_owned(), unknown_topic(name)))
 }
 
@@ -139,4 +170,20 @@ fn broker_detail(broker: &Broker) -> BrokerDetail {
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_described_once_each_and_too_many_names_are_refused() {
+        let image = Image::default();
+        let names = |count: usize| vec![String::new(); count];
+
+        assert_eq!(described(&image, Some(&names(NAMES_MAX))).map(|found| found.len()), Ok(1));
+        let refused = described(&image, Some(&names(1_000_000))).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidRequest);
+        assert!(refused.message.starts_with("1000000 topics are named"), "{}", refused.message);
+    }
 }

@@ -30,24 +30,24 @@ pub struct Channel {
 impl Channel {
     pub(super) fn start(
         connection: &Connection,
-        (lane, limits): (Lane, Queue),
+        (lane, queue): (Lane, Queue),
+        (outward, inward): (FrameLimits, FrameLimits),
         send: quinn::SendStream,
         receive: quinn::RecvStream,
     ) -> Self {
-        let settings = connection.settings();
-        let (queue, queued) = mpsc::channel(limits.frames_max);
-        let writer = Writer { queued, stream: send, limits: settings.frame_limits };
+        let (frames, queued) = mpsc::channel(queue.frames_max);
+        let writer = Writer { queued, stream: send, limits: outward };
         connection.env().spawn("write frames", writer.run());
         let sender = Sender {
-            queue,
-            limits: settings.frame_limits,
-            bytes: Arc::new(Semaphore::new(limits.bytes_max as usize)),
-            bytes_max: limits.bytes_max,
+            queue: frames,
+            limits: outward,
+            bytes: Arc::new(Semaphore::new(queue.bytes_max as usize)),
+            bytes_max: queue.bytes_max,
         };
         let receiver = Receiver {
             connection: connection.clone(),
             stream: receive,
-            decoder: Decoder::new(settings.frame_limits),
+            decoder: Decoder::new(inward),
             pieces: vec![Bytes::new(); READ_PIECES_MAX],
         };
         Self { lane, sender, receiver }
@@ -164,6 +164,12 @@ impl Sender {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
+    }
+
+    /// The largest frames that can be sent.
+    #[must_use]
+    pub fn limits(&self) -> FrameLimits {
+        self.limits
     }
 
     fn room(&self, frame: &Frame) -> u32 {

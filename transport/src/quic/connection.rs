@@ -74,7 +74,13 @@ impl Connection {
         let _ = send.set_priority(lane.priority());
         let opening = [PROTOCOL_VERSION, lane.code()];
         send.write_all(&opening).await.map_err(|_| self.loss())?;
-        Ok(Channel::start(self, (lane, queue), send, receive))
+        Ok(Channel::start(
+            self,
+            (lane, queue),
+            (self.settings.frame_limits, self.settings.answer_limits),
+            send,
+            receive,
+        ))
     }
 
     /// The next channel that the peer opened. Call it from one task, which does nothing else: it completes as soon as
@@ -93,7 +99,13 @@ impl Connection {
             Some(lane) if matches!(read, Ok(Ok(()))) && version == PROTOCOL_VERSION => {
                 // As above.
                 let _ = send.set_priority(lane.priority());
-                Ok(Channel::start(self, (lane, self.settings.queue), send, receive))
+                Ok(Channel::start(
+                    self,
+                    (lane, self.settings.queue),
+                    (self.settings.answer_limits, self.settings.frame_limits),
+                    send,
+                    receive,
+                ))
             }
             _ => {
                 self.close(CloseCode::Protocol, "unknown channel");
@@ -121,10 +133,6 @@ impl Connection {
 
     pub(super) fn env(&self) -> &Env {
         &self.env
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     pub(super) fn lost(&self, error: quinn::ConnectionError) -> ConnectionLost {

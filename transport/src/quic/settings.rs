@@ -51,8 +51,11 @@ pub struct Settings {
     pub datagram_bytes_max: Option<u16>,
     /// The most channels that a peer may have open on one connection.
     pub channels_max: u16,
-    /// The largest frames sent and accepted.
+    /// The largest frames sent on channels that were opened here, and accepted on those that the peer opened.
     pub frame_limits: FrameLimits,
+    /// The same the other way: what comes back on channels that were opened here. It may be more, because whoever opens a
+    /// channel wants what comes back, and anybody may open one.
+    pub answer_limits: FrameLimits,
     /// What may wait in a channel's queue before a sender has to, where nothing else is said when it is opened.
     pub queue: Queue,
     /// Connections that may wait to be accepted, and handshakes that may be under way; at most half of these are with
@@ -74,6 +77,7 @@ impl Default for Settings {
             datagram_bytes_max: None,
             channels_max: 64,
             frame_limits: FrameLimits::default(),
+            answer_limits: FrameLimits { body_bytes_max: 16 << 20, ..FrameLimits::default() },
             queue: Queue { frames_max: 256, bytes_max: 8 << 20 },
             accept_queue_max: 1024,
         }

@@ -2,7 +2,7 @@
 //!
 //! Leaves asking to [`super::Caller`], and how many requests are worked on at a time to the server.
 
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameLimits};
 use crate::quic::{Channel, ReceiveError, Receiver, SendError, Sender};
 
 /// The requests that come over one channel.
@@ -61,6 +61,12 @@ impl Responder {
     #[must_use]
     pub fn kind(&self) -> u16 {
         self.kind
+    }
+
+    /// The largest answers that can be sent; a larger one is not, and the caller is left to its deadline.
+    #[must_use]
+    pub fn limits(&self) -> FrameLimits {
+        self.sender.limits()
     }
 
     /// Sends the answer, whose kind and correlation are set here; waits while the channel's queue is full. A frame that

@@ -4,7 +4,7 @@ use super::*;
 use crate::certs::LabAuthority;
 use crate::env::Env;
 use crate::env::sim::{NetworkConfig, Process, Simulation};
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameError};
 use crate::identity::Expect;
 use crate::quic::{Connection, Endpoint, Lane, LossReason, ReceiveError, SendError, Settings};
 use core::time::Duration;
@@ -139,6 +139,27 @@ fn a_server_that_does_not_read_congests_its_callers() {
     assert_eq!(error, CallError::Congested);
     assert!((2..=4).contains(&sent), "{sent}");
     assert_eq!(under_way, sent);
+}
+
+#[test]
+fn an_answer_may_be_larger_than_any_question() {
+    let outcome = Simulation::run(6, NetworkConfig::CALM, async |sim| {
+        let (one, two) = processes(&sim);
+        let (caller, _dialled, accepted) = connected_in(&one, &two).await;
+        let large = || Frame { kind: 5, version: 1, body: vec![7; 12 << 20].into(), ..Frame::default() };
+        let refused = caller.call(large(), SECOND).await.unwrap_err();
+        let call = caller.start(question(1), 20 * SECOND).await.unwrap();
+        let mut requests = Requests::new(accepted.accept().await.unwrap());
+        let request = requests.next().await.unwrap().unwrap();
+        let limits = request.responder.limits();
+        request.responder.answer(large()).await.unwrap();
+        (refused, limits.body_bytes_max, call.answer().await.unwrap().body.len())
+    });
+
+    let (refused, limit, length) = outcome.success();
+    let too_large = FrameError::BodyTooLarge { length: 12 << 20, max: 1 << 20 };
+    assert_eq!(refused, CallError::NotSent(SendError::Frame(too_large)));
+    assert_eq!((limit, length), (16 << 20, 12 << 20));
 }
 
 #[test]
