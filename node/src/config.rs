@@ -174,6 +174,8 @@ pub struct ServerConfig {
     /// `log.dirs`: where logs are kept. At least one; the first holds the metadata, which is `metadata.log.dir` if that is
     /// set.
     pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub metadata_snapshot_bytes: u32,
     /// What topics have that do not say otherwise.
     pub topic_defaults: TopicDefaults,
     /// `replica.fetch.response.max.bytes`: about how much one answer to a follower carries, in bytes.

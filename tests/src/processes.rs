@@ -59,24 +59,26 @@ impl Cluster {
     /// Starts `count` nodes, each broker and controller, and waits until all are admitted. `program` is the file of
     /// `highwater-planted`, which runs without a bug.
     pub async fn combined(program: &str, count: u32) -> Self {
-        Self::started(program, vec![COMBINED; as_count(count)]).await
+        Self::started(program, vec![COMBINED; as_count(count)], &[]).await
     }
 
     /// Starts nodes 1 to 3 as controllers, and `count` brokers from node 4 on; waits until all are admitted.
     pub async fn with_controllers(program: &str, count: u32) -> Self {
         let (controller, broker) =
             (Kind { broker: false, ..COMBINED }, Kind { controller: false, votes: false, ..COMBINED });
-        Self::started(program, [vec![controller; 3], vec![broker; as_count(count)]].concat()).await
+        Self::started(program, [vec![controller; 3], vec![broker; as_count(count)]].concat(), &[]).await
     }
 
-    /// Starts `count` nodes, each broker and controller, and one controller more, which does not vote.
+    /// Starts `count` nodes, each broker and controller, and one controller more, which does not vote. Their metadata logs
+    /// are kept short by snapshots.
     pub async fn with_observer(program: &str, count: u32) -> Self {
         let observer = Kind { broker: false, controller: true, votes: false };
-        Self::started(program, [vec![COMBINED; as_count(count)], vec![observer]].concat()).await
+        let snapshots = ("metadata.log.max.record.bytes.between.snapshots", "512".to_owned());
+        Self::started(program, [vec![COMBINED; as_count(count)], vec![observer]].concat(), &[snapshots]).await
     }
 
     /// Starts these nodes, numbered from 1.
-    async fn started(program: &str, kinds: Vec<Kind>) -> Self {
+    async fn started(program: &str, kinds: Vec<Kind>, extra: &[(&str, String)]) -> Self {
         let env = Env::real();
         let directory = tempfile::tempdir().expect("there is room for a temporary directory");
         let ports = free_ports(u32::try_from(kinds.len()).expect("few nodes")).expect("there are free ports");
@@ -85,8 +87,8 @@ impl Cluster {
             Member { node: NodeId(node), port, roles, votes: kind.votes }
         };
         let members: Vec<Member> = (1..).zip(ports).zip(kinds).map(member).collect();
-        let mut cluster =
-            LocalCluster::create_of(&env, directory.path(), &members, &[]).expect("the files can be written");
+        let mut cluster = LocalCluster::create_of(&env, directory.path(), &members, extra)
+            .expect("the files can be written");
         cluster.program = Some(Program {
             path: program.into(),
             environment: vec![("HIGHWATER_PLANT".to_owned(), "none".to_owned())],

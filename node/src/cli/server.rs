@@ -117,6 +117,7 @@ fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
     let limits = server::Limits {
         replica_fetch_bytes_max: config.replica_fetch_bytes_max,
         requests_in_flight_max: config.requests_in_flight_max,
+        metadata_snapshot_bytes: u64::from(config.metadata_snapshot_bytes),
         ..server::Limits::default()
     };
     Ok(Settings {

@@ -111,6 +111,12 @@ pub const KEYS: &[Key] = &[
         None,
         "The one of `log.dirs` that holds the metadata, if it is not the first.",
     ),
+    key(
+        "metadata.log.max.record.bytes.between.snapshots",
+        Form::Bytes,
+        Some("20971520"),
+        "A snapshot of the metadata is taken when so many bytes have been committed since the last one.",
+    ),
     alias("log.dir", "log.dirs", "Kafka's name for a single `log.dirs`."),
     key(
         "num.partitions",

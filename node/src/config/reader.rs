@@ -44,6 +44,7 @@ impl<'a> Reader<'a> {
         let listener = self.listener();
         let advertised = self.advertised(listener.as_ref());
         let log_dirs = self.log_dirs();
+        let metadata_snapshot_bytes = self.limit_u32("metadata.log.max.record.bytes.between.snapshots");
         let topic_defaults = self.topic_defaults();
         let replica_fetch_bytes_max = self.limit_u32("replica.fetch.response.max.bytes");
         let requests_in_flight_max = self.small("queued.max.requests");
@@ -58,6 +59,7 @@ impl<'a> Reader<'a> {
             listener: listener?,
             advertised: advertised?,
             log_dirs,
+            metadata_snapshot_bytes,
             topic_defaults,
             replica_fetch_bytes_max,
             requests_in_flight_max,

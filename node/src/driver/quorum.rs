@@ -11,6 +11,7 @@ mod effects;
 mod open;
 mod records;
 mod room;
+mod snapshots;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -58,6 +59,13 @@ pub(crate) enum Ask {
         call: ControllerCall,
         /// Where the answer goes; dropped without one when the task ends.
         reply: oneshot::Sender<ControllerAnswer>,
+    },
+    /// A snapshot was fetched for the core, or why it was not.
+    SnapshotFetched {
+        /// The snapshot.
+        id: quorum::SnapshotId,
+        /// Its bytes.
+        fetched: Result<Bytes, String>,
     },
     /// Leadership is to be given up: the node is about to stop.
     Resign,
@@ -107,6 +115,8 @@ pub(crate) struct QuorumDriver<F: Faults> {
     log: PartitionLog,
     peers: Peers,
     inbox: mpsc::Receiver<Ask>,
+    /// For what this task starts aside.
+    own: mpsc::WeakSender<Ask>,
     images: watch::Sender<Arc<Image>>,
     leader: watch::Sender<Option<NodeId>>,
     voters: watch::Sender<Vec<NodeId>>,
@@ -127,8 +137,7 @@ pub(crate) struct QuorumDriver<F: Faults> {
     /// For the controller, in order; placements go first.
     placements: VecDeque<metadata::Input>,
     decisions: VecDeque<metadata::Input>,
-    /// A snapshot that the leader offered and that cannot be fetched.
-    unfetched: Option<quorum::SnapshotId>,
+    snapshots: snapshots::Keeping,
     waiting: Waiting,
     next_id: u64,
 }
@@ -147,6 +156,8 @@ enum Turn {
     Room,
     Quorum(Input),
     Controller(metadata::Input),
+    /// A snapshot was published, or could not be.
+    Published(snapshots::Kept, Result<(), Fault>),
     Asked(Ask),
     Ended,
 }
@@ -164,6 +175,7 @@ impl<F: Faults> QuorumDriver<F> {
                 Turn::Room => self.try_room()?,
                 Turn::Quorum(input) => self.step(input)?,
                 Turn::Controller(input) => self.decisions.push_back(input),
+                Turn::Published(kept, published) => self.on_published(kept, published)?,
                 Turn::Asked(Ask::Close(closed)) => {
                     self.log.close().await?;
                     let _ = closed.send(());
@@ -208,6 +220,7 @@ impl<F: Faults> QuorumDriver<F> {
             (flushed, generation) = self.syncs.next() => {
                 flushed.map(|flushed| Turn::Quorum(Input::Flushed { end: flushed.end, generation }))
             }
+            (published, kept) = self.snapshots.published() => return Ok(Turn::Published(kept, published)),
             ask = self.inbox.recv() => return Ok(ask.map_or(Turn::Ended, Turn::Asked)),
             () = asleep => return Box::pin(self.turn()).await,
         }
@@ -226,6 +239,7 @@ impl<F: Faults> QuorumDriver<F> {
         match ask {
             Ask::Message { from, message, payload } => self.on_message(from, message, payload),
             Ask::Call { call, reply } => self.on_call(call, reply),
+            Ask::SnapshotFetched { id, fetched } => self.on_snapshot_fetched(id, fetched),
             Ask::Resign => self.step(Input::Resign),
             Ask::Close(_) => unreachable!("the loop ends at a close"),
         }

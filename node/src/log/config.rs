@@ -38,6 +38,9 @@ pub struct Hints {
     pub recovery_point: Offset,
     /// First offset wanted, inclusive: records below have been trimmed. Where an empty log begins.
     pub log_start: Offset,
+    /// Segments wholly below are not wanted (exclusive), though the log need not begin there: what is left of them, in
+    /// whatever order a power loss brought them back, is removed.
+    pub unneeded_below: Offset,
     /// How the last process ended.
     pub stop: Stop,
 }

@@ -66,7 +66,15 @@ impl<'a> Scan<'a> {
 
     fn bases(&self) -> Result<Vec<Offset>, Fault> {
         let entries = self.disk.list(self.directory)?;
-        Ok(entries.iter().filter_map(|entry| parse_log_file(&entry.name)).collect())
+        let mut bases: Vec<Offset> = entries.iter().filter_map(|entry| parse_log_file(&entry.name)).collect();
+        let unneeded_below = self.hints.unneeded_below.max(self.hints.log_start);
+        let next_unneeded = bases.iter().skip(1).take_while(|next| **next <= unneeded_below).count();
+        for base in bases.drain(..next_unneeded) {
+            let mut remove = Vec::new();
+            self.remove_paths(base, &mut remove)?;
+            remove.iter().try_for_each(|path| self.disk.remove(path))?;
+        }
+        Ok(bases)
     }
 
     fn end(&self) -> Offset {

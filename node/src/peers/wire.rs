@@ -49,6 +49,15 @@ pub(crate) enum ControllerCall {
     DescribeQuorum,
     /// A change of the voters (Q30).
     ChangeVoters(VoterChange),
+    /// A part of a snapshot of the metadata (Q42).
+    FetchSnapshot {
+        /// Who asks.
+        replica: quorum::VoterKey,
+        /// The snapshot.
+        id: quorum::SnapshotId,
+        /// First byte wanted, counted from 0.
+        position: u64,
+    },
 }
 
 /// What the active controller answers.
@@ -69,6 +78,13 @@ pub(crate) enum ControllerAnswer {
     },
     /// Not done.
     Refused(ApiError),
+    /// To [`ControllerCall::FetchSnapshot`]: bytes from the position on, as many as fit.
+    SnapshotPart {
+        /// Length of the whole snapshot in bytes.
+        total: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
 }
 
 /// One message as it goes on the wire.

@@ -1,7 +1,7 @@
 //! Learning who votes, for a node that joins a running cluster: its directory was formatted without controllers.
 //!
 //! An observer finds the leader by asking voters, so it must know some. A controller that the configuration names tells it
-//! who votes at present; that is written to the directory, which is from then on like any other. It is no more than
+//! who votes at present; that is written to the directory, and that it was learned so. It is no more than
 //! where to ask: who votes in truth is in the metadata log.
 
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::config::value;
 use crate::kept::{DirectoryError, LogDirectory};
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
 
+/// Marks a directory whose voters were learned when the node joined: who voted at first is not known to it.
+const JOINED: &str = "joined";
 /// How long one controller is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long to wait before all are asked again.
@@ -24,14 +26,16 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 impl<F: Faults> Start<F> {
     /// The voters that the directory was formatted with. If it was with none, waits until a configured controller that
-    /// leads, or knows who does, has named them.
+    /// leads has named those of the present. Tells, too, whether it was so.
     pub(super) async fn initial_voters(
         &self,
         directory: &LogDirectory,
-    ) -> Result<Vec<InitialVoter>, StartError> {
+    ) -> Result<(Vec<InitialVoter>, bool), StartError> {
         let formatted = &directory.formatted;
         if !formatted.voters.is_empty() {
-            return Ok(formatted.voters.clone());
+            let entries = directory.disk.list("").map_err(DirectoryError::from)?;
+            let has_joined = entries.iter().any(|entry| entry.name == JOINED);
+            return Ok((formatted.voters.clone(), has_joined));
         }
         if self.others().next().is_none() {
             return Err(StartError::NoVoters { directory: directory.disk.name().to_owned() });
@@ -39,9 +43,11 @@ impl<F: Faults> Start<F> {
         let voters = self.ask_for_voters().await;
         tracing::info!(count = voters.len(), "a controller has said who votes");
         let formatted = Formatted { voters: voters.clone(), ..formatted.clone() };
-        let written = directory.disk.replace(FILE_NAME, formatted.render().into_bytes().into()).await;
-        written.map_err(DirectoryError::from)?;
-        Ok(voters)
+        for (name, text) in [(JOINED, String::new()), (FILE_NAME, formatted.render())] {
+            let written = directory.disk.replace(name, text.into_bytes().into()).await;
+            written.map_err(DirectoryError::from)?;
+        }
+        Ok((voters, true))
     }
 
     /// The configured controllers but this node.

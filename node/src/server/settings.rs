@@ -112,6 +112,9 @@ pub struct Limits {
     pub requests_in_flight_max: u32,
     /// Length of each task's inbox, in messages.
     pub inbox_length: usize,
+    /// `metadata.log.max.record.bytes.between.snapshots`: a snapshot of the metadata is taken when so many bytes have been
+    /// committed since the last one.
+    pub metadata_snapshot_bytes: u64,
 }
 
 impl Default for Limits {
@@ -122,6 +125,7 @@ impl Default for Limits {
             pending_fetches_max: 1_024,
             requests_in_flight_max: 512,
             inbox_length: 1_024,
+            metadata_snapshot_bytes: 20 << 20,
         }
     }
 }

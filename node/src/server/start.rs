@@ -231,7 +231,7 @@ impl<F: Faults> Start<F> {
         for (node, address) in &self.settings.controllers {
             self.peers.set_address(*node, address);
         }
-        let voters = self.initial_voters(directory).await?;
+        let (voters, has_joined) = self.initial_voters(directory).await?;
         let keys = voters.iter().map(|voter| VoterKey { id: voter.node, directory: voter.directory });
         let formatted = VoterSet::new(keys).map_err(StartError::Voters)?;
         let controller_tenure = metadata::Tenure {
@@ -249,11 +249,13 @@ impl<F: Faults> Start<F> {
             },
             controller_tenure,
             formatted,
+            has_joined,
             disk: Arc::clone(&directory.disk),
             stop: directory.stop,
             recovery_points: Arc::clone(&directory.recovery_points),
             peers: self.peers.clone(),
             inbox_length: self.settings.limits.inbox_length,
+            snapshot_bytes: self.settings.limits.metadata_snapshot_bytes,
         };
         let (driver, begun, feeds) = QuorumDriver::open(parts).await?;
         let fatal = self.fatal.clone();

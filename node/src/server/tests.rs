@@ -7,6 +7,8 @@ use highwater_model::id::{ClusterId, Offset};
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::env::sim::{Config, Simulation};
 
+mod snapshots;
+
 use super::*;
 use crate::config::Endpoint as Address;
 use crate::config::formatted::{FILE_NAME, Formatted, InitialVoter};

@@ -47,6 +47,9 @@ impl<F: Faults> QuorumDriver<F> {
                 Ok(())
             }
             ControllerCall::ChangeVoters(change) => self.change_voters(&change, reply),
+            ControllerCall::FetchSnapshot { replica, id, position } => {
+                self.serve_snapshot(replica, (id, position), reply)
+            }
         }
     }
 

@@ -21,9 +21,6 @@ enum InOffice {
 impl<F: Faults> QuorumDriver<F> {
     /// Gives the controller everything that waits for it, in order; a placed decision before anything else.
     pub(super) fn settle(&mut self) -> Result<(), QuorumStopped> {
-        if let Some(id) = self.unfetched.take() {
-            self.step(quorum::Input::SnapshotFailed { id })?;
-        }
         while let Some(input) = self.placements.pop_front().or_else(|| self.decisions.pop_front()) {
             self.decide(input)?;
         }
@@ -31,7 +28,7 @@ impl<F: Faults> QuorumDriver<F> {
         if self.images.borrow().end() != image.end() {
             self.images.send_replace(Arc::new(image.clone()));
         }
-        Ok(())
+        self.take_snapshot_if_due()
     }
 
     fn decide(&mut self, input: Input) -> Result<(), QuorumStopped> {
@@ -96,6 +93,7 @@ impl<F: Faults> QuorumDriver<F> {
     pub(super) fn apply(&mut self, up_to: Offset) -> Result<(), QuorumStopped> {
         let quorum_epoch = self.core.quorum_epoch();
         for batch in self.committed_tail(up_to) {
+            self.snapshots.note_committed(batch.len_bytes());
             let records = records::decode_decision(&batch)?;
             self.decisions.push_back(Input::Committed {
                 end: batch.header().end_offset(),

@@ -59,11 +59,8 @@ impl<F: Faults> QuorumDriver<F> {
                     drop(reply.send(ControllerAnswer::ReadPoint(point.offset())));
                 }
             }
-            Effect::FetchSnapshot { id, .. } => {
-                tracing::error!(?id, "the leader offers a snapshot, which this version cannot fetch");
-                self.unfetched = Some(id);
-            }
-            Effect::AbandonSnapshot { .. } => self.unfetched = None,
+            Effect::FetchSnapshot { from, id } => self.fetch_snapshot(from, id),
+            Effect::AbandonSnapshot { .. } => self.snapshots.abandon(),
         }
         Ok(())
     }

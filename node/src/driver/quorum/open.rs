@@ -14,11 +14,12 @@ use highwater_transport::watch;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::snapshots::{self, Keeping};
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
-use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Stop};
+use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Snapshots, Stop};
 use crate::peers::Peers;
 use crate::server::Timing;
 
@@ -28,6 +29,9 @@ pub(crate) const LOG_DIRECTORY: &str = "__cluster_metadata-0";
 pub(super) const VOTE_FILE: &str = "quorum-state";
 /// Version of the vote file's body.
 const VOTE_VERSION: u8 = 0;
+/// Bounds of a segment of the metadata log.
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// How much is read at a time when the log is loaded.
 const LOAD_BYTES: usize = 4 << 20;
 
@@ -46,6 +50,15 @@ pub enum OpenError {
         "{VOTE_FILE} cannot be read: {0}; this voter must be removed from the quorum and added with a new directory"
     )]
     Vote(String),
+    /// The log begins where no snapshot that can be read ends.
+    #[error(
+        "the metadata log begins at {start}, and no snapshot says what was before; this voter must be removed from the \
+         quorum and added with a new directory"
+    )]
+    NoSnapshot {
+        /// Its first offset, inclusive.
+        start: Offset,
+    },
     /// The metadata log has lost records that were durable, and may have been counted (B-37).
     #[error(
         "the metadata log ends at {end} but was durable beyond; this voter must be removed from the quorum and added \
@@ -66,12 +79,16 @@ pub(crate) struct QuorumParts<F> {
     pub(crate) controller_tenure: metadata::Tenure,
     /// The voters that the directory was formatted with.
     pub(crate) formatted: VoterSet,
+    /// Whether these are instead those of when the node joined.
+    pub(crate) has_joined: bool,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) stop: Stop,
     pub(crate) recovery_points: Arc<OffsetCheckpoint>,
     pub(crate) peers: Peers,
     /// How many asks may wait.
     pub(crate) inbox_length: usize,
+    /// A snapshot is taken when so many bytes have been committed since the last one.
+    pub(crate) snapshot_bytes: u64,
 }
 
 /// The stored form of a [`Vote`].
@@ -110,12 +127,20 @@ impl<F: Faults> QuorumDriver<F> {
     /// When storage fails, or holds less than a voter must have kept.
     pub(crate) async fn open(parts: QuorumParts<F>) -> Result<(Self, Vec<Effect>, QuorumFeeds), OpenError> {
         let vote = read_vote(parts.disk.as_ref())?;
-        let stored = Stored { disk: &parts.disk, stop: parts.stop, recovery_points: &parts.recovery_points };
-        let (log, tail, recovered) = load(stored, &parts.formatted, vote).await?;
+        let files = Snapshots::new(Arc::clone(&parts.disk), LOG_DIRECTORY);
+        let stored = Stored {
+            disk: &parts.disk,
+            stop: parts.stop,
+            recovery_points: &parts.recovery_points,
+            snapshots: &files,
+            // What a snapshot stands for goes segment by segment.
+            segment_bytes_max: (parts.snapshot_bytes / 2).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+        };
+        let Loaded { log, tail, recovered, image } = load(stored, &parts.formatted, vote).await?;
         let mut begun = Vec::new();
         let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
         let (asks, inbox) = mpsc::channel(parts.inbox_length);
-        let (images, images_fed) = watch::channel(Arc::new(Image::default()));
+        let (images, images_fed) = watch::channel(Arc::new(image.clone()));
         let (leader, leader_fed) = watch::channel(None);
         let (voters, voters_fed) = watch::channel(Vec::new());
         let driver = Self {
@@ -124,13 +149,14 @@ impl<F: Faults> QuorumDriver<F> {
             tenure: parts.tenure,
             core,
             controller_tenure: parts.controller_tenure,
-            controller: Controller::new(parts.faults, Image::default()),
+            controller: Controller::new(parts.faults, image),
             disk: parts.disk,
             recovery_points: parts.recovery_points,
             checkpoint_at: None,
             log,
             peers: parts.peers,
             inbox,
+            own: asks.downgrade(),
             images,
             leader,
             voters,
@@ -146,7 +172,7 @@ impl<F: Faults> QuorumDriver<F> {
             attached: Vec::new(),
             placements: VecDeque::new(),
             decisions: VecDeque::new(),
-            unfetched: None,
+            snapshots: Keeping::new(files, parts.snapshot_bytes, parts.has_joined),
             waiting: Waiting::default(),
             next_id: 0,
         };
@@ -162,17 +188,28 @@ struct Stored<'a> {
     disk: &'a Arc<dyn Disk>,
     stop: Stop,
     recovery_points: &'a Arc<OffsetCheckpoint>,
+    snapshots: &'a Snapshots,
+    segment_bytes_max: u64,
 }
 
-/// Opens the log and reads it whole: everything in it is applied again once it is known to be committed.
-async fn load(
-    stored: Stored<'_>,
-    formatted: &VoterSet,
-    vote: Vote,
-) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
-    let hints = Hints { stop: stored.stop, ..Hints::default() };
+/// What was loaded.
+struct Loaded {
+    log: PartitionLog,
+    /// The log above the snapshot.
+    tail: Tail,
+    recovered: Recovered,
+    /// The snapshot's, or an empty one.
+    image: Image,
+}
+
+/// Reads the newest snapshot, opens the log and reads it whole: everything in it above the snapshot is applied again once it
+/// is known to be committed. Whether the log goes on from the snapshot is the core's to say (Q43).
+async fn load(stored: Stored<'_>, formatted: &VoterSet, vote: Vote) -> Result<Loaded, OpenError> {
+    let snapshot = snapshots::newest(stored.snapshots)?;
+    let begin = snapshot.as_ref().map_or(Offset::ZERO, |(id, _)| id.end);
+    let hints = Hints { stop: stored.stop, unneeded_below: begin, ..Hints::default() };
     let (disk, points) = (Arc::clone(stored.disk), Arc::clone(stored.recovery_points));
-    let config = LogConfig::default();
+    let config = LogConfig { segment_bytes_max: stored.segment_bytes_max, ..LogConfig::default() };
     let (log, found) =
         PartitionLog::open_checkpointed(disk, LOG_DIRECTORY, None, config, hints, points).await?;
     if let Some(cut) = &found.cut {
@@ -180,6 +217,9 @@ async fn load(
         if cut.is_damage {
             return Err(OpenError::Damaged { end: cut.end });
         }
+    }
+    if found.start > begin {
+        return Err(OpenError::NoSnapshot { start: found.start });
     }
     log.note_flushed(found.end);
     let mut tail = Tail::new();
@@ -197,9 +237,14 @@ async fn load(
             voters.push(VoterRecord { offset: batch.header().base_offset, voters: set });
         }
     }
-    let shape = found.shape(QuorumEpoch);
-    let formatted = formatted.clone();
-    Ok((log, tail, Recovered { vote, formatted, snapshot: None, log: shape, voters }))
+    tail.retain(|batch| batch.header().base_offset >= begin);
+    let (shape, formatted) = (found.shape(QuorumEpoch), formatted.clone());
+    let (snapshot, image) = match snapshot {
+        Some((id, content)) => (Some((id, content.voters)), content.image),
+        None => (None, Image::default()),
+    };
+    let recovered = Recovered { vote, formatted, snapshot, log: shape, voters };
+    Ok(Loaded { log, tail, recovered, image })
 }
 
 #[cfg(test)]
@@ -212,11 +257,17 @@ mod tests {
     use highwater_transport::batch::Batch;
 
     /// What a start after such a stop finds.
-    async fn start(sim: &SimDisk, stop: Stop) -> Result<(PartitionLog, Tail, Recovered), OpenError> {
+    async fn start(sim: &SimDisk, stop: Stop) -> Result<Loaded, OpenError> {
         let disk = sim.mount(None);
         let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
         let formatted = VoterSet::new([VoterKey { id: NodeId(1), directory: DirectoryId(1) }]).unwrap();
-        let stored = Stored { disk: &disk, stop, recovery_points: &points };
+        let stored = Stored {
+            disk: &disk,
+            stop,
+            recovery_points: &points,
+            snapshots: &Snapshots::new(Arc::clone(&disk), LOG_DIRECTORY),
+            segment_bytes_max: SEGMENT_BYTES_MAX,
+        };
         load(stored, &formatted, Vote::default()).await
     }
 
@@ -230,7 +281,7 @@ mod tests {
     async fn a_voter_counts_nothing_that_a_failed_sync_left_in_the_page_cache() {
         for seed in 0..10 {
             let sim = SimDisk::new("sim", 7);
-            let (mut log, _, _) = start(&sim, Stop::Unknown).await.unwrap();
+            let Loaded { mut log, .. } = start(&sim, Stop::Unknown).await.unwrap();
             for offset in 0..40 {
                 log.append(&[leader_change(offset)]).await.unwrap();
             }
@@ -238,9 +289,9 @@ mod tests {
             assert!(log.sync().await.unwrap_err().is_offline());
             sim.kill();
 
-            let counted = start(&sim, Stop::Killed).await.unwrap().2.log.flushed();
+            let counted = start(&sim, Stop::Killed).await.unwrap().recovered.log.flushed();
             sim.power_loss(seed);
-            let left = start(&sim, Stop::Unknown).await.unwrap().2.log.end();
+            let left = start(&sim, Stop::Unknown).await.unwrap().recovered.log.end();
             assert_eq!((counted, left), (Offset(40), Offset(40)), "seed {seed}");
         }
     }
@@ -248,7 +299,7 @@ mod tests {
     #[tokio::test]
     async fn a_voter_that_lost_what_it_had_synced_never_starts_again() {
         let sim = SimDisk::new("sim", 7);
-        let (mut log, _, _) = start(&sim, Stop::Unknown).await.unwrap();
+        let Loaded { mut log, .. } = start(&sim, Stop::Unknown).await.unwrap();
         log.append(&[leader_change(0)]).await.unwrap();
         log.close().await.unwrap();
         let disk = sim.mount(None);
@@ -258,7 +309,7 @@ mod tests {
 
         for _ in 0..2 {
             sim.power_loss(3);
-            let started = start(&sim, Stop::Unknown).await.map(|(_, _, recovered)| recovered);
+            let started = start(&sim, Stop::Unknown).await.map(|loaded| loaded.recovered);
             assert!(matches!(started, Err(OpenError::Damaged { end: Offset(0) })), "{started:?}");
         }
     }

@@ -1,0 +1,158 @@
+//! The metadata log does not grow for ever, and nobody who was away misses what went.
+
+use highwater_client::Client;
+use highwater_client::settings::ClientSettings;
+use highwater_model::api::{ConfigChange, NewTopic};
+use highwater_transport::env::sim::Process;
+use highwater_transport::identity::Identity;
+
+use super::*;
+use crate::disk::Entry;
+
+const NODES: u8 = 3;
+/// Small enough for a few dozen decisions.
+const SNAPSHOT_BYTES: u64 = 8 << 10;
+const TOPIC: &str = "visits";
+
+/// A machine of the cluster.
+struct Machine {
+    node: NodeId,
+    process: Process,
+    disk: SimDisk,
+    identity: Identity,
+}
+
+struct Cluster {
+    machines: Vec<Machine>,
+    client: Client,
+}
+
+fn host(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(198, 18, 0, number))
+}
+
+impl Cluster {
+    async fn formatted(sim: &Simulation, seed: u64) -> Self {
+        let authority = LabAuthority::new("test").unwrap();
+        let voter = |number: u8| InitialVoter {
+            node: NodeId(number.into()),
+            endpoint: Address { host: host(number).to_string(), port: PORT },
+            directory: DirectoryId(number.into()),
+        };
+        let voters: Vec<InitialVoter> = (1..=NODES).map(voter).collect();
+        let mut machines = Vec::new();
+        for number in 1..=NODES {
+            let (node, directory) = (NodeId(number.into()), DirectoryId(number.into()));
+            let name = format!("broker-{number}");
+            let disk = SimDisk::new(&name, seed + u64::from(number));
+            let formatted = Formatted { cluster: ClusterId(7), node, directory, voters: voters.clone() };
+            disk.mount(None).replace(FILE_NAME, formatted.render().into_bytes().into()).await.unwrap();
+            let (process, identity) = (sim.process(&name, host(number)), authority.broker(node).unwrap());
+            machines.push(Machine { node, process, disk, identity });
+        }
+        let bootstrap_servers = (1..=NODES).map(|number| format!("{}:{PORT}", host(number))).collect();
+        let settings = ClientSettings { bootstrap_servers, ..ClientSettings::default() };
+        let env = sim.process("client", host(100)).env();
+        let client = Client::new(&env, authority.client("test").unwrap(), settings);
+        Self { machines, client }
+    }
+
+    /// Starts these machines, and waits until their brokers are ready.
+    async fn start(&self, numbers: std::ops::Range<usize>) {
+        let mut servers = Vec::new();
+        for machine in &self.machines[numbers] {
+            servers.push(machine.start().await);
+        }
+        for server in &mut servers {
+            server.ready().await;
+        }
+    }
+
+    /// Commits so many decisions, each a value of one property, up to this one.
+    async fn change(&self, values: std::ops::Range<u32>) {
+        for value in values {
+            let change = ConfigChange { name: "retention.ms".to_owned(), value: Some(value.to_string()) };
+            self.client.admin().alter_configs(TOPIC, vec![change], None).await.unwrap();
+        }
+    }
+
+    /// The value as one of the brokers knows it.
+    async fn value(&self) -> Option<String> {
+        let metadata = self.client.admin().metadata(Some(vec![TOPIC.to_owned()])).await.unwrap();
+        let topic = metadata.topics.into_iter().flatten().next()?;
+        topic.configs.into_iter().find(|(name, _)| name == "retention.ms").map(|(_, value)| value)
+    }
+}
+
+impl Machine {
+    async fn start(&self) -> ServerHandle {
+        let env = self.process.restart();
+        let disks = vec![self.disk.mount(Some(env.clone()))];
+        let limits = Limits { metadata_snapshot_bytes: SNAPSHOT_BYTES, ..Limits::default() };
+        let listen = SocketAddr::new(self.process.address(), PORT);
+        let settings = Settings { node: self.node, listen, limits, ..settings() };
+        Box::pin(Server::start(env, disks, &self.identity, settings, Sound)).await.unwrap()
+    }
+
+    /// The snapshots, and whether the log has its first segment still.
+    fn kept(&self) -> (usize, bool) {
+        let entries = self.disk.mount(None).list(LOG_DIRECTORY).unwrap();
+        let is_snapshot = |entry: &&Entry| entry.name.ends_with(".checkpoint") && entry.name.starts_with('0');
+        let has_first = entries.iter().any(|entry| entry.name == "00000000000000000000.log");
+        (entries.iter().filter(is_snapshot).count(), has_first)
+    }
+}
+
+async fn run(sim: &Simulation, seed: u64) {
+    let cluster = Cluster::formatted(sim, seed).await;
+    let [.., last] = cluster.machines.as_slice() else { panic!("there are three machines") };
+    cluster.start(0..3).await;
+    let topic = NewTopic {
+        name: TOPIC.to_owned(),
+        partitions: Some(1),
+        replication_factor: Some(3),
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    cluster.client.admin().create_topic(topic, false).await.unwrap();
+    last.process.kill();
+    last.disk.kill();
+    assert_eq!(last.kept(), (0, true));
+
+    cluster.change(0..250).await;
+    for machine in &cluster.machines[..2] {
+        let (snapshots, has_first) = machine.kept();
+        assert!(snapshots > 0 && !has_first, "node {}: {snapshots} snapshots", machine.node);
+    }
+    cluster.start(2..3).await;
+    let (snapshots, has_first) = last.kept();
+    assert!(snapshots > 0 && !has_first, "it began from a snapshot");
+
+    // All of them begin from what is on their disks, and from one another.
+    for (seed, machine) in (seed..).zip(&cluster.machines) {
+        machine.process.kill();
+        machine.disk.power_loss(seed);
+    }
+    cluster.start(0..3).await;
+    assert_eq!(cluster.value().await.as_deref(), Some("249"));
+    cluster.change(250..260).await;
+
+    // The one that was away alone with one of the others: what it has is enough.
+    cluster.machines[0].process.kill();
+    cluster.machines[0].disk.kill();
+    cluster.change(260..270).await;
+    assert_eq!(cluster.value().await.as_deref(), Some("269"));
+}
+
+#[test]
+fn a_node_that_was_away_begins_from_a_snapshot_and_a_power_loss_takes_nothing_of_it() {
+    for seed in 1..=3 {
+        let outcome = Simulation::run(seed, Config::default(), async move |sim| {
+            let env = sim.env();
+            env.timeout(Duration::from_secs(900), Box::pin(run(&sim, seed)))
+                .await
+                .expect("it comes to its end");
+        });
+        let () = outcome.success();
+    }
+}
