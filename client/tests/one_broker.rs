@@ -269,7 +269,6 @@ async fn records_of_a_topic_that_was_made_anew_fail_instead_of_waiting_for_the_o
     let failed = broker.env.timeout(Duration::from_secs(5), delivery).await.expect("at once");
     let failed = failed.expect_err("its topic is gone");
     assert_eq!(failed.code(), Some(ErrorCode::UnknownTopicOrPartition));
-    assert_eq!(failed.outcome(), Outcome::NotDone);
 }
 
 #[tokio::test]
@@ -289,6 +288,24 @@ async fn every_partition_gives_up_at_the_delivery_timeout_while_there_is_no_prod
         let failed = delivery.await.expect_err("nobody took it");
         assert!(matches!(failed, ProduceError::TimedOut { outcome: Outcome::NotDone, .. }), "{failed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_record_that_no_frame_can_carry_is_refused_and_not_tried_again() {
+    let broker = Broker::start(of_partitions(1), takes_records(None));
+    let bytes = 80 << 20;
+    let settings = ProducerSettings {
+        record_bytes_max: 2 * bytes,
+        buffer_bytes: 2 * bytes,
+        ..ProducerSettings::default()
+    };
+    let producer = broker.client(ClientSettings::default()).producer(settings);
+
+    let delivery = producer.send("t", Record::of(vec![0; bytes])).await.expect("it is within the settings");
+    let refused = broker.env.timeout(Duration::from_secs(20), delivery).await.expect("at once");
+
+    assert_eq!(code(refused), Some(ErrorCode::MessageTooLarge));
+    assert_eq!(broker.times_asked(|request| matches!(request, Request::Produce { .. })), 0);
 }
 
 #[tokio::test]

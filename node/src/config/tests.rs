@@ -68,6 +68,13 @@ fn the_log_directory_with_the_metadata_comes_first() {
 }
 
 #[test]
+fn servers_to_ask_for_the_controllers_are_said_to_have_no_effect() {
+    let layers = layers(&["controller.quorum.bootstrap.servers=a:1,b:2"]);
+
+    assert!(layers.warnings.iter().any(|warning| warning.contains("has no effect yet")), "{layers:?}");
+}
+
+#[test]
 fn every_problem_is_reported_at_once() {
     let problems = resolve(&[
         "num.partitions=none",
