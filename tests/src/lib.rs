@@ -2,5 +2,6 @@
 //!
 //! The tests themselves are under `tests/tests`; nothing here is part of the product.
 
+pub mod command;
 pub mod processes;
 pub mod simulation;

@@ -136,10 +136,8 @@ impl Cluster {
     /// Runs `highwater` with these arguments, as a client of the cluster, to its end.
     pub async fn highwater(&self, arguments: &[&str]) -> Output {
         let program = self.cluster.program.clone().expect("the program was given");
-        let mut command = tokio::process::Command::new(&program.path);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HIGHWATER_")) {
-            command.env_remove(name);
-        }
+        let path = program.path.to_str().expect("the path of the program is text");
+        let mut command = tokio::process::Command::from(crate::command::highwater(path, "none"));
         let command = command.args(arguments).envs(program.environment).stdin(Stdio::null());
         let command = command.arg("--command-config").arg(self.cluster.layout.client_properties());
         command.output().await.expect("the program can be started")

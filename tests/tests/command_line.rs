@@ -15,22 +15,16 @@ fn highwater(arguments: &[&str]) -> Output {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater-planted"));
-    for (name, _) in
-        std::env::vars().filter(|(name, _)| name.starts_with("HIGHWATER_") || name.starts_with("KAFKA_"))
-    {
-        command.env_remove(name);
-    }
-    command.args(arguments).env("HIGHWATER_PLANT", "none");
+    let mut command = highwater_tests::command::highwater(env!("CARGO_BIN_EXE_highwater-planted"), "none");
+    command.args(arguments);
     command
 }
 
 #[test]
 fn a_flag_may_be_set_by_its_variable_in_any_form() {
     for value in ["1", "true", "0", ""] {
-        let output = Command::new(env!("CARGO_BIN_EXE_highwater-planted"))
-            .args(["completion", "bash"])
-            .envs([("HIGHWATER_PLANT", "none"), ("HIGHWATER_QUIET", value)])
+        let output = command(&["completion", "bash"])
+            .env("HIGHWATER_QUIET", value)
             .output()
             .expect("the binary was built with the tests");
 

@@ -1,10 +1,11 @@
 //! Commands that ask a cluster, as programs meet them: what is done, what is said, and the exit code.
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use highwater_model::id::{NodeId, PartitionIndex};
+use highwater_tests::command;
 use highwater_tests::processes::Cluster;
 use serde_json::Value;
 
@@ -19,11 +20,10 @@ async fn one_broker() -> Cluster {
 
 /// Runs a command with this standard input.
 fn highwater(cluster: &Cluster, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(PROGRAM)
+    let mut child = command::highwater(PROGRAM, "none")
         .arg("--command-config")
         .arg(cluster.client_properties())
         .args(arguments)
-        .env("HIGHWATER_PLANT", "none")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

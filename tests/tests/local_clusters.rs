@@ -14,11 +14,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_highwater-planted");
 const PATIENCE: Duration = Duration::from_secs(40);
 
 fn command(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = highwater_tests::command::highwater(PROGRAM, "none");
     command
         .args(arguments)
         .current_dir(dir)
-        .env("HIGHWATER_PLANT", "none")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -129,9 +128,8 @@ fn a_dev_cluster_survives_the_kill_that_it_proposes_and_says_how_to_start_the_br
     let again = line_with(&mut said, "server --config");
     assert_eq!(processes_of(&dev.dir).len(), 2, "the others go on");
     let mut words = again.split_whitespace();
-    let mut broker = Command::new(words.next().expect("a program"))
+    let mut broker = highwater_tests::command::highwater(words.next().expect("a program"), "none")
         .args(words)
-        .env("HIGHWATER_PLANT", "none")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -12,7 +12,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A quickstart whose brokers have this bug, in a directory of its own.
 fn command(dir: &Path, plant: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater-planted"));
+    let mut command = highwater_tests::command::highwater(env!("CARGO_BIN_EXE_highwater-planted"), plant);
     command.args(["quickstart", "-o", "json"]).args(arguments).current_dir(dir).env("HIGHWATER_PLANT", plant);
     command
 }
