@@ -13,7 +13,7 @@ use highwater_model::{api, quorum};
 use highwater_transport::env::Env;
 use highwater_transport::frame::{Frame, FrameError, FrameLimits};
 use highwater_transport::identity::Principal;
-use highwater_transport::quic::{Connection, Endpoint};
+use highwater_transport::quic::{Connection, Endpoint, Room};
 use highwater_transport::rpc::{Request, Requests, Responder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -86,9 +86,9 @@ impl Serving {
 
     /// Handles a frame: messages in the order in which they came, requests side by side.
     async fn on_request(&self, request: Request) {
-        let Request { frame, responder } = request;
+        let Request { frame, responder, room: held } = request;
         match (frame.kind, &self.peer) {
-            (highwater_transport::api::KIND, _) => self.on_client_request(frame, responder).await,
+            (highwater_transport::api::KIND, _) => self.on_client_request(frame, responder, held).await,
             (wire::QUORUM, Principal::Broker(from)) => self.on_quorum_message(*from, &frame).await,
             (wire::REPLICATION, Principal::Broker(from)) => self.on_replica_message(*from, frame).await,
             (wire::CONTROLLER, Principal::Broker(from)) => {
@@ -118,7 +118,7 @@ impl Serving {
         }
     }
 
-    async fn on_client_request(&self, frame: Frame, responder: Responder) {
+    async fn on_client_request(&self, frame: Frame, responder: Responder, held: Option<Room>) {
         if frame.version != highwater_transport::api::VERSION {
             let message = format!("version {} of requests is unknown here", frame.version);
             return self.refuse(responder, ErrorCode::UnsupportedVersion, message).await;
@@ -139,7 +139,7 @@ impl Serving {
                     Err(error) => tracing::error!(%error, "an answer cannot be expressed"),
                 }
             }
-            drop(room);
+            drop((room, held));
         };
         drop(self.routes.env.spawn("request", answering));
     }

@@ -3,6 +3,7 @@
 //! [`Endpoint`] dials and accepts, [`Connection`] is one proven peer, [`Channel`] one long-lived stream of frames. What
 //! the frames say is left to their users, calls with answers to [`crate::rpc`].
 
+mod budget;
 mod channel;
 mod connection;
 mod endpoint;
@@ -13,6 +14,7 @@ mod tls;
 
 use core::fmt;
 
+pub use budget::Room;
 pub use channel::{Channel, Receiver, Sender};
 pub use connection::Connection;
 pub use endpoint::Endpoint;

@@ -58,6 +58,15 @@ impl Decoder {
         }
     }
 
+    /// The length in bytes of the frame that is being read, once its header is.
+    #[must_use]
+    pub fn content_bytes(&self) -> Option<usize> {
+        match &self.stage {
+            Stage::Content(_, length) => Some(*length),
+            Stage::HeaderLength | Stage::Header(_) | Stage::Broken(_) => None,
+        }
+    }
+
     /// Whether the stream may end here: between frames.
     ///
     /// # Errors

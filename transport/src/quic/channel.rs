@@ -3,6 +3,7 @@
 //! Frames of one channel arrive in the order in which they were taken for sending, each once or, when the connection
 //! is lost, not at all. What they mean is left to their users.
 
+use super::budget::Room;
 use super::connection::Connection;
 use super::error::{ReceiveError, SendError, TrySendError};
 use super::{ConnectionLost, Lane, Queue};
@@ -48,6 +49,9 @@ impl Channel {
             connection: connection.clone(),
             stream: receive,
             decoder: Decoder::new(inward),
+            ready: None,
+            room: None,
+            has_stalled: false,
             pieces: vec![Bytes::new(); READ_PIECES_MAX],
         };
         Self { lane, sender, receiver }
@@ -188,6 +192,11 @@ pub struct Receiver {
     connection: Connection,
     stream: quinn::RecvStream,
     decoder: Decoder,
+    /// A whole frame that waits for room.
+    ready: Option<Frame>,
+    /// The room of the frame that is being read.
+    room: Option<Room>,
+    has_stalled: bool,
     pieces: Vec<Bytes>,
 }
 
@@ -204,22 +213,61 @@ impl Receiver {
     /// # Errors
     /// [`ReceiveError`] when no more frames can come; called again it says the same.
     pub async fn receive(&mut self) -> Result<Option<Frame>, ReceiveError> {
+        Ok(self.receive_held().await?.map(|(frame, _)| frame))
+    }
+
+    /// As [`Self::receive`], with the room that the frame takes as long as it is worked on. There is none on a channel that
+    /// was opened here.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub async fn receive_held(&mut self) -> Result<Option<(Frame, Option<Room>)>, ReceiveError> {
         loop {
-            if let Some(frame) = self.decoder.next_frame()? {
-                return Ok(Some(frame));
+            if self.ready.is_none() {
+                self.ready = self.decoder.next_frame()?;
             }
-            match self.stream.read_chunks(&mut self.pieces).await {
-                Ok(Some(count)) => {
-                    for piece in self.pieces.iter_mut().take(count) {
-                        self.decoder.push(core::mem::take(piece));
-                    }
-                }
-                Ok(None) => {
-                    self.decoder.finish()?;
-                    return Ok(None);
-                }
-                Err(error) => return Err(self.failure(error)),
+            let length = self.ready.as_ref().map(Frame::content_bytes).or(self.decoder.content_bytes());
+            self.take_room(length).await;
+            if let Some(frame) = self.ready.take() {
+                return Ok(Some((frame, self.room.take())));
             }
+            if !self.read().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes room for a frame of this length, unless it has it.
+    async fn take_room(&mut self, length: Option<usize>) {
+        if let (Some(length), Some(budget), None) = (length, self.connection.budget(), &self.room) {
+            self.room = Some(budget.take(length).await);
+        }
+    }
+
+    /// Reads what came next; false at the end of the channel.
+    async fn read(&mut self) -> Result<bool, ReceiveError> {
+        let (env, limit) = (self.connection.env(), self.connection.frame_stall_max());
+        let reading = self.stream.read_chunks(&mut self.pieces);
+        // Who holds room must go on.
+        let read = match &self.room {
+            _ if self.has_stalled => return Err(ReceiveError::Stalled),
+            Some(_) => env.timeout(limit, reading).await,
+            None => Ok(reading.await),
+        };
+        let Ok(read) = read else {
+            self.has_stalled = true;
+            self.room = None;
+            return Err(ReceiveError::Stalled);
+        };
+        match read {
+            Ok(Some(count)) => {
+                for piece in self.pieces.iter_mut().take(count) {
+                    self.decoder.push(core::mem::take(piece));
+                }
+                Ok(true)
+            }
+            Ok(None) => self.decoder.finish().map(|()| false).map_err(ReceiveError::from),
+            Err(error) => Err(self.failure(error)),
         }
     }
 

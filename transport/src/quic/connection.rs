@@ -2,6 +2,7 @@
 //!
 //! What a channel carries is left to [`super::Channel`].
 
+use super::budget::Budget;
 use super::channel::Channel;
 use super::error::{ConnectionLost, LossReason};
 use super::settings::{Queue, Settings};
@@ -22,6 +23,8 @@ pub struct Connection {
     peer: Arc<Principal>,
     env: Env,
     settings: Arc<Settings>,
+    /// What binds the requests that come; none where no requests do.
+    budget: Option<Budget>,
 }
 
 impl Connection {
@@ -30,8 +33,17 @@ impl Connection {
         peer: Principal,
         env: &Env,
         settings: &Arc<Settings>,
+        budget: Option<Budget>,
     ) -> Self {
-        Self { quinn, peer: Arc::new(peer), env: env.clone(), settings: Arc::clone(settings) }
+        Self { quinn, peer: Arc::new(peer), env: env.clone(), settings: Arc::clone(settings), budget }
+    }
+
+    pub(super) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    pub(super) fn frame_stall_max(&self) -> Duration {
+        self.settings.frame_stall_max
     }
 
     pub(super) fn quinn(&self) -> &quinn::Connection {

@@ -3,6 +3,7 @@
 //! All randomness, time and tasks of quinn come from the [`Env`], so that a simulated run repeats itself. What is done
 //! with a connection is left to [`super::Connection`].
 
+use super::budget::{Bound, Budget};
 use super::connection::Connection;
 use super::error::{BindError, ConnectError, LossReason};
 use super::settings::Settings;
@@ -157,7 +158,7 @@ impl Endpoint {
             .map_err(|error| undialable(error.to_string()))?;
         let quinn = connecting.await.map_err(|error| refusal(error, address, expect, &findings))?;
         let peer = findings.principal().ok_or(ConnectError::Nameless(PrincipalError::Missing))?;
-        let connection = Connection::new(quinn, peer, &inner.env, &inner.settings);
+        let connection = Connection::new(quinn, peer, &inner.env, &inner.settings, None);
         admission(&connection, address, expect, &findings).await?;
         Ok(connection)
     }
@@ -230,6 +231,7 @@ impl Acceptor {
     async fn run(self) {
         let limit = self.settings.accept_queue_max;
         let handshakes = Arc::new(Semaphore::new(limit));
+        let of_clients = Bound::new(self.settings.request_bytes_of_clients_max);
         while let Some(incoming) = self.quinn.accept().await {
             // Half of the places are kept for those who have shown that they receive at the address that they send
             // from: the others are told to show it, at no cost here. Anybody can send from a forged address.
@@ -244,11 +246,12 @@ impl Acceptor {
                 continue;
             };
             let (env, settings, sender) = (self.env.clone(), Arc::clone(&self.settings), self.sender.clone());
+            let of_clients = of_clients.clone();
             self.env.spawn("handshake", async move {
                 let _permit = permit;
                 let limit = settings.connect_timeout;
                 let address = incoming.remote_address();
-                match env.timeout(limit, admit(&env, &settings, incoming)).await {
+                match env.timeout(limit, admit(&env, &settings, of_clients, incoming)).await {
                     // The endpoint may have been dropped meanwhile, and with it the wish for connections.
                     Ok(Ok(connection)) => drop(sender.send(connection).await),
                     Ok(Err(reason)) => tracing::info!(%address, %reason, "connection refused"),
@@ -260,7 +263,12 @@ impl Acceptor {
 }
 
 /// Completes one handshake from the accepting side and greets the peer.
-async fn admit(env: &Env, settings: &Arc<Settings>, incoming: quinn::Incoming) -> Result<Connection, String> {
+async fn admit(
+    env: &Env,
+    settings: &Arc<Settings>,
+    of_clients: Bound,
+    incoming: quinn::Incoming,
+) -> Result<Connection, String> {
     let quinn = incoming.await.map_err(|error| error.to_string())?;
     let peer = match certified(&quinn) {
         Ok(peer) => peer,
@@ -273,7 +281,9 @@ async fn admit(env: &Env, settings: &Arc<Settings>, incoming: quinn::Incoming) -
     let mut hello = quinn.open_uni().await.map_err(|error| error.to_string())?;
     hello.write_all(&HELLO).await.map_err(|error| error.to_string())?;
     hello.finish().map_err(|error| error.to_string())?;
-    Ok(Connection::new(quinn, peer, env, settings))
+    let shared = matches!(peer, Principal::Client(_)).then_some(of_clients);
+    let budget = Budget::new(Bound::new(settings.request_bytes_per_connection_max), shared);
+    Ok(Connection::new(quinn, peer, env, settings, Some(budget)))
 }
 
 /// Whom the peer's verified certificate names.

@@ -159,4 +159,7 @@ pub enum ReceiveError {
     /// The peer gave the channel up before its end.
     #[error("channel was reset by the peer")]
     Reset,
+    /// The peer began a frame and did not go on with it; the channel is given up.
+    #[error("the peer stopped within a frame")]
+    Stalled,
 }

@@ -58,6 +58,12 @@ pub struct Settings {
     pub answer_limits: FrameLimits,
     /// What may wait in a channel's queue before a sender has to, where nothing else is said when it is opened.
     pub queue: Queue,
+    /// Bytes of requests that are held of one connection, from the reading of their header until they are answered.
+    pub request_bytes_per_connection_max: u32,
+    /// The same of all clients together; other brokers are not among them.
+    pub request_bytes_of_clients_max: u32,
+    /// A peer that says nothing for so long in the midst of a frame has given the channel up.
+    pub frame_stall_max: Duration,
     /// Connections that may wait to be accepted, and handshakes that may be under way; at most half of these are with
     /// peers whose address is not proven.
     pub accept_queue_max: usize,
@@ -79,6 +85,9 @@ impl Default for Settings {
             frame_limits: FrameLimits::default(),
             answer_limits: FrameLimits { body_bytes_max: 16 << 20, ..FrameLimits::default() },
             queue: Queue { frames_max: 256, bytes_max: 8 << 20 },
+            request_bytes_per_connection_max: 128 << 20,
+            request_bytes_of_clients_max: 512 << 20,
+            frame_stall_max: Duration::from_secs(10),
             accept_queue_max: 1024,
         }
     }

@@ -3,7 +3,7 @@
 //! Leaves asking to [`super::Caller`], and how many requests are worked on at a time to the server.
 
 use crate::frame::{Frame, FrameLimits};
-use crate::quic::{Channel, ReceiveError, Receiver, SendError, Sender};
+use crate::quic::{Channel, ReceiveError, Receiver, Room, SendError, Sender};
 
 /// The requests that come over one channel.
 #[derive(Debug)]
@@ -26,10 +26,10 @@ impl Requests {
     /// # Errors
     /// [`ReceiveError`] when no more can come.
     pub async fn next(&mut self) -> Result<Option<Request>, ReceiveError> {
-        let Some(frame) = self.receiver.receive().await? else { return Ok(None) };
+        let Some((frame, room)) = self.receiver.receive_held().await? else { return Ok(None) };
         let responder =
             Responder { sender: self.sender.clone(), kind: frame.kind, correlation: frame.correlation };
-        Ok(Some(Request { frame, responder }))
+        Ok(Some(Request { frame, responder, room }))
     }
 }
 
@@ -40,6 +40,8 @@ pub struct Request {
     pub frame: Frame,
     /// Answers it, here or later from anywhere.
     pub responder: Responder,
+    /// What it takes of its connection's room for requests; to be kept as long as it is worked on.
+    pub room: Option<Room>,
 }
 
 /// Answers one request, once. Dropped without an answer it leaves the caller to its deadline.

@@ -289,3 +289,100 @@ fn forged_addresses_do_not_take_the_handshakes_of_real_ones() {
 
     assert_eq!(outcome.success(), Ok(Principal::Broker(NodeId(1))));
 }
+
+/// Requests of a broker's peers that are under way at once, when each of `clients` sends 8 of 1 MiB on two channels, and how
+/// many come once those are done with.
+async fn held_at_once(
+    sim: &Simulation,
+    settings: Settings,
+    (identity, peers): (&Identity, &[Identity]),
+) -> (usize, usize) {
+    let broker = sim.process("broker", address(1));
+    let (env, at) = (broker.env(), SocketAddr::new(broker.address(), PORT));
+    let listening = Endpoint::bind(&env, at, identity, settings).unwrap();
+    let (arrive, mut arrived) = tokio::sync::mpsc::unbounded_channel();
+    let process = sim.process("clients", address(2));
+    for peer in peers {
+        let endpoint = dialler(&process, peer);
+        let connection = endpoint.connect(at, Expect::AnyBroker).await.unwrap();
+        let accepted = listening.accept().await.unwrap();
+        for _ in 0..2 {
+            let (channel, endpoint) = (connection.open(Lane::Data).await.unwrap(), endpoint.clone());
+            process.env().spawn("send", async move {
+                for correlation in 0..4 {
+                    channel.send(frame(correlation, (1 << 20) - 4)).await.unwrap();
+                }
+                channel.sender().closed().await;
+                drop(endpoint);
+            });
+            let mut receiver = accepted.accept().await.unwrap().split().1;
+            let arrive = arrive.clone();
+            env.spawn("receive", async move {
+                while let Ok(Some(held)) = receiver.receive_held().await {
+                    arrive.send(held).unwrap();
+                }
+            });
+        }
+    }
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        sim.env().sleep(Duration::from_secs(3)).await;
+        let mut held = Vec::new();
+        while let Ok(one) = arrived.try_recv() {
+            held.push(one);
+        }
+        counts.push(held.len());
+    }
+    (counts[0], counts[1])
+}
+
+#[test]
+fn requests_are_held_up_to_a_number_of_bytes_of_each_connection_and_of_all_clients() {
+    let settings = Settings {
+        request_bytes_per_connection_max: 3 << 20,
+        request_bytes_of_clients_max: 4 << 20,
+        ..Settings::default()
+    };
+    let authority = authority();
+    let client = || authority.client("alice").unwrap();
+    let one = authority.broker(NodeId(1)).unwrap();
+    let run = |seed, peers: Vec<Identity>| {
+        let settings = settings.clone();
+        let held = async |sim| held_at_once(&sim, settings, (&one, &peers)).await;
+        Simulation::run(seed, NetworkConfig::CALM, held).success()
+    };
+
+    assert_eq!(run(12, vec![client()]), (3, 3));
+    assert_eq!(run(13, vec![client(), client()]), (4, 4));
+    // Other brokers are bound each by itself, and not by what clients hold.
+    let broker = |node| authority.broker(NodeId(node)).unwrap();
+    assert_eq!(run(14, vec![broker(2), broker(3), client()]), (9, 9));
+}
+
+#[test]
+fn a_peer_that_stops_within_a_frame_loses_its_channel() {
+    let outcome = Simulation::run(15, NetworkConfig::CALM, async |sim| {
+        let authority = authority();
+        let (one, two) = (sim.process("one", address(1)), sim.process("two", address(2)));
+        let broker = listen(&one, &authority.broker(NodeId(1)).unwrap());
+        let client = dialler(&two, &authority.client("alice").unwrap());
+        let dialled = client.connect(broker.local_address(), Expect::AnyBroker).await.unwrap();
+        let accepted = broker.accept().await.unwrap();
+        let mut encoder = crate::frame::Encoder::default();
+        encoder.push(&frame(1, 1000), &crate::frame::FrameLimits::default()).unwrap();
+        let whole: Vec<u8> = encoder.take().concat();
+        let (mut stream, _answers) = dialled.quinn().open_bi().await.unwrap();
+        stream.write_all(&[PROTOCOL_VERSION, 1]).await.unwrap();
+        stream.write_all(&whole[..whole.len() - 1]).await.unwrap();
+
+        let mut channel = accepted.accept().await.unwrap();
+        let began = sim.now();
+        let stalled = channel.receive().await;
+        (stalled, sim.now().since(began), channel.receive().await, accepted.is_closed())
+    });
+
+    let (stalled, waited, again, is_closed) = outcome.success();
+    assert_eq!((&stalled, &again), (&Err(ReceiveError::Stalled), &Err(ReceiveError::Stalled)));
+    assert!(waited >= Settings::default().frame_stall_max, "{waited:?}");
+    assert!(!is_closed);
+}
