@@ -93,7 +93,9 @@ async fn run<F: Faults>(cli: &Cli, output: &Output, faults: F) -> Result<u8, Fai
         Command::Quickstart(args) => {
             until_interrupted(Box::pin(quickstart::run(args, &cli.global, output))).await
         }
-        Command::Topic(command) => until_interrupted(topics::run(command, &session(cli, output)?)).await,
+        Command::Topic(command) => {
+            until_interrupted(Box::pin(topics::run(command, &session(cli, output)?))).await
+        }
         Command::Config(command) => until_interrupted(topics::config(command, &session(cli, output)?)).await,
         Command::Produce(args) => {
             until_interrupted(Box::pin(records::produce(args, &session(cli, output)?))).await
@@ -102,7 +104,9 @@ async fn run<F: Faults>(cli: &Cli, output: &Output, faults: F) -> Result<u8, Fai
             until_interrupted(Box::pin(records::consume(args, &session(cli, output)?))).await
         }
         Command::Cluster(command) => until_interrupted(cluster::run(command, &session(cli, output)?)).await,
-        Command::Quorum(command) => until_interrupted(cluster::quorum(command, &session(cli, output)?)).await,
+        Command::Quorum(command) => {
+            until_interrupted(Box::pin(cluster::quorum(command, &session(cli, output)?))).await
+        }
     }
 }
 

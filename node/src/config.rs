@@ -182,6 +182,10 @@ pub struct ServerConfig {
     pub replica_fetch_bytes_max: u32,
     /// `queued.max.requests`: requests of one connection that may be under way.
     pub requests_in_flight_max: u32,
+    /// `queued.max.request.bytes`: requests of all clients that are held at a time, in bytes.
+    pub queued_request_bytes_max: u32,
+    /// `max.connections`: connections of clients at a time.
+    pub client_connections_max: u32,
     /// `socket.request.max.bytes`: largest request, payload included, in bytes.
     pub request_bytes_max: u32,
     /// How long things may take.

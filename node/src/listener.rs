@@ -13,7 +13,7 @@ use highwater_model::{api, quorum};
 use highwater_transport::env::Env;
 use highwater_transport::frame::{Frame, FrameError, FrameLimits};
 use highwater_transport::identity::Principal;
-use highwater_transport::quic::{Connection, Endpoint, Room};
+use highwater_transport::quic::{CloseCode, Connection, Endpoint, Room};
 use highwater_transport::rpc::{Request, Requests, Responder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -40,10 +40,23 @@ pub(crate) struct Routes {
 
 /// Takes connections until the endpoint is closed.
 pub(crate) async fn run(endpoint: Endpoint, routes: Routes) {
+    let bound = usize::try_from(routes.limits.client_connections_max).unwrap_or(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(bound));
     while let Some(connection) = endpoint.accept().await {
+        let is_client = matches!(connection.peer(), Principal::Client(_));
+        let place = is_client.then(|| Arc::clone(&places).try_acquire_owned());
+        if let Some(Err(_)) = place {
+            tracing::warn!(peer = %connection.peer(), "closed a connection: max.connections are open");
+            connection.close(CloseCode::NotAdmitted, "max.connections are open");
+            continue;
+        }
         tracing::debug!(peer = %connection.peer(), address = %connection.remote_address(), "connected");
         let env = routes.env.clone();
-        drop(env.spawn("connection", serve(connection, routes.clone())));
+        let serving = serve(connection, routes.clone());
+        drop(env.spawn("connection", async move {
+            serving.await;
+            drop(place);
+        }));
     }
 }
 

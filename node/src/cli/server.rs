@@ -118,6 +118,8 @@ fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
         replica_fetch_bytes_max: config.replica_fetch_bytes_max,
         requests_in_flight_max: config.requests_in_flight_max,
         metadata_snapshot_bytes: u64::from(config.metadata_snapshot_bytes),
+        queued_request_bytes_max: config.queued_request_bytes_max,
+        client_connections_max: config.client_connections_max,
         ..server::Limits::default()
     };
     Ok(Settings {

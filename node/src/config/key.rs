@@ -211,6 +211,18 @@ pub const KEYS: &[Key] = &[
         "Requests of one connection that may be under way.",
     ),
     key(
+        "queued.max.request.bytes",
+        Form::Bytes,
+        Some("536870912"),
+        "Bytes of requests that are held at a time, of all clients together. Past it nothing more is read from them.",
+    ),
+    key(
+        "max.connections",
+        Form::Number(1, 1_000_000),
+        Some("4096"),
+        "Connections of clients at a time. One more is closed.",
+    ),
+    key(
         "request.timeout.ms",
         Form::Milliseconds,
         Some("10000"),
@@ -317,7 +329,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "log.message.timestamp.type",
     "log.roll.hours",
     "log.roll.ms",
-    "max.connections",
     "metadata.log.segment.bytes",
     "num.io.threads",
     "num.network.threads",

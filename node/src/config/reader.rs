@@ -48,6 +48,8 @@ impl<'a> Reader<'a> {
         let topic_defaults = self.topic_defaults();
         let replica_fetch_bytes_max = self.limit_u32("replica.fetch.response.max.bytes");
         let requests_in_flight_max = self.small("queued.max.requests");
+        let queued_request_bytes_max = self.limit_u32("queued.max.request.bytes");
+        let client_connections_max = self.small("max.connections");
         let request_bytes_max = self.limit_u32("socket.request.max.bytes");
         let timing = self.timing();
         let tls = self.tls();
@@ -63,6 +65,8 @@ impl<'a> Reader<'a> {
             topic_defaults,
             replica_fetch_bytes_max,
             requests_in_flight_max,
+            queued_request_bytes_max,
+            client_connections_max,
             request_bytes_max,
             timing,
             tls: tls?,

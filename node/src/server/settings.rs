@@ -110,6 +110,10 @@ pub struct Limits {
     pub pending_fetches_max: u32,
     /// `queued.max.requests`: requests of one connection that may be under way.
     pub requests_in_flight_max: u32,
+    /// `queued.max.request.bytes`: requests of all clients that are held at a time, in bytes.
+    pub queued_request_bytes_max: u32,
+    /// `max.connections`: connections of clients at a time. Other brokers are not among them.
+    pub client_connections_max: u32,
     /// Length of each task's inbox, in messages.
     pub inbox_length: usize,
     /// `metadata.log.max.record.bytes.between.snapshots`: a snapshot of the metadata is taken when so many bytes have been
@@ -124,6 +128,8 @@ impl Default for Limits {
             pending_produces_max: 4_096,
             pending_fetches_max: 1_024,
             requests_in_flight_max: 512,
+            queued_request_bytes_max: 512 << 20,
+            client_connections_max: 4_096,
             inbox_length: 1_024,
             metadata_snapshot_bytes: 20 << 20,
         }

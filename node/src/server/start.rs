@@ -136,7 +136,11 @@ impl Server {
             return Err(StartError::OfAnotherCluster { found, expected: cluster });
         }
         directories::check(&directories, node)?;
-        let endpoint = Endpoint::bind(&env, settings.listen, identity, quic::Settings::default())?;
+        let of_endpoint = quic::Settings {
+            request_bytes_of_clients_max: settings.limits.queued_request_bytes_max,
+            ..quic::Settings::default()
+        };
+        let endpoint = Endpoint::bind(&env, settings.listen, identity, of_endpoint)?;
         let address = endpoint.local_address();
         let advertised = settings.advertised.clone().unwrap_or_else(|| address.to_string());
         let peers = Peers::new(&env, node, endpoint.clone(), &advertised);

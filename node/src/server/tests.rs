@@ -6,6 +6,8 @@ use highwater_model::fault::Sound;
 use highwater_model::id::{ClusterId, Offset};
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::env::sim::{Config, Simulation};
+use highwater_transport::identity::Expect;
+use highwater_transport::quic::{self, CloseCode};
 
 mod snapshots;
 
@@ -63,4 +65,35 @@ fn a_directory_is_marked_clean_when_the_metadata_log_is_closed_too() {
     let (is_clean, metadata) = run.success();
     assert!(is_clean);
     assert!(metadata > Some(Offset::ZERO), "{metadata:?}");
+}
+
+#[test]
+fn clients_have_so_many_connections_and_no_more() {
+    let authority = LabAuthority::new("test").unwrap();
+    let (broker, alice) = (authority.broker(NodeId(1)).unwrap(), authority.client("alice").unwrap());
+    let run = Simulation::run(2, Config::default(), async move |sim| {
+        let disk = formatted(2).await;
+        let env = sim.process("broker-1", HOST).env();
+        let disks = vec![disk.mount(Some(env.clone()))];
+        let limits = Limits { client_connections_max: 1, ..Limits::default() };
+        let settings = Settings { limits, ..settings() };
+        let mut server = Box::pin(Server::start(env, disks, &broker, settings, Sound)).await.unwrap();
+        server.ready().await;
+        let process = sim.process("client", IpAddr::V4(Ipv4Addr::new(198, 18, 0, 100)));
+        let own = SocketAddr::new(process.address(), 0);
+        let client = Endpoint::bind(&process.env(), own, &alice, quic::Settings::default()).unwrap();
+        let dial = async || client.connect(server.address(), Expect::AnyBroker).await.unwrap();
+        let first = dial().await;
+        let refused = dial().await.closed().await.reason;
+        let is_first_open = !first.is_closed();
+        first.close(CloseCode::Done, "done");
+        sim.env().sleep(Duration::from_millis(100)).await;
+        let third = dial().await;
+        sim.env().sleep(Duration::from_millis(100)).await;
+        (refused.to_string(), is_first_open, !third.is_closed())
+    });
+
+    let (refused, is_first_open, is_third_open) = run.success();
+    assert!(refused.contains("max.connections are open"), "{refused}");
+    assert!(is_first_open && is_third_open);
 }

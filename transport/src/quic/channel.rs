@@ -226,7 +226,8 @@ impl Receiver {
             if self.ready.is_none() {
                 self.ready = self.decoder.next_frame()?;
             }
-            let length = self.ready.as_ref().map(Frame::content_bytes).or(self.decoder.content_bytes());
+            let length =
+                self.ready.as_ref().map(Frame::content_bytes).or_else(|| self.decoder.content_bytes());
             self.take_room(length).await;
             if let Some(frame) = self.ready.take() {
                 return Ok(Some((frame, self.room.take())));
