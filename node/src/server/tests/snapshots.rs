@@ -71,8 +71,11 @@ impl Cluster {
     /// Commits so many decisions, each a value of one property, up to this one.
     async fn change(&self, values: std::ops::Range<u32>) {
         for value in values {
-            let change = ConfigChange { name: "retention.ms".to_owned(), value: Some(value.to_string()) };
-            self.client.admin().alter_configs(TOPIC, vec![change], None).await.unwrap();
+            let change = || ConfigChange { name: "retention.ms".to_owned(), value: Some(value.to_string()) };
+            // Who was asked may be the one that was killed. Nobody else writes, so the same may be written twice.
+            while let Err(error) = self.client.admin().alter_configs(TOPIC, vec![change()], None).await {
+                assert!(error.is_retriable() || error.is_unreachable(), "{error}");
+            }
         }
     }
 
