@@ -9,6 +9,7 @@ mod faults;
 pub mod judge;
 mod load;
 mod reading;
+mod replicas;
 mod run;
 
 pub use cluster::Identities;

@@ -96,6 +96,32 @@ fn nothing_acknowledged_is_lost_and_a_seed_is_a_run() {
     assert!(forwards.status.success() && backwards.status.success());
 }
 
+/// A bug that breaks no promise to those who read from leaders must be found in one of the seeds that are clean without it.
+fn assert_finds(control: &str, words: &str) {
+    let found = output(simulate(&["--seeds", "0..6", "--control", control, "--until-found"]));
+
+    let lines = lines(&found);
+    let first = lines.iter().find(|line| line.contains(words));
+    eprintln!("control {control}: {}", first.map_or("none", String::as_str));
+    assert!(first.is_some(), "control {control} found nothing: {lines:?}");
+    assert_eq!(found.status.code(), Some(4));
+}
+
+#[test]
+fn a_healed_cluster_that_takes_no_writes_is_found() {
+    assert_finds("unreachable", " writes not acknowledged after ");
+}
+
+#[test]
+fn a_replica_with_records_of_its_own_is_found() {
+    assert_finds("B-02", " differs at offset ");
+}
+
+#[test]
+fn records_given_up_without_cause_are_found() {
+    assert_finds("B-27b", " records were given up ");
+}
+
 /// A control must find a lost record in one of the seeds that are clean without it.
 fn assert_finds_a_loss(control: &str) {
     let seeds = format!("{}..{}", SEEDS.start, SEEDS.end);

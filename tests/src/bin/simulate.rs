@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use highwater_model::fault::Bug;
 use highwater_tests::simulation::{Control, Identities, Report, Scenario};
 
 /// Runs three simulated brokers and a client through faults drawn from each seed.
@@ -22,12 +23,15 @@ struct Arguments {
     /// Runs the seeds in falling order, which must make no difference
     #[arg(long)]
     backwards: bool,
-    /// What to take away: none, lying-sync, or os-flush
+    /// What to take away: none, lying-sync, os-flush, unreachable, or the id of a bug to plant in the brokers
     #[arg(long, value_parser = control, default_value = "none")]
     control: Control,
     /// Ends after the first run that lost an acknowledged record
     #[arg(long)]
     until_lost: bool,
+    /// Ends after the first run that was not clean
+    #[arg(long)]
+    until_found: bool,
     /// Writes every event of the last run to this file
     #[arg(long)]
     events: Option<PathBuf>,
@@ -46,7 +50,10 @@ fn control(text: &str) -> Result<Control, String> {
         "none" => Ok(Control::Nothing),
         "lying-sync" => Ok(Control::LyingSync),
         "os-flush" => Ok(Control::OsFlush),
-        _ => Err("give one of none | lying-sync | os-flush".to_owned()),
+        "unreachable" => Ok(Control::Unreachable),
+        id => Bug::by_id(id).map(Control::Planted).ok_or_else(|| {
+            "give one of none | lying-sync | os-flush | unreachable, or the id of a bug".to_owned()
+        }),
     }
 }
 
@@ -69,7 +76,8 @@ fn main() -> ExitCode {
             write_events(path, &report);
         }
         all_clean &= report.is_clean();
-        if arguments.until_lost && report.lost() > 0 {
+        let is_lost = arguments.until_lost && report.lost() > 0;
+        if is_lost || (arguments.until_found && !report.is_clean()) {
             break;
         }
     }

@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use highwater_client::Client;
 use highwater_client::settings::ClientSettings;
-use highwater_model::fault::Sound;
-use highwater_model::id::{ClusterId, DirectoryId, NodeId};
+use highwater_model::fault::{Bug, Faults, Planted, Sound};
+use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::SimDisk;
+use highwater_node::log::{Replica, directory_of};
 use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
 use highwater_transport::certs::{CertificateError, LabAuthority};
 use highwater_transport::env::Env;
@@ -51,6 +52,7 @@ pub(super) struct Machine {
     pub(super) process: Process,
     disk: SimDisk,
     identity: Identity,
+    plant: Option<Bug>,
     pub(super) is_up: bool,
 }
 
@@ -75,13 +77,14 @@ fn directory(node: NodeId) -> DirectoryId {
 }
 
 impl Cluster {
-    /// Formatted machines, all switched off.
-    pub(super) async fn formatted(sim: &Simulation, identities: &Identities) -> Self {
+    /// Formatted machines, all switched off. `plant` is the bug that their brokers have, none in production.
+    pub(super) async fn formatted(sim: &Simulation, identities: &Identities, plant: Option<Bug>) -> Self {
         let machine = |(number, identity): (u8, &Identity)| Machine {
             node: NodeId(number.into()),
             process: sim.process(&format!("broker-{number}"), host(number)),
             disk: SimDisk::new(&format!("broker-{number}"), sim.env().random_u64()),
             identity: identity.clone(),
+            plant,
             is_up: false,
         };
         let machines = (1..=BROKERS).zip(&identities.brokers).map(machine).collect();
@@ -128,6 +131,17 @@ impl Cluster {
         self.machines.iter_mut().find(|machine| machine.node == node)
     }
 
+    /// Cuts the client's way to the first machine.
+    pub(super) fn cut_client_off(&self) {
+        let first = self.machines.first().map(|machine| machine.process.address());
+        first.into_iter().for_each(|first| self.sim.cut(self.client.address(), first));
+    }
+
+    /// Whether a node's broker runs.
+    pub(super) fn is_up(&self, node: NodeId) -> bool {
+        self.machines.iter().any(|machine| machine.is_up && machine.node == node)
+    }
+
     /// Starts every machine that is off.
     pub(super) fn start_all(&mut self) {
         self.machines.iter_mut().for_each(Machine::start);
@@ -141,8 +155,17 @@ impl Machine {
             return;
         }
         let env = self.process.restart();
-        let serving = serve(env.clone(), self.disk.clone(), self.identity.clone(), self.settings());
-        drop(env.spawn("server", serving));
+        let (disk, identity, settings) = (self.disk.clone(), self.identity.clone(), self.settings());
+        let task = match self.plant {
+            None => env.spawn("server", serve(env.clone(), disk, identity, settings, Sound)),
+            bug => env.spawn("server", serve(env.clone(), disk, identity, settings, Planted(bug))),
+        };
+        drop(task);
+    }
+
+    /// What its disk holds of a partition's log, to be read now.
+    pub(super) fn replica(&self, topic: &str, partition: PartitionIndex) -> Replica {
+        Replica { disk: self.disk.mount(None), directory: directory_of(topic, partition) }
     }
 
     fn settings(&self) -> Settings {
@@ -175,10 +198,10 @@ impl Machine {
     }
 }
 
-async fn serve(env: Env, disk: SimDisk, identity: Identity, settings: Settings) {
+async fn serve<F: Faults>(env: Env, disk: SimDisk, identity: Identity, settings: Settings, faults: F) {
     let node = settings.node;
     let disks = vec![disk.mount(Some(env.clone()))];
-    match Box::pin(Server::start(env, disks, &identity, settings, Sound)).await {
+    match Box::pin(Server::start(env, disks, &identity, settings, faults)).await {
         Ok(mut server) => panic!("node {node} cannot go on: {}", server.failed().await),
         Err(error) => panic!("node {node} does not start: {error}"),
     }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use highwater_client::Client;
-use highwater_model::id::{NodeId, PartitionIndex, TopicPartition};
+use highwater_client::metadata::Leader;
+use highwater_model::id::{LeaderEpoch, NodeId, PartitionIndex, TopicPartition};
 use highwater_transport::env::Env;
 
 use super::cluster::Cluster;
@@ -16,11 +17,19 @@ const ACTS_MIN: u64 = 4;
 /// How many more there may be.
 const ACTS_SPREAD: u64 = 3;
 
+/// The longest wait for a leader that must be killed; no cluster takes so long to get one when nothing is wrong.
+const LED_WITHIN: Duration = Duration::from_secs(20);
+/// The longest wait for one that may be killed.
+const ASK_WITHIN: Duration = Duration::from_millis(300);
+/// How often to look for one.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// One thing that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
-    /// The leader of a partition is killed and restarted, now and then with another broker.
-    KillLeader { partition: u32, with_another: bool },
+    /// The leader of a partition is killed and restarted, now and then with another broker. If it is `certain`, not before
+    /// there is one.
+    KillLeader { partition: u32, with_another: bool, certain: bool },
     /// All machines lose power at once and come back one after the other.
     LosePowerOfAll,
     /// The machine of a partition's leader loses power and comes back.
@@ -34,7 +43,7 @@ enum Act {
 /// How often what went wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Leaders of a partition that were killed.
+    /// Processes that were killed while they led the partition that was chosen, as they said themselves.
     pub leader_kills: u64,
     /// All processes that were killed, among them leaders.
     pub kills: u64,
@@ -50,28 +59,36 @@ pub struct Counts {
 pub(super) struct Faults {
     env: Env,
     counts: Counts,
+    ended: Vec<EndedReign>,
+}
+
+/// A partition was led in this epoch by a process that was killed. Nobody leads in it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EndedReign {
+    pub(super) partition: PartitionIndex,
+    pub(super) leader_epoch: LeaderEpoch,
 }
 
 impl Faults {
     pub(super) fn new(env: &Env) -> Self {
-        Self { env: env.clone(), counts: Counts::default() }
+        Self { env: env.clone(), counts: Counts::default(), ended: Vec::new() }
     }
 
     /// Lets everything on the schedule happen, one after the other.
-    pub(super) async fn run(mut self, cluster: &mut Cluster, client: &Client) -> Counts {
+    pub(super) async fn run(mut self, cluster: &mut Cluster, client: &Client) -> (Counts, Vec<EndedReign>) {
         for act in self.schedule() {
             self.pause(0, 900).await;
             cluster.sim.note(&format!("{act:?}"));
             self.perform(act, cluster, client).await;
         }
         self.pause(100, 500).await;
-        self.counts
+        (self.counts, self.ended)
     }
 
     fn schedule(&self) -> Vec<Act> {
         let count = ACTS_MIN + self.below(ACTS_SPREAD);
         let mut acts: Vec<Act> = (2..count).map(|_| self.any_act()).collect();
-        for certain in [self.kill(), Act::LosePowerOfAll] {
+        for certain in [self.kill(true), Act::LosePowerOfAll] {
             let at = self.below(acts.len() as u64 + 1);
             acts.insert(usize::try_from(at).unwrap_or_default(), certain);
         }
@@ -81,7 +98,7 @@ impl Faults {
     fn any_act(&self) -> Act {
         let partition = self.partition();
         match self.below(8) {
-            0..=2 => self.kill(),
+            0..=2 => self.kill(false),
             3 => Act::LosePowerOfAll,
             4 => Act::LosePowerOfLeader { partition },
             5 | 6 => Act::Isolate { partition, one_way: self.below(2) == 0 },
@@ -89,8 +106,8 @@ impl Faults {
         }
     }
 
-    fn kill(&self) -> Act {
-        Act::KillLeader { partition: self.partition(), with_another: self.below(4) == 0 }
+    fn kill(&self, certain: bool) -> Act {
+        Act::KillLeader { partition: self.partition(), with_another: self.below(4) == 0, certain }
     }
 
     fn partition(&self) -> u32 {
@@ -99,10 +116,8 @@ impl Faults {
 
     async fn perform(&mut self, act: Act, cluster: &mut Cluster, client: &Client) {
         match act {
-            Act::KillLeader { partition, with_another } => {
-                let leader = self.leader(cluster, client, partition);
-                self.counts.leader_kills += 1;
-                self.kill_node(cluster, leader);
+            Act::KillLeader { partition, with_another, certain } => {
+                Box::pin(self.kill_leader(cluster, client, partition, certain)).await;
                 if with_another {
                     self.pause(0, 300).await;
                     let another = self.running(cluster);
@@ -141,10 +156,46 @@ impl Faults {
         self.restart(cluster).await;
     }
 
+    /// Kills the process that leads a partition. When none says that it does in time, that which the client believes to.
+    async fn kill_leader(&mut self, cluster: &mut Cluster, client: &Client, partition: u32, certain: bool) {
+        let partition = PartitionIndex(partition);
+        let patience = if certain { LED_WITHIN } else { ASK_WITHIN };
+        let leading = async {
+            loop {
+                match self.leading(client, partition).await {
+                    Some(leader) => return leader,
+                    None => self.env.sleep(LOOK_EVERY).await,
+                }
+            }
+        };
+        let leader = self.env.timeout(patience, Box::pin(leading)).await.ok();
+        let Some(leader) = leader.filter(|leader| cluster.is_up(leader.node)) else {
+            let believed = self.leader(cluster, client, partition.0);
+            return self.kill_node(cluster, believed);
+        };
+        self.counts.leader_kills += 1;
+        self.ended.push(EndedReign { partition, leader_epoch: leader.leader_epoch });
+        self.kill_node(cluster, leader.node);
+    }
+
+    /// Who has just answered for a partition as its leader, and under which epoch.
+    async fn leading(&self, client: &Client, partition: PartitionIndex) -> Option<Leader> {
+        let known = || {
+            let image = client.image();
+            let topic = image.topic(TOPIC)?.topic;
+            image.leader(TopicPartition { topic, partition })
+        };
+        drop(client.refresh(Some(&[TOPIC.to_owned()])).await);
+        let before = known()?;
+        // Only who leads under this epoch answers where a log ends.
+        client.ends(TOPIC, partition).await.ok()?;
+        known().filter(|after| *after == before)
+    }
+
     fn kill_node(&mut self, cluster: &mut Cluster, node: NodeId) {
-        self.counts.kills += 1;
-        if let Some(machine) = cluster.machine(node) {
+        if let Some(machine) = cluster.machine(node).filter(|machine| machine.is_up) {
             machine.kill();
+            self.counts.kills += 1;
         }
     }
 
@@ -185,9 +236,7 @@ impl Faults {
         let topic = image.topic(TOPIC).map(|topic| topic.topic);
         let id = topic.map(|topic| TopicPartition { topic, partition: PartitionIndex(partition) });
         let leader = id.and_then(|id| image.leader(id)).map(|leader| leader.node);
-        let runs =
-            |node: &NodeId| cluster.machines.iter().any(|machine| machine.is_up && machine.node == *node);
-        leader.filter(runs).unwrap_or_else(|| self.running(cluster))
+        leader.filter(|node| cluster.is_up(*node)).unwrap_or_else(|| self.running(cluster))
     }
 
     /// Some broker that runs.

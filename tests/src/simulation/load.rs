@@ -23,7 +23,11 @@ pub(super) const PARTITIONS: u32 = 3;
 /// How many producers send at once.
 const PRODUCERS: u32 = 2;
 /// How long a record is tried.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many records each producer sends to each partition of a cluster that is healed.
+const AFTERWARDS: u64 = 4;
+/// Where the numbers of those begin.
+const AFTERWARDS_FROM: u64 = 1 << 32;
 /// Records have up to so many bytes, so that batches begin anywhere in a sector.
 const VALUE_BYTES_MAX: u64 = 700;
 
@@ -31,6 +35,7 @@ const VALUE_BYTES_MAX: u64 = 700;
 pub(super) struct Load {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
+    producers: Vec<Arc<Producer>>,
     tasks: Vec<Task>,
 }
 
@@ -49,27 +54,64 @@ impl Load {
         let env = client.env().clone();
         let shared = Arc::new(Shared { sim: sim.clone(), env: env.clone(), history: Mutex::default() });
         let (stop, stopped) = watch::channel(false);
-        let produce = |number| {
-            let settings = ProducerSettings {
-                acks: Acks::All,
-                delivery_timeout: DELIVERY_TIMEOUT,
-                ..Default::default()
-            };
-            let producer = client.producer(settings);
-            env.spawn("producer", Arc::clone(&shared).produce(number, producer, stopped.clone()))
+        let producers: Vec<Arc<Producer>> = (0..PRODUCERS).map(|_| Arc::new(producer(client))).collect();
+        let produce = |(number, producer): (u32, &Arc<Producer>)| {
+            env.spawn("producer", Arc::clone(&shared).produce(number, Arc::clone(producer), stopped.clone()))
         };
-        let tasks = (0..PRODUCERS).map(produce).collect();
-        Self { shared, stop, tasks }
+        let tasks = (0..).zip(&producers).map(produce).collect();
+        Self { shared, stop, producers, tasks }
     }
 
     /// Sends no more, and waits until the outcome of every record is known.
-    pub(super) async fn finish(self) -> Vec<Sent> {
+    pub(super) async fn finish(&mut self) {
         self.stop.send_replace(true);
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             task.finished().await;
         }
+    }
+
+    /// Has every producer write to every partition, and a new one too, and waits until all of it is acknowledged.
+    ///
+    /// # Errors
+    /// The first outcome that is none.
+    pub(super) async fn write_everywhere(&self, client: &Client) -> Result<(), String> {
+        let new = Arc::new(producer(client));
+        let (underway, mut settling) = mpsc::unbounded_channel();
+        for (number, producer) in (0..).zip(self.producers.iter().chain([&new])) {
+            for at in 0..AFTERWARDS * u64::from(PARTITIONS) {
+                let name = RecordName { producer: number, sequence: AFTERWARDS_FROM + at };
+                let partition = PartitionIndex(u32::try_from(at % u64::from(PARTITIONS)).unwrap_or_default());
+                self.shared.send(producer, name, partition, &underway).await;
+            }
+        }
+        drop(underway);
+        while let Some((sent, delivery)) = settling.recv().await {
+            self.shared.settle_one(sent, delivery).await;
+        }
+        let history = self.shared.history();
+        let afterwards = history.iter().filter(|sent| sent.name.sequence >= AFTERWARDS_FROM);
+        let mut unwritten = afterwards.filter(|sent| !matches!(sent.fate, Fate::Acknowledged(_)));
+        unwritten.next().map_or(Ok(()), |sent| {
+            Err(format!(
+                "record {} of {} sent after it was healed: {:?}",
+                sent.name, sent.partition, sent.fate
+            ))
+        })
+    }
+
+    /// Every record that was sent, and what became of it.
+    pub(super) fn sent(&self) -> Vec<Sent> {
         std::mem::take(&mut *self.shared.history())
     }
+}
+
+/// A producer of the load.
+fn producer(client: &Client) -> Producer {
+    client.producer(ProducerSettings {
+        acks: Acks::All,
+        delivery_timeout: DELIVERY_TIMEOUT,
+        ..Default::default()
+    })
 }
 
 impl Shared {
@@ -77,7 +119,7 @@ impl Shared {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn produce(self: Arc<Self>, number: u32, producer: Producer, stopped: watch::Receiver<bool>) {
+    async fn produce(self: Arc<Self>, number: u32, producer: Arc<Producer>, stopped: watch::Receiver<bool>) {
         let (underway, settling) = mpsc::unbounded_channel();
         let settled = self.env.spawn("outcomes", Arc::clone(&self).settle(settling));
         let mut sequence = 0;
@@ -85,7 +127,9 @@ impl Shared {
             for _ in 0..=self.env.random_u64() % 6 {
                 let name = RecordName { producer: number, sequence };
                 sequence += 1;
-                self.send(&producer, name, &underway).await;
+                let partition = self.env.random_u64() % u64::from(PARTITIONS);
+                let partition = PartitionIndex(u32::try_from(partition).unwrap_or_default());
+                self.send(&producer, name, partition, &underway).await;
             }
             self.env.sleep(Duration::from_millis(1 + self.env.random_u64() % 12)).await;
         }
@@ -93,9 +137,13 @@ impl Shared {
         settled.finished().await;
     }
 
-    async fn send(&self, producer: &Producer, name: RecordName, underway: &mpsc::UnboundedSender<Underway>) {
-        let partition =
-            PartitionIndex(u32::try_from(self.env.random_u64() % u64::from(PARTITIONS)).unwrap_or_default());
+    async fn send(
+        &self,
+        producer: &Producer,
+        name: RecordName,
+        partition: PartitionIndex,
+        underway: &mpsc::UnboundedSender<Underway>,
+    ) {
         let value = self.value(name);
         let record = Record {
             key: Some(name.key()),
@@ -121,15 +169,19 @@ impl Shared {
 
     async fn settle(self: Arc<Self>, mut underway: mpsc::UnboundedReceiver<Underway>) {
         while let Some((sent, delivery)) = underway.recv().await {
-            let (fate, words) = match delivery.await {
-                Ok(delivered) => match delivered.offset {
-                    Some(offset) => (Fate::Acknowledged(offset), format!("at {offset}")),
-                    None => (Fate::Unknown, "somewhere".to_owned()),
-                },
-                Err(error) => (fate(error.outcome()), error.to_string()),
-            };
-            self.note(Sent { fate, ..sent }, &words);
+            self.settle_one(sent, delivery).await;
         }
+    }
+
+    async fn settle_one(&self, sent: Sent, delivery: Delivery) {
+        let (fate, words) = match delivery.await {
+            Ok(delivered) => match delivered.offset {
+                Some(offset) => (Fate::Acknowledged(offset), format!("at {offset}")),
+                None => (Fate::Unknown, "somewhere".to_owned()),
+            },
+            Err(error) => (fate(error.outcome()), error.to_string()),
+        };
+        self.note(Sent { fate, ..sent }, &words);
     }
 
     fn note(&self, sent: Sent, words: &str) {

@@ -5,15 +5,29 @@ use std::time::Duration;
 
 use highwater_client::Client;
 use highwater_model::api::{ConfigChange, NewTopic, TopicDetail};
+use highwater_model::fault::Bug;
+use highwater_model::id::{Offset, PartitionIndex};
 use highwater_transport::env::sim::{Config, Counters, NetworkConfig, Simulation};
 
 use super::cluster::{Cluster, Identities};
-use super::faults::{Counts, Faults};
-use super::judge::{Fate, Kind, Sent, Violation, judge};
-use super::load::{Load, PARTITIONS, TOPIC};
-use super::reading;
+use super::faults::{Counts, EndedReign, Faults};
+use super::judge::{Fate, Kind, Seen, Sent, Violation, judge};
+use super::load::{DELIVERY_TIMEOUT, Load, PARTITIONS, TOPIC};
+use super::{reading, replicas};
 
-/// Simulated time that the cluster has to become whole by itself, and again to give an outcome to every record.
+/// Simulated time from the end of all faults until every record sent before has an outcome; far less than a record is tried.
+const SETTLED_WITHIN: Duration = Duration::from_secs(15);
+
+/// Simulated time from then until every partition is led and all its replicas are in sync.
+const WHOLE_WITHIN: Duration = Duration::from_secs(15);
+
+/// Simulated time in which a whole cluster acknowledges a few records of each producer in each partition.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
+
+/// Simulated time from then until every log ends at its partition's high watermark.
+const LEVEL_WITHIN: Duration = Duration::from_secs(3);
+
+/// Simulated time for reading, and for everything where something was taken away.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Simulated time after which a cluster that still lacks a leader will not get one by itself.
@@ -28,6 +42,17 @@ pub enum Control {
     LyingSync,
     /// `flush.policy=os`: an acknowledgement does not wait for a sync.
     OsFlush,
+    /// The brokers have a known bug.
+    Planted(Bug),
+    /// Once all is healed and whole, the client's way to one broker is cut for good.
+    Unreachable,
+}
+
+impl Control {
+    /// Whether what is taken away lets all replicas of a partition lose something.
+    fn is_lossy(self) -> bool {
+        matches!(self, Self::LyingSync | Self::OsFlush)
+    }
 }
 
 /// What to run.
@@ -75,6 +100,9 @@ pub struct End {
     pub leader_changes: u64,
     /// Promises that were not kept.
     pub violations: Vec<Violation>,
+    /// What else is wrong: where the disks differ from each other, or from what was read, below the high watermark, and
+    /// outcomes that should be known.
+    pub findings: Vec<String>,
 }
 
 impl Scenario {
@@ -96,7 +124,7 @@ impl Scenario {
     }
 
     async fn body(self, sim: &Simulation, identities: &Identities) -> Result<End, String> {
-        let mut cluster = Cluster::formatted(sim, identities).await;
+        let mut cluster = Cluster::formatted(sim, identities, self.plant()).await;
         if self.control == Control::LyingSync {
             cluster.let_syncs_lie(TOPIC);
         }
@@ -104,19 +132,40 @@ impl Scenario {
         let client = cluster.client();
         self.create_topic(&client).await?;
         let load = Load::start(sim, &client);
-        let faults = Faults::new(sim.env()).run(&mut cluster, &client).await;
+        let (faults, ended) = Box::pin(Faults::new(sim.env()).run(&mut cluster, &client)).await;
         sim.note("all faults are over");
         sim.heal_all();
         cluster.start_all();
-        if self.control != Control::Nothing {
-            allow_unclean_elections(&client).await;
-        }
-        let sent = Box::pin(within(sim, "records without an outcome", &client, load.finish())).await?;
-        let topic = Box::pin(within(sim, "not whole again", &client, reading::whole(&client))).await?;
-        let seen = Box::pin(within(sim, "not readable", &client, reading::everything(&client))).await??;
+        let trial = Trial { sim, client: &client, control: self.control };
+        let (sent, ends) = Box::pin(trial.recovered(&cluster, load)).await?;
+        let topic = Box::pin(trial.within(WHOLE_WITHIN, "not whole again", reading::whole(&client))).await?;
+        new_reigns(&ended, &topic)?;
+        let seen = Box::pin(trial.within(PATIENCE, "not readable", reading::everything(&client))).await??;
         let violations = judge(&sent, &seen);
+        let mut findings = self.after_power_loss(&mut cluster, &ends, &seen);
+        findings.extend(trial.unexplained(&sent));
         sim.note(&format!("read {} with {} violations", seen.len(), violations.len()));
-        Ok(End { violations, read: seen.len(), ..end(faults, &sent, &topic) })
+        Ok(End { violations, findings, read: seen.len(), ..end(faults, &sent, &topic) })
+    }
+
+    /// Cuts the power once more, and compares what is on the disks then. Everything below the high watermark must be.
+    fn after_power_loss(
+        self,
+        cluster: &mut Cluster,
+        ends: &[(PartitionIndex, Offset)],
+        seen: &[Seen],
+    ) -> Vec<String> {
+        for machine in &mut cluster.machines {
+            machine.lose_power(self.seed);
+        }
+        replicas::differences(cluster, ends, seen)
+    }
+
+    fn plant(self) -> Option<Bug> {
+        match self.control {
+            Control::Planted(bug) => Some(bug),
+            Control::Nothing | Control::LyingSync | Control::OsFlush | Control::Unreachable => None,
+        }
     }
 
     async fn create_topic(self, client: &Client) -> Result<(), String> {
@@ -143,6 +192,78 @@ impl Scenario {
     }
 }
 
+/// A cluster that nothing happens to any more, and that must show it.
+struct Trial<'a> {
+    sim: &'a Simulation,
+    client: &'a Client,
+    control: Control,
+}
+
+impl Trial<'_> {
+    /// Gives every record sent so far its outcome, and then shows that the cluster is whole, takes writes of all producers
+    /// in all partitions, and has them in all logs. Gives all records, and where the logs end.
+    async fn recovered(
+        &self,
+        cluster: &Cluster,
+        mut load: Load,
+    ) -> Result<(Vec<Sent>, Vec<(PartitionIndex, Offset)>), String> {
+        let client = self.client;
+        if self.control.is_lossy() {
+            allow_unclean_elections(client).await;
+        }
+        self.within(SETTLED_WITHIN, "records without an outcome", load.finish()).await?;
+        self.within(WHOLE_WITHIN, "not whole again", reading::whole(client)).await?;
+        if self.control.is_lossy() {
+            return Ok((load.sent(), Vec::new()));
+        }
+        if self.control == Control::Unreachable {
+            cluster.cut_client_off();
+        }
+        self.within(WRITTEN_WITHIN, "writes not acknowledged", load.write_everywhere(client)).await??;
+        let level = self.within(LEVEL_WITHIN, "logs not level", replicas::level(cluster, client)).await;
+        let ends = level.map_err(|state| format!("{state} {}", replicas::describe(cluster)))?;
+        Ok((load.sent(), ends))
+    }
+
+    /// Says so if somebody does not know what became of a record. All faults together last for less than a record is tried, so
+    /// that a producer has no cause to give one up.
+    fn unexplained(&self, sent: &[Sent]) -> Option<String> {
+        let unknown = sent.iter().filter(|sent| sent.fate == Fate::Unknown).count();
+        let is_over = self.sim.now().elapsed() < DELIVERY_TIMEOUT;
+        (is_over && !self.control.is_lossy() && unknown > 0)
+            .then(|| format!("{unknown} records were given up whose outcome is not known"))
+    }
+
+    /// Awaits what must come by itself once nothing goes wrong any more.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        otherwise: &str,
+        awaited: impl Future<Output = T>,
+    ) -> Result<T, String> {
+        let limit = if self.control.is_lossy() { PATIENCE } else { limit };
+        let (env, began) = (self.sim.env(), self.sim.now());
+        let Ok(value) = env.timeout(limit, Box::pin(awaited)).await else {
+            let state = env.timeout(PATIENCE, Box::pin(reading::describe(self.client))).await;
+            let state = state.unwrap_or_else(|_| "the cluster does not answer".to_owned());
+            return Err(format!("{otherwise} after {} s: {state}", limit.as_secs()));
+        };
+        tracing::debug!(otherwise, after_ms = self.sim.now().since(began).as_millis(), "not so any more");
+        Ok(value)
+    }
+}
+
+/// Every partition whose leader was killed must have had another leader epoch since.
+fn new_reigns(ended: &[EndedReign], topic: &TopicDetail) -> Result<(), String> {
+    let goes_on = |reign: &&EndedReign| {
+        let mut partitions = topic.partitions.iter();
+        partitions.any(|at| at.partition == reign.partition && at.leader_epoch <= reign.leader_epoch)
+    };
+    ended.iter().find(goes_on).map_or(Ok(()), |reign| {
+        Err(format!("partition {} has the epoch of a killed leader: {}", reign.partition, reign.leader_epoch))
+    })
+}
+
 /// What an operator does when every replica has lost something and the partition stays offline for it: what is left shall
 /// be read. Brokers get some time before to come back by themselves.
 async fn allow_unclean_elections(client: &Client) {
@@ -164,23 +285,7 @@ fn end(faults: Counts, sent: &[Sent], topic: &TopicDetail) -> End {
         read: 0,
         leader_changes: topic.partitions.iter().map(|at| u64::from(at.leader_epoch.0)).sum(),
         violations: Vec::new(),
-    }
-}
-
-/// Awaits what must come by itself once nothing goes wrong any more.
-async fn within<T>(
-    sim: &Simulation,
-    otherwise: &str,
-    client: &Client,
-    awaited: impl Future<Output = T>,
-) -> Result<T, String> {
-    match sim.env().timeout(PATIENCE, awaited).await {
-        Ok(value) => Ok(value),
-        Err(_) => {
-            let state = sim.env().timeout(PATIENCE, Box::pin(reading::describe(client))).await;
-            let state = state.unwrap_or_else(|_| "the cluster does not answer".to_owned());
-            Err(format!("{otherwise} after {} s: {state}", PATIENCE.as_secs()))
-        }
+        findings: Vec::new(),
     }
 }
 
@@ -188,7 +293,7 @@ impl Report {
     /// Whether the run came to its end with every promise kept.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.end.as_ref().is_ok_and(|end| end.violations.is_empty())
+        self.end.as_ref().is_ok_and(|end| end.violations.is_empty() && end.findings.is_empty())
     }
 
     /// How many acknowledged records are gone.
@@ -217,7 +322,8 @@ impl fmt::Display for Report {
         write!(f, " simulated-ms {}", self.simulated.as_millis())?;
         match &self.end {
             Ok(end) => {
-                end.violations.iter().try_for_each(|found| write!(f, "\nseed {seed} violation {found}"))
+                end.violations.iter().try_for_each(|found| write!(f, "\nseed {seed} violation {found}"))?;
+                end.findings.iter().try_for_each(|found| write!(f, "\nseed {seed} finding {found}"))
             }
             Err(failure) => write!(f, "\nseed {seed} failure {failure}"),
         }
