@@ -77,7 +77,7 @@ impl Faults {
     /// Lets everything on the schedule happen, one after the other.
     pub(super) async fn run(mut self, cluster: &mut Cluster, client: &Client) -> (Counts, Vec<EndedReign>) {
         for act in self.schedule() {
-            self.pause(0, 900).await;
+            self.pause(0, 600).await;
             cluster.sim.note(&format!("{act:?}"));
             self.perform(act, cluster, client).await;
         }

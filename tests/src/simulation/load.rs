@@ -131,7 +131,7 @@ impl Shared {
                 let partition = PartitionIndex(u32::try_from(partition).unwrap_or_default());
                 self.send(&producer, name, partition, &underway).await;
             }
-            self.env.sleep(Duration::from_millis(1 + self.env.random_u64() % 12)).await;
+            self.env.sleep(Duration::from_millis(1 + self.env.random_u64() % 16)).await;
         }
         drop(underway);
         settled.finished().await;
