@@ -39,7 +39,7 @@ crate::bounds! {
         isr("isr"): u8 = 0,
         /// Whether a write ends apart from the step that submits it (apart), or with it (at-once)
         writes("writes"): Writes = Writes::Apart,
-        /// Whether messages that can only be refused stay deliverable
+        /// Whether messages that can only be refused stay deliverable, and views of the leaderless wait
         keep_dead("keep-dead"): bool = false,
         /// When producers are answered: all or one
         acks("acks"): Answered = Answered(Acks::All),

@@ -4,8 +4,8 @@
 //! cores only compare them with others of their kind and make new ones above all known. Two states that differ in such
 //! numbers but not in their order have the same future, step by step; so within each kind a number is encoded as the
 //! count of smaller ones in the state. 0 counts always: it stands for "none yet". What is never compared is a kind of its
-//! own: the fetch ids of each replica in each leader epoch (they begin anew with it), and of each replica its proposal
-//! ids, its generations and its broker epochs.
+//! own: the fetch ids of each incarnation of a replica in each leader epoch (they begin anew with either), its generations,
+//! and of each replica its proposal ids and its broker epochs.
 //!
 //! Left out, because no step reads it:
 //! - metadata offsets. A broker's tells which views it has yet to apply, and whether it has applied more than its own
@@ -13,6 +13,8 @@
 //!   shutdowns the controller and the offsets are encoded as they are.
 //! - of the view of a replica that does not lead all but the leader, the leader epoch, the flush policy and the min ISR:
 //!   it reads nothing else of it before it is given the next one.
+//! - the id of a leader's last proposal: the next one is new in any case, and it is in flight or its answer is awaited, or
+//!   nobody compares it.
 //! - once no lag timer may run out any more, which of them run.
 //!
 //! The test of all this is `engine::alike`: states that share an encoding are held against each other, step by step.
@@ -123,7 +125,9 @@ fn view_into(view: &PartitionView, all: bool, canon: &mut Assembly<'_>) {
     for (replica, known) in (0..).map(ReplicaIdx).zip(replicas) {
         let ReplicaView { broker_epoch, eligible } = known;
         canon.byte(u8::from(*eligible) + 2 * u8::from(broker_epoch.is_some()));
-        canon.rank(Space::BrokerEpoch(replica), broker_epoch.map_or(0, |broker_epoch| broker_epoch.0));
+        if let Some(broker_epoch) = broker_epoch {
+            canon.rank(Space::BrokerEpoch(replica), broker_epoch.0);
+        }
     }
 }
 
@@ -144,26 +148,30 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
         for one in pending {
             canon.byte(one.covers + 1);
             canon.byte(super::disk::small(one.end));
-            canon.rank(Space::Generation(replica), u64::from(one.generation.0));
+            canon.rank(canon.generations(), u64::from(one.generation.0));
         }
         canon.byte(0);
     }
     for told in [disk.same_boot, disk.clean_stop] {
-        // The first registration of all has broker epoch 0: that there is one is told apart.
         canon.byte(u8::from(told.is_some()));
-        canon.rank(Space::BrokerEpoch(replica), told.map_or(0, |broker_epoch| broker_epoch.0));
+        if let Some(broker_epoch) = told {
+            canon.rank(Space::BrokerEpoch(replica), broker_epoch.0);
+        }
     }
 }
 
 fn broker_into(broker: &Broker, lag_matters: bool, canon: &mut Canon) {
     let replica = broker.replica;
+    canon.requester(replica);
+    if let Some(run) = &broker.run {
+        canon.fetches(run.broker_epoch, run.known);
+    }
     disk_into(replica, &broker.disk, canon);
     let Some(run) = &broker.run else { return canon.byte(0) };
     canon.byte(1);
     canon.rank(Space::BrokerEpoch(replica), run.broker_epoch.0);
     canon.byte(u8::from(run.applied.0 > run.broker_epoch.0));
     canon.rank(Space::LeaderEpoch, u64::from(run.known.0));
-    canon.fetches(run.broker_epoch, run.known);
     canon.heed_view(run.leads());
     value_into(replica, &run.core, canon);
     canon.heed_view(true);

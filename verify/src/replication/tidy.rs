@@ -16,11 +16,16 @@ use super::turn::Event;
 use crate::world::Notes;
 
 impl World {
+    /// Whether what can only be refused is left out. A planted bug may be one that heeds it.
+    fn reduces(&self) -> bool {
+        self.planted.0.is_none() && !self.bounds.keep_dead
+    }
+
     /// Removes what no later step can tell from nothing.
     pub(super) fn tidy(&self, state: &mut State) {
         self.apply_silent_views(state);
         self.drop_views(state);
-        if self.planted.0.is_none() && !self.bounds.keep_dead {
+        if self.reduces() {
             let mut network = std::mem::take(&mut state.network);
             network.drop_dead(|envelope| is_dead(state, envelope));
             state.network = network;
@@ -32,20 +37,24 @@ impl World {
     /// applied at once. (A heartbeat may only need it to have been applied, never the opposite.) A replica that neither
     /// leads nor follows can do nothing else: it refuses every message and waits for no timer, and a fetch that it sends
     /// too early is a fetch that is delivered late.
-    fn silent_view(state: &State, replica: ReplicaIdx) -> Option<PartitionView> {
+    ///
+    /// A follower whose leader is gone for good, and to which nothing is under way, can do nothing before it has applied the
+    /// next view either, and whatever may happen after it has may wait: so it applies it at once, too.
+    fn silent_view(&self, state: &State, replica: ReplicaIdx) -> Option<PartitionView> {
         let run = state.run(replica)?;
         let next = state.cluster.next_view(run.applied)?;
         let known = run.core.view();
         let seen = known.metadata_offset > Offset::ZERO;
         let idle = !run.leads() && !run.core.is_following();
         let same = says_the_same(known, next);
-        (idle || (seen && same && !run.leads())).then(|| next.clone())
+        let silent = idle || (seen && same && !run.leads());
+        (silent || (self.reduces() && is_left_alone(state, replica, run, next))).then(|| next.clone())
     }
 
     /// Applies views to replicas that do not lead and that are told nothing new by them.
     fn apply_silent_views(&self, state: &mut State) {
         for replica in state.replicas() {
-            while let Some(view) = Self::silent_view(state, replica) {
+            while let Some(view) = self.silent_view(state, replica) {
                 Driver { world: self, state: &mut *state, notes: &mut Notes::default() }
                     .feed(replica, Event::View(view));
             }
@@ -60,6 +69,20 @@ impl World {
             Driver { world: self, state, notes: &mut Notes::default() }.ask(Request::Forget(applied));
         }
     }
+}
+
+/// Whether a replica follows a leader that will never answer it, in a leader epoch that `next` ends, with nothing under way
+/// to it and nothing unfinished on its disk.
+fn is_left_alone(state: &State, replica: ReplicaIdx, run: &Run, next: &PartitionView) -> bool {
+    let deaf = |leader: ReplicaIdx| state.run(leader).is_none_or(|leader| leader.known > run.known);
+    let to_it = |envelope: &Envelope| matches!(envelope, Envelope::Peer { to, .. } if *to == replica);
+    let disk = &state.broker(replica).disk;
+    run.core.is_following()
+        && next.leader_epoch > run.known
+        && run.core.view().leader.is_some_and(deaf)
+        && disk.writes.is_empty()
+        && disk.syncs.is_empty()
+        && !state.network.envelopes().iter().any(|envelope| to_it(envelope))
 }
 
 /// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.

@@ -19,8 +19,13 @@ pub(crate) enum Space {
     LeaderEpoch,
     /// Broker epochs of a replica.
     BrokerEpoch(ReplicaIdx),
-    /// Log generations of a replica.
-    Generation(ReplicaIdx),
+    /// Log generations of a replica's incarnation.
+    Generation {
+        /// Whose log it is.
+        replica: ReplicaIdx,
+        /// Its broker epoch.
+        incarnation: u8,
+    },
     /// Ids of a replica's proposals.
     Proposal(ReplicaIdx),
     /// Ids of the fetches of a replica's incarnation in a leader epoch: they begin anew with either.
@@ -40,7 +45,7 @@ impl Space {
             Self::PartitionEpoch => [0, 0, 0, 0],
             Self::LeaderEpoch => [1, 0, 0, 0],
             Self::BrokerEpoch(replica) => [2, replica.0, 0, 0],
-            Self::Generation(replica) => [3, replica.0, 0, 0],
+            Self::Generation { replica, incarnation } => [3, replica.0, incarnation, 0],
             Self::Proposal(replica) => [4, replica.0, 0, 0],
             Self::Fetch { replica, incarnation, reign } => [5, replica.0, incarnation, reign],
         };
@@ -133,13 +138,11 @@ impl<'a> Assembly<'a> {
         self.sink.write_u8(byte);
     }
 
-    /// Leaves a place for the rank of `number` among those of its kind. 0 is always the lowest.
+    /// Leaves a place for the rank of `number` among those of its kind.
     pub(crate) fn rank(&mut self, space: Space, number: u64) {
-        if number > 0 {
-            let place = u16::try_from(self.sink.bytes().len()).expect("a state takes a few hundred bytes");
-            let mark = marked(&mut self.known, space, number, place);
-            self.marks.push(mark);
-        }
+        let place = u16::try_from(self.sink.bytes().len()).expect("a state takes a few hundred bytes");
+        let mark = marked(&mut self.known, space, number, place);
+        self.marks.push(mark);
         self.byte(0);
     }
 
@@ -202,13 +205,11 @@ impl Canon {
         self.sink.write_u8(byte);
     }
 
-    /// Leaves a place for the rank of `number` among those of its kind. 0 is always the lowest.
+    /// Leaves a place for the rank of `number` among those of its kind.
     pub(crate) fn rank(&mut self, space: Space, number: u64) {
-        if number > 0 {
-            let place = u16::try_from(self.sink.bytes().len()).expect("a part takes a few dozen bytes");
-            let mark = marked(&mut self.known, space, number, place);
-            self.marks.push(mark);
-        }
+        let place = u16::try_from(self.sink.bytes().len()).expect("a part takes a few dozen bytes");
+        let mark = marked(&mut self.known, space, number, place);
+        self.marks.push(mark);
         self.byte(0);
     }
 
@@ -221,6 +222,11 @@ impl Canon {
     pub(crate) fn fetches(&mut self, broker_epoch: BrokerEpoch, leader_epoch: LeaderEpoch) {
         self.incarnation = u8::try_from(broker_epoch.0).expect("within the bounds of a world it stays small");
         self.reign = u8::try_from(leader_epoch.0).expect("within the bounds of a world it stays small");
+    }
+
+    /// The space of the generations that come.
+    pub(crate) fn generations(&self) -> Space {
+        Space::Generation { replica: self.requester, incarnation: self.incarnation }
     }
 
     /// Request ids from here on are those of proposals.
@@ -255,7 +261,7 @@ impl Canon {
                 Ids::Proposals => Some(Space::Proposal(self.requester)),
                 Ids::Clients => None,
             },
-            "LogGeneration" => Some(Space::Generation(self.requester)),
+            "LogGeneration" => Some(self.generations()),
             "BrokerEpoch" => Some(Space::BrokerEpoch(self.requester)),
             "PartitionEpoch" => Some(Space::PartitionEpoch),
             "LeaderEpoch" => Some(Space::LeaderEpoch),
@@ -295,7 +301,7 @@ impl Canon {
         let (requester, ids) = (self.requester, self.ids);
         match field {
             "for_commit" | "for_local" | "end_reads" => self.ids = Ids::Clients,
-            "proposal" | "last_proposal" => self.ids = Ids::Proposals,
+            "proposal" => self.ids = Ids::Proposals,
             _ => {}
         }
         value.serialize(&mut *self)?;
