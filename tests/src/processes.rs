@@ -15,7 +15,7 @@ use highwater_client::settings::ClientSettings;
 use highwater_client::{Admin, Client};
 use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAssignment, TopicDetail};
 use highwater_model::error_code::ErrorCode;
-use highwater_model::id::{NodeId, PartitionIndex};
+use highwater_model::id::{NodeId, Offset, PartitionIndex};
 use highwater_node::cli::local::{LocalCluster, Member, Program, free_ports};
 use highwater_node::cli::replicas::compare_replicas;
 use highwater_node::server::Roles;
@@ -258,6 +258,25 @@ impl Cluster {
             first.is_some_and(|first| first.isr.iter().copied().collect::<BTreeSet<_>>() == wanted)
         })
         .await;
+    }
+
+    /// End of the log of a topic's first partition as its leader has it, acknowledged or not.
+    ///
+    /// # Panics
+    /// If no leader tells it in time.
+    pub async fn leader_log_end(&self, name: &str) -> Offset {
+        let deadline = self.env.now() + PATIENCE;
+        loop {
+            let described = self.admin().describe_topic(name).await.expect("the topic is there");
+            let first = described.partitions.first().expect("it has a partition");
+            // Nobody but the leader tells where its log ends.
+            let leader = first.replica_details.iter().find(|known| first.leader == Some(known.node));
+            if let Some(end) = leader.and_then(|known| known.log_end) {
+                return end;
+            }
+            assert!(self.env.now() < deadline, "waited for the leader of {name}; last: {first:?}");
+            self.env.sleep(Duration::from_millis(25)).await;
+        }
     }
 
     /// Waits until every partition of a topic is led by one of these.
