@@ -51,6 +51,8 @@ pub struct Cluster {
     cluster: LocalCluster,
     client: Client,
     brokers: BTreeSet<NodeId>,
+    /// End of the newest metadata that was looked at.
+    seen: Offset,
     /// Removed when the processes are gone: fields are dropped in order.
     _directory: tempfile::TempDir,
 }
@@ -95,7 +97,7 @@ impl Cluster {
         });
         let client = cluster.client(&env, client_settings()).expect("the client's files are there");
         let brokers = members.iter().filter(|member| member.roles.broker).map(|member| member.node).collect();
-        let mut cluster = Self { env, cluster, client, brokers, _directory: directory };
+        let mut cluster = Self { env, cluster, client, brokers, seen: Offset(0), _directory: directory };
         for member in &members {
             cluster.start(member.node);
         }
@@ -199,7 +201,8 @@ impl Cluster {
         assert_eq!(ended.code(), Some(0), "node {node} stops in order");
     }
 
-    /// Waits until the cluster is as wanted, as some broker knows it.
+    /// Waits until the cluster is as wanted, as some broker knows it. One that has just started may know less than was seen
+    /// before; that does not count. Others, a partition's leader among them, may not know it yet.
     ///
     /// # Panics
     /// If it does not become so in time, or a node ends by itself.
@@ -211,8 +214,14 @@ impl Cluster {
                 panic!("waiting for {what}: {}", ended.line());
             }
             match self.admin().metadata_once(None).await {
-                Ok(answer) if is_so(&answer) => return answer,
-                Ok(answer) => last = format!("{answer:?}"),
+                Ok(answer) if answer.metadata_offset < self.seen => last = format!("old: {answer:?}"),
+                Ok(answer) => {
+                    self.seen = answer.metadata_offset;
+                    if is_so(&answer) {
+                        return answer;
+                    }
+                    last = format!("{answer:?}");
+                }
                 Err(error) => last = error.to_string(),
             }
             self.env.sleep(Duration::from_millis(25)).await;
