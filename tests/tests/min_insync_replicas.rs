@@ -184,7 +184,9 @@ async fn with_two_of_three_combined_brokers_killed_a_produce_times_out_naming_th
     let [leader, others @ ..] = [NodeId(1), NodeId(2), NodeId(3)];
     cluster.create_topic("visits", &[&[leader, others[0], others[1]]], 2).await;
     let ledger = Ledger::new("visits", 1, 1);
-    let settings = ProducerSettings { delivery_timeout: REQUEST_TIMEOUT * 2, ..ProducerSettings::default() };
+    // The last attempt ends with this, and is to be answered well before: by then it has most of a request's time.
+    let delivery_timeout = REQUEST_TIMEOUT * 8 / 3;
+    let settings = ProducerSettings { delivery_timeout, ..ProducerSettings::default() };
     let producer = cluster.client().producer(settings);
     let outcomes = ledger.produce(&producer, 20).await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
