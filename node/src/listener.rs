@@ -146,13 +146,16 @@ impl Serving {
         // A produce is put into its partitions' inboxes here, so that those of one channel keep their order.
         let handling = self.routes.requests.begin(request, frame.payload).await;
         let answering = async move {
-            if let Some((answer, payload)) = handling.await {
+            let handled = handling.await;
+            // The request is over; its memory must not wait for a client that does not read its answers.
+            drop(held);
+            if let Some((answer, payload)) = handled {
                 match framed(&answer, payload, responder.limits()) {
                     Ok(frame) => drop(responder.answer(frame).await),
                     Err(error) => tracing::error!(%error, "an answer cannot be expressed"),
                 }
             }
-            drop((room, held));
+            drop(room);
         };
         drop(self.routes.env.spawn("request", answering));
     }

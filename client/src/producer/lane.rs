@@ -279,7 +279,7 @@ impl Lane {
             return true;
         };
         let settings = &self.shared.settings;
-        let left = self.queue.deadline().map(|deadline| deadline.since(self.client.env().now()));
+        let left = self.queue.deadline_of(attempt).map(|deadline| deadline.since(self.client.env().now()));
         let timeout = self.client.settings().request_timeout;
         let timeout = left.map_or(timeout, |left| timeout.min(left)).max(Duration::from_millis(1));
         let size_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);

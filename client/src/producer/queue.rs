@@ -277,6 +277,12 @@ impl<B, T: Copy + Ord> Queue<B, T> {
         self.slots.iter().map(|slot| slot.deadline).min()
     }
 
+    /// The deadline of the batch of an attempt.
+    #[must_use]
+    pub(crate) fn deadline_of(&self, attempt: Attempt) -> Option<T> {
+        self.slots.iter().find(|slot| slot.id == attempt.batch).map(|slot| slot.deadline)
+    }
+
     /// Counts a batch as no longer under way; says whether it was.
     fn land(&mut self, at: usize) -> bool {
         let Some(slot) = self.slots.get_mut(at) else { return false };

@@ -30,7 +30,10 @@ impl<F: Faults> Quorum<F> {
             return;
         };
         let holds_end = id.end.before().and_then(|last| self.log.epoch_at(last)) == Some(id.quorum_epoch);
-        if self.log.start() == id.end || holds_end {
+        // Records that begin where the snapshot ends continue it only in its epoch or a later one: an older tail parts from it.
+        let next = self.log.epoch_at(id.end);
+        let continues = self.log.start() == id.end && next.is_none_or(|next| next >= id.quorum_epoch);
+        if continues || holds_end {
             self.log.trim(id.end);
             self.raise_high_watermark(id.end, effects);
         } else {

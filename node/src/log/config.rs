@@ -44,3 +44,9 @@ pub struct Hints {
     /// How the last process ended.
     pub stop: Stop,
 }
+
+impl Hints {
+    /// A recovery point that no log reaches: whatever is found is less than what was counted, until a registration has
+    /// said so. Nothing is known of what was synced.
+    pub const NEVER_REACHED: Offset = Offset(i64::MAX.unsigned_abs());
+}

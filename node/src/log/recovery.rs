@@ -129,7 +129,9 @@ impl<'a> Scan<'a> {
 
     /// Whether the process that wrote the batch may have ended without a sync of it that succeeded.
     fn may_be_unsynced(&self, batch: &Batch) -> bool {
-        self.hints.stop != Stop::Clean && batch.header().end_offset() > self.hints.recovery_point
+        // A recovery point that was raised to doubt a log says nothing of what was synced.
+        let doubted = self.hints.recovery_point == Hints::NEVER_REACHED;
+        self.hints.stop != Stop::Clean && (doubted || batch.header().end_offset() > self.hints.recovery_point)
     }
 
     /// Whether a sound batch of this log lies behind what looks torn: then it is no torn tail, but a changed length.

@@ -12,10 +12,7 @@ use highwater_transport::env::Env;
 use crate::disk::{Fault, SyncSet};
 use crate::driver::quorum::LOG_DIRECTORY;
 use crate::kept::{LogDirectories, LogDirectory};
-use crate::log::{parse_directory, stray_of, topic_id_of};
-
-/// A recovery point that no log reaches: whatever is found is less than what was counted, until a registration has said so.
-const NEVER_REACHED: Offset = Offset(i64::MAX.unsigned_abs());
+use crate::log::{Hints, parse_directory, stray_of, topic_id_of};
 
 /// One of several copies.
 struct Copy<'a> {
@@ -80,7 +77,7 @@ impl Copy<'_> {
             return Ok(());
         }
         tracing::error!(log = self.name, "log directories that were in use together have copies of this log");
-        self.directory.recovery_points.raise(&self.name, NEVER_REACHED)
+        self.directory.recovery_points.raise(&self.name, Hints::NEVER_REACHED)
     }
 
     /// Renames it away, durably. That it held something is forgotten first, or it would be missed by the next start.

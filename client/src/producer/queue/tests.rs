@@ -42,6 +42,18 @@ fn batches_go_out_in_order_and_at_most_five_are_under_way() {
 }
 
 #[test]
+fn each_batch_has_a_deadline_of_its_own() {
+    let mut queue = queue(&["a"]);
+    queue.push("b", 10, 5000);
+    let ((a, ..), (b, ..)) = (send(&mut queue), send(&mut queue));
+
+    assert_eq!(
+        [queue.deadline_of(a), queue.deadline_of(b), queue.deadline()],
+        [Some(100), Some(5000), Some(100)]
+    );
+}
+
+#[test]
 fn the_first_batch_of_an_epoch_goes_alone() {
     let mut queue: Queue<&str, u64> = Queue::new(5);
     queue.push("a", 10, 100);

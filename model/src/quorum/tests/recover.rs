@@ -66,6 +66,20 @@ fn a_log_that_its_snapshot_overtook_begins_anew() {
 }
 
 #[test]
+fn a_tail_of_an_older_epoch_that_begins_where_the_snapshot_ends_is_no_continuation_of_it() {
+    let tail_of = |epoch: u32| {
+        let mut epochs = EpochHistory::default();
+        epochs.assign(QuorumEpoch(epoch), Offset(7));
+        let mut found = recovered(&[1, 2, 3], vote(3, None), LogShape::default());
+        found.log = LogShape::recovered(Offset(7), Offset(9), Offset(9), epochs);
+        found.snapshot = Some((SnapshotId { end: Offset(7), quorum_epoch: QuorumEpoch(2) }, set(&[1, 2, 3])));
+        comes_back(Sound, found).0.core.log().end()
+    };
+
+    assert_eq!([1, 2, 3].map(tail_of), [Offset(7), Offset(9), Offset(9)]);
+}
+
+#[test]
 fn what_a_planted_bug_forgets_is_forgotten() {
     let found = || recovered(&[1, 2, 3], vote(4, Some(2)), log(&[(3, 1)]));
     let vote_after = |bug| comes_back(Planted(Some(bug)), found()).0.core.vote();

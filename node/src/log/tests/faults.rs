@@ -53,6 +53,24 @@ async fn what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_co
 }
 
 #[tokio::test]
+async fn a_doubted_log_is_written_again_as_well() {
+    let written = batches(40, 1);
+    let (sim, disk) = simulated();
+    let mut log = filled(&disk, &written[..10]).await;
+    append_all(&mut log, &written[10..]).await;
+    sim.fail_syncs(1);
+    assert!(log.sync().await.unwrap_err().is_offline());
+    sim.kill();
+
+    let hints = Hints { stop: Stop::Killed, recovery_point: Hints::NEVER_REACHED, ..Hints::default() };
+    let recovered = open(&sim.mount(None), hints).await.1;
+    assert_eq!(recovered.end, Offset(120));
+    sim.power_loss(1);
+
+    assert_eq!(open(&sim.mount(None), Hints::default()).await.1.end, Offset(120));
+}
+
+#[tokio::test]
 async fn after_a_clean_stop_nothing_is_written_again() {
     let (sim, disk) = simulated();
     let mut log = filled(&disk, &batches(10, 1)).await;
