@@ -7,6 +7,7 @@ use super::budget::Room;
 use super::connection::Connection;
 use super::error::{ReceiveError, SendError, TrySendError};
 use super::{ConnectionLost, Lane, Queue};
+use crate::env::Instant;
 use crate::frame::{Decoder, Encoder, Frame, FrameLimits};
 use bytes::Bytes;
 use core::fmt;
@@ -19,6 +20,9 @@ const WRITE_FRAMES_MAX: usize = 64;
 
 /// The most pieces of the stream read in one go.
 const READ_PIECES_MAX: usize = 32;
+
+/// So much of a frame, or its rest, comes within [`Settings::frame_stall_max`](super::Settings::frame_stall_max).
+const PACE_BYTES: usize = 256 << 10;
 
 /// Both ends of a channel.
 #[derive(Debug)]
@@ -51,6 +55,7 @@ impl Channel {
             decoder: Decoder::new(inward),
             ready: None,
             room: None,
+            pace: None,
             has_stalled: false,
             pieces: vec![Bytes::new(); READ_PIECES_MAX],
         };
@@ -196,8 +201,17 @@ pub struct Receiver {
     ready: Option<Frame>,
     /// The room of the frame that is being read.
     room: Option<Room>,
+    /// By when more of that frame must have come.
+    pace: Option<Pace>,
     has_stalled: bool,
     pieces: Vec<Bytes>,
+}
+
+/// How much of a frame must come by when, so that nobody holds room for a trickle.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    until: Instant,
+    bytes_left: usize,
 }
 
 impl Receiver {
@@ -230,6 +244,7 @@ impl Receiver {
                 self.ready.as_ref().map(Frame::content_bytes).or_else(|| self.decoder.content_bytes());
             self.take_room(length).await;
             if let Some(frame) = self.ready.take() {
+                self.pace = None;
                 return Ok(Some((frame, self.room.take())));
             }
             if !self.read().await? {
@@ -247,12 +262,18 @@ impl Receiver {
 
     /// Reads what came next; false at the end of the channel.
     async fn read(&mut self) -> Result<bool, ReceiveError> {
-        let (env, limit) = (self.connection.env(), self.connection.frame_stall_max());
-        let reading = self.stream.read_chunks(&mut self.pieces);
+        if self.has_stalled {
+            return Err(ReceiveError::Stalled);
+        }
+        let env = self.connection.env();
         // Who holds room must go on.
-        let read = match &self.room {
-            _ if self.has_stalled => return Err(ReceiveError::Stalled),
-            Some(_) => env.timeout(limit, reading).await,
+        if self.room.is_some() && self.pace.is_none() {
+            let until = env.now() + self.connection.frame_stall_max();
+            self.pace = Some(Pace { until, bytes_left: PACE_BYTES });
+        }
+        let reading = self.stream.read_chunks(&mut self.pieces);
+        let read = match &self.pace {
+            Some(pace) => env.timeout_at(pace.until, reading).await,
             None => Ok(reading.await),
         };
         let Ok(read) = read else {
@@ -262,8 +283,14 @@ impl Receiver {
         };
         match read {
             Ok(Some(count)) => {
+                let mut bytes = 0;
                 for piece in self.pieces.iter_mut().take(count) {
+                    bytes += piece.len();
                     self.decoder.push(core::mem::take(piece));
+                }
+                self.pace = self.pace.filter(|pace| pace.bytes_left > bytes);
+                if let Some(pace) = &mut self.pace {
+                    pace.bytes_left -= bytes;
                 }
                 Ok(true)
             }

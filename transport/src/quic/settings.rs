@@ -62,7 +62,7 @@ pub struct Settings {
     pub request_bytes_per_connection_max: u32,
     /// The same of all clients together; other brokers are not among them.
     pub request_bytes_of_clients_max: u32,
-    /// A peer that says nothing for so long in the midst of a frame has given the channel up.
+    /// A peer that sends less than 256 KiB more of a frame within this time has given the channel up.
     pub frame_stall_max: Duration,
     /// Connections that may wait to be accepted, and handshakes that may be under way; at most half of these are with
     /// peers whose address is not proven.

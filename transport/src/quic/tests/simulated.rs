@@ -360,6 +360,39 @@ fn requests_are_held_up_to_a_number_of_bytes_of_each_connection_and_of_all_clien
 }
 
 #[test]
+fn a_peer_that_sends_a_frame_in_a_trickle_loses_its_channel() {
+    let outcome = Simulation::run(16, NetworkConfig::CALM, async |sim| {
+        let authority = authority();
+        let (one, two) = (sim.process("one", address(1)), sim.process("two", address(2)));
+        let broker = listen(&one, &authority.broker(NodeId(1)).unwrap());
+        let client = dialler(&two, &authority.client("alice").unwrap());
+        let dialled = client.connect(broker.local_address(), Expect::AnyBroker).await.unwrap();
+        let accepted = broker.accept().await.unwrap();
+        let mut encoder = crate::frame::Encoder::default();
+        encoder.push(&frame(1, 1000), &crate::frame::FrameLimits::default()).unwrap();
+        let whole: Vec<u8> = encoder.take().concat();
+        let (mut stream, _answers) = dialled.quinn().open_bi().await.unwrap();
+        stream.write_all(&[PROTOCOL_VERSION, 1]).await.unwrap();
+        let (env, pause) = (two.env(), Settings::default().frame_stall_max / 2);
+        two.env().spawn("trickle", async move {
+            for byte in whole {
+                drop(stream.write_all(&[byte]).await);
+                env.sleep(pause).await;
+            }
+        });
+
+        let mut channel = accepted.accept().await.unwrap();
+        let began = sim.now();
+        (channel.receive().await, sim.now().since(began))
+    });
+
+    let (stalled, waited) = outcome.success();
+    assert_eq!(stalled, Err(ReceiveError::Stalled));
+    let header_takes = Settings::default().frame_stall_max * 20;
+    assert!(waited < header_takes, "{waited:?}");
+}
+
+#[test]
 fn a_peer_that_stops_within_a_frame_loses_its_channel() {
     let outcome = Simulation::run(15, NetworkConfig::CALM, async |sim| {
         let authority = authority();
