@@ -77,26 +77,14 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = if error.is_unreachable() { exit::UNREACHABLE } else { exit::FAILED };
-        Self {
-            exit,
-            target: String::new(),
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint().to_owned(),
-        }
+        Self { exit, code: error.code(), ..Self::failed(error.to_string(), error.hint()) }
     }
 }
 
 impl From<ProduceError> for Failure {
     fn from(error: ProduceError) -> Self {
         let exit = if error.is_unreachable() { exit::UNREACHABLE } else { exit::FAILED };
-        Self {
-            exit,
-            target: String::new(),
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint().to_owned(),
-        }
+        Self { exit, code: error.code(), ..Self::failed(error.to_string(), error.hint()) }
     }
 }
 

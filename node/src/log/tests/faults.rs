@@ -29,16 +29,22 @@ async fn a_failed_sync_takes_the_directory_offline_for_good() {
     assert!(recovered.end >= Offset(6));
 }
 
+/// A disk whose process was killed after a sync failed: 30 records of these batches were synced before, 90 not.
+async fn after_a_failed_sync(written: &[Batch]) -> SimDisk {
+    let (sim, disk) = simulated();
+    let mut log = filled(&disk, &written[..10]).await;
+    append_all(&mut log, &written[10..]).await;
+    sim.fail_syncs(1);
+    assert!(log.sync().await.unwrap_err().is_offline());
+    sim.kill();
+    sim
+}
+
 #[tokio::test]
 async fn what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_counts() {
     let written = batches(40, 1);
     for seed in 0..20 {
-        let (sim, disk) = simulated();
-        let mut log = filled(&disk, &written[..10]).await;
-        append_all(&mut log, &written[10..]).await;
-        sim.fail_syncs(1);
-        assert!(log.sync().await.unwrap_err().is_offline());
-        sim.kill();
+        let sim = after_a_failed_sync(&written).await;
 
         let hints = Hints { stop: Stop::Killed, recovery_point: Offset(30), ..Hints::default() };
         let recovered = open(&sim.mount(None), hints).await.1;
@@ -54,13 +60,7 @@ async fn what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_co
 
 #[tokio::test]
 async fn a_doubted_log_is_written_again_as_well() {
-    let written = batches(40, 1);
-    let (sim, disk) = simulated();
-    let mut log = filled(&disk, &written[..10]).await;
-    append_all(&mut log, &written[10..]).await;
-    sim.fail_syncs(1);
-    assert!(log.sync().await.unwrap_err().is_offline());
-    sim.kill();
+    let sim = after_a_failed_sync(&batches(40, 1)).await;
 
     let hints = Hints { stop: Stop::Killed, recovery_point: Hints::NEVER_REACHED, ..Hints::default() };
     let recovered = open(&sim.mount(None), hints).await.1;
