@@ -36,6 +36,7 @@ use batch::OFFSET_MAX;
 pub use batch::{BatchKind, BatchProducer, BatchSummary, Batches};
 pub use effect::{Effect, Effects, Timer};
 pub use input::Input;
+pub use leading::IsrChangeStage;
 pub use message::{Answered, Fetch, FetchAnswer, FetchBody, Message, Progress, ReadRound};
 pub use recover::Recovered;
 pub use refusal::Refusal;

@@ -75,6 +75,19 @@ pub(super) struct PendingChange {
     pub(super) behind: bool,
 }
 
+/// What a leader waits for before it may propose another ISR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsrChangeStage {
+    /// Nothing: it may propose.
+    Free,
+    /// The answer to its proposal (R40).
+    Open(RequestId),
+    /// Newer metadata, since the controller said that it is behind.
+    Behind,
+    /// Any newer metadata, or its timer, after a refusal (R45).
+    Held,
+}
+
 /// The ISR changes that were proposed on the present partition epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub(super) struct IsrChange {
@@ -88,6 +101,16 @@ pub(super) struct IsrChange {
 }
 
 impl IsrChange {
+    /// What it waits for.
+    pub(super) fn stage(&self) -> IsrChangeStage {
+        match &self.pending {
+            Some(pending) if pending.behind => IsrChangeStage::Behind,
+            Some(pending) => IsrChangeStage::Open(pending.proposal.request_id),
+            None if self.held => IsrChangeStage::Held,
+            None => IsrChangeStage::Free,
+        }
+    }
+
     /// Whether the retry timer runs.
     pub(super) fn has_timer(&self) -> bool {
         self.held || self.pending.as_ref().is_some_and(|pending| !pending.behind)

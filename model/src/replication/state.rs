@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::follow::Following;
-use super::leading::Leading;
+use super::leading::{IsrChangeStage, Leading};
 use super::producer::Producers;
 use super::{Answered, Effects, Input, IsrSet, Message, PartitionView, Refusal, ReplicaIdx, Tenure};
 use crate::fault::{Bug, Faults};
@@ -216,6 +216,12 @@ impl<F: Faults> Replica<F> {
     pub fn open_proposal(&self) -> Option<RequestId> {
         let pending = self.lead().ok()?.change.pending.as_ref()?;
         (!pending.behind).then_some(pending.proposal.request_id)
+    }
+
+    /// What the next proposal of another ISR waits for, if this one leads.
+    #[must_use]
+    pub fn isr_change_stage(&self) -> Option<IsrChangeStage> {
+        self.lead().ok().map(|lead| lead.change.stage())
     }
 
     /// Whether this replica follows a leader, in the leader epoch of its view.

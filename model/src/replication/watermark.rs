@@ -41,6 +41,14 @@ impl<F: Faults> Replica<F> {
         lead.progress(follower).map(|progress| progress.end)
     }
 
+    /// What another replica has synced by its last fetch in this leader epoch and what amended it, exclusive; for people
+    /// to read.
+    #[must_use]
+    pub fn follower_durable_end(&self, follower: ReplicaIdx) -> Option<Offset> {
+        let lead = self.lead().ok()?;
+        lead.progress(follower).map(|progress| progress.durable_end)
+    }
+
     /// The end of the log as plain reads are told it (`latest`), and a coordinator's notion of what is committed (R23).
     ///
     /// # Errors

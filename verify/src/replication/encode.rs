@@ -15,41 +15,54 @@
 //!   it reads nothing else of it before it is given the next one.
 //! - the id of a leader's last proposal: the next one is new in any case, and it is in flight or its answer is awaited, or
 //!   nobody compares it.
+//! - once a leader repeats no proposal any more, whom the one in flight proposes beyond whom it makes count (R44).
+//! - whom a proposal proposes that the controller will refuse in any case, since the partition epoch has moved on; and of
+//!   one that it may accept, whether a member of the ISR is named with its current broker epoch or without any.
+//! - of a view the ISR and the partition epoch, where its leader knows as much from the answer to its proposal.
 //! - once no lag timer may run out any more, which of them run.
 //!
 //! The test of all this is `engine::alike`: states that share an encoding are held against each other, step by step.
 
 use std::hash::Hasher as _;
 
-use highwater_model::replication::{IsrSet, Message, PartitionView, ReplicaIdx, ReplicaView, Timer};
+use highwater_model::replication::{
+    IsrChangeStage, IsrSet, Message, PartitionView, ReplicaIdx, ReplicaView, Timer,
+};
 use serde::Serialize;
 
 use super::cluster::Cluster;
 use super::disk::{Disk, Entries};
 use super::network::Envelope;
-use super::state::{Broker, State};
+use super::state::{Broker, Run, State};
 use crate::engine::Encoder;
 
 mod canon;
 
-use canon::{Assembly, Space};
+use canon::{Assembly, Members, Space};
 pub(super) use canon::{Canon, Code};
 
 /// Feeds `state` to `sink`.
 pub(super) fn encode(state: &State, sink: &mut Encoder) {
     let lag_matters = state.left.shrinks > 0;
+    let retry_matters = state.left.timeouts > 0;
     let mut canon = Assembly::new(sink);
     for broker in &state.brokers {
-        let code = broker.code_of(lag_matters, |broker, canon| {
-            canon.heed_lag(lag_matters);
-            broker_into(broker, lag_matters, canon);
-        });
+        let code =
+            broker.code_of(usize::from(lag_matters) + 2 * usize::from(retry_matters), |broker, canon| {
+                canon.heed_lag(lag_matters);
+                canon.heed_retry(retry_matters);
+                broker_into(broker, lag_matters, retry_matters, canon);
+            });
         canon.add(code);
     }
     canon.add(state.cluster.code(cluster_into));
     views_into(state, &mut canon);
     for envelope in state.network.envelopes() {
-        canon.add(envelope.code(envelope_into));
+        let doomed = is_doomed(state, envelope);
+        canon.add(envelope.code_of(usize::from(doomed), |envelope, canon| {
+            canon.heed_members(if doomed { Members::Unread } else { Members::OfNow });
+            envelope_into(envelope, canon);
+        }));
     }
     let mut ghost = Canon::default();
     ghost.byte(0xff);
@@ -69,6 +82,16 @@ pub(super) fn encode(state: &State, sink: &mut Encoder) {
     sink.write_u8(state.ghost.lossy);
 }
 
+/// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).
+fn is_doomed(state: &State, envelope: &Envelope) -> bool {
+    match envelope {
+        Envelope::Proposal { proposal, .. } => {
+            proposal.partition_epoch < state.cluster.partition().partition_epoch
+        }
+        Envelope::Peer { .. } | Envelope::Decision { .. } => false,
+    }
+}
+
 /// The views that brokers have yet to apply, and by which. Of a view a broker that does not lead by it reads who leads, in
 /// which leader epoch, and what holds for any leader; a view that tells its readers nothing but that again is one with
 /// the view before it, since both are applied together.
@@ -83,7 +106,9 @@ fn views_into(state: &State, canon: &mut Assembly<'_>) {
         }
         before = Some(view);
         canon.byte(1 + bits(readers));
-        view_into(view, leads, canon);
+        let known = view.leader.and_then(|leader| state.run(leader)).filter(|run| run.leads());
+        let news = known.is_none_or(|run| run.core.view().partition_epoch < view.partition_epoch);
+        view_into(view, leads, news, canon);
     }
     canon.byte(0);
 }
@@ -102,7 +127,7 @@ pub(super) fn says_the_same(one: &PartitionView, other: &PartitionView) -> bool 
     read(one) == read(other)
 }
 
-fn view_into(view: &PartitionView, all: bool, canon: &mut Assembly<'_>) {
+fn view_into(view: &PartitionView, all: bool, news: bool, canon: &mut Assembly<'_>) {
     let PartitionView {
         metadata_offset: _,
         leader,
@@ -120,8 +145,11 @@ fn view_into(view: &PartitionView, all: bool, canon: &mut Assembly<'_>) {
     if !all {
         return;
     }
-    canon.rank(Space::PartitionEpoch, u64::from(partition_epoch.0));
-    canon.byte(bits(*isr));
+    canon.byte(u8::from(news));
+    if news {
+        canon.rank(Space::PartitionEpoch, u64::from(partition_epoch.0));
+        canon.byte(bits(*isr));
+    }
     for (replica, known) in (0..).map(ReplicaIdx).zip(replicas) {
         let ReplicaView { broker_epoch, eligible } = known;
         canon.byte(u8::from(*eligible) + 2 * u8::from(broker_epoch.is_some()));
@@ -160,7 +188,7 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
     }
 }
 
-fn broker_into(broker: &Broker, lag_matters: bool, canon: &mut Canon) {
+fn broker_into(broker: &Broker, lag_matters: bool, retry_matters: bool, canon: &mut Canon) {
     let replica = broker.replica;
     canon.requester(replica);
     if let Some(run) = &broker.run {
@@ -175,11 +203,30 @@ fn broker_into(broker: &Broker, lag_matters: bool, canon: &mut Canon) {
     canon.heed_view(run.leads());
     value_into(replica, &run.core, canon);
     canon.heed_view(true);
+    if !retry_matters {
+        change_into(run, canon);
+    }
     for timer in run.timers.iter().filter(|timer| lag_matters || !matches!(timer, Timer::Lag(_))) {
         canon.byte(1);
         value_into(replica, timer, canon);
     }
     canon.byte(0);
+}
+
+/// What remains of a leader's change of the ISR once it repeats no proposal: how long it waits, whom it counts beyond the ISR
+/// that it knows (R44), and whether there is anything to void when it need not wait.
+fn change_into(run: &Run, canon: &mut Canon) {
+    let Some(stage) = run.core.isr_change_stage() else { return };
+    match stage {
+        IsrChangeStage::Free => canon.byte(u8::from(run.core.is_changing_isr())),
+        IsrChangeStage::Behind => canon.byte(2),
+        IsrChangeStage::Held => canon.byte(3),
+        IsrChangeStage::Open(request_id) => {
+            canon.byte(4);
+            canon.rank(Space::Proposal(canon.whose()), request_id.0);
+        }
+    }
+    canon.byte(bits(run.core.maximal_isr().unwrap_or_default()));
 }
 
 fn cluster_into(cluster: &Cluster, canon: &mut Canon) {

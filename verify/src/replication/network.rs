@@ -65,9 +65,10 @@ impl Network {
         self.envelopes.remove(at)
     }
 
-    /// Drops every message of which `dead` holds.
-    pub(super) fn drop_dead(&mut self, dead: impl Fn(&Envelope) -> bool) {
-        self.envelopes.retain(|envelope| !dead(envelope));
+    /// Drops the messages at the places where `dead` holds.
+    pub(super) fn drop_dead(&mut self, dead: &[bool]) {
+        let mut dead = dead.iter();
+        self.envelopes.retain(|_| dead.next() != Some(&true));
     }
 
     /// Fetches of `follower` and answers to it.

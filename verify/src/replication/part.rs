@@ -14,7 +14,7 @@ pub struct Part<T>(Arc<Coded<T>>);
 
 struct Coded<T> {
     value: T,
-    codes: [OnceLock<Code>; 2],
+    codes: [OnceLock<Code>; 4],
 }
 
 impl<T> Part<T> {
@@ -35,13 +35,12 @@ impl<T> Part<T> {
 
     /// The encoding, made by `write` the first time.
     pub(super) fn code(&self, write: impl FnOnce(&T, &mut Canon)) -> &Code {
-        self.code_of(false, write)
+        self.code_of(0, write)
     }
 
     /// Of two encodings the one, made by `write` the first time.
-    pub(super) fn code_of(&self, which: bool, write: impl FnOnce(&T, &mut Canon)) -> &Code {
-        let [one, other] = &self.0.codes;
-        (if which { other } else { one }).get_or_init(|| {
+    pub(super) fn code_of(&self, which: usize, write: impl FnOnce(&T, &mut Canon)) -> &Code {
+        self.0.codes.get(which).expect("one of the encodings").get_or_init(|| {
             let mut canon = Canon::default();
             write(&self.0.value, &mut canon);
             canon.into_code()

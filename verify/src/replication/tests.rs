@@ -110,10 +110,12 @@ fn states_that_are_encoded_alike_are_alike() {
         "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
         "brokers=2 power-losses=1 flush=os keep-dead=true",
         "brokers=2 kills=2 flush=os",
+        "brokers=2 records=0 elections=2",
         "brokers=2 full-disks=1 elections=1",
         "brokers=2 elections=1 kills=1 flush=os writes=at-once",
         "brokers=2 elections=1 power-losses=1 writes=at-once",
         "brokers=3 elections=1 kills=1 writes=at-once",
+        "brokers=3 shrinks=1 timeouts=1 kills=1 flush=os writes=at-once",
     ] {
         let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
         let compared =

@@ -6,11 +6,14 @@
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset, RequestId};
 use highwater_model::replication::{Message, PartitionView, ReplicaIdx};
 
+use smallvec::SmallVec;
+
 use super::World;
 use super::cluster::Request;
 use super::drive::Driver;
 use super::encode::says_the_same;
 use super::network::Envelope;
+use super::part::Part;
 use super::state::{Run, State};
 use super::turn::Event;
 use crate::world::Notes;
@@ -26,9 +29,9 @@ impl World {
         self.apply_silent_views(state);
         self.drop_views(state);
         if self.reduces() {
-            let mut network = std::mem::take(&mut state.network);
-            network.drop_dead(|envelope| is_dead(state, envelope));
-            state.network = network;
+            let dead = |envelope: &Part<Envelope>| is_dead(state, envelope);
+            let dead: SmallVec<[bool; 8]> = state.network.envelopes().iter().map(dead).collect();
+            state.network.drop_dead(&dead);
         }
     }
 
@@ -88,9 +91,9 @@ fn is_left_alone(state: &State, replica: ReplicaIdx, run: &Run, next: &Partition
 /// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.
 fn is_dead(state: &State, envelope: &Envelope) -> bool {
     match envelope {
-        Envelope::Peer { from, to, message, .. } => {
-            state.run(*to).is_none_or(|run| is_dead_message(run, *from, message))
-        }
+        Envelope::Peer { from, to, message, .. } => state
+            .run(*to)
+            .is_none_or(|run| is_dead_message(run, *from, message) || is_told(state, run, *from, message)),
         // The controller knows a broker's current incarnation alone, and so does the connection of an answer. What the
         // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
         Envelope::Proposal { from, proposal } => state.run(*from).is_none_or(|run| {
@@ -140,4 +143,23 @@ fn is_outdated(
     let last = run.core.last_fetch(from).filter(|_| run.known == leader_epoch);
     registered.is_some_and(|registered| registered > broker_epoch)
         || last.is_some_and(|last| last > (broker_epoch, request_id))
+}
+
+/// Whether a sync that a follower tells of is known to its leader, or will be by every fetch that it could amend.
+fn is_told(state: &State, leader: &Run, from: ReplicaIdx, message: &Message) -> bool {
+    let Message::Progress(progress) = message else { return false };
+    let amends = (progress.broker_epoch, progress.request_id);
+    if leader.known == progress.leader_epoch && leader.core.last_fetch(from) == Some(amends) {
+        return leader.core.follower_durable_end(from) >= Some(progress.durable_end);
+    }
+    let amended = |envelope: &Part<Envelope>| match &**envelope {
+        Envelope::Peer { from: sender, message: Message::Fetch(fetch), .. } => {
+            *sender == from
+                && fetch.leader_epoch == progress.leader_epoch
+                && (fetch.broker_epoch, fetch.request_id) == amends
+                && fetch.durable_end < progress.durable_end
+        }
+        Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+    };
+    !state.network.envelopes().iter().any(amended)
 }

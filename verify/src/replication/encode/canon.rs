@@ -61,6 +61,17 @@ enum Ids {
     Clients,
 }
 
+/// How the members of a proposal are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Members {
+    /// Each as it is named.
+    AsNamed,
+    /// Against the ISR as it is: a member that is named without its broker epoch is as good as with the current one.
+    OfNow,
+    /// Not at all.
+    Unread,
+}
+
 /// A number whose rank belongs at a place.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
@@ -77,6 +88,9 @@ struct Known {
     numbers: u128,
 }
 
+/// Stands for the largest number of its kind.
+const LARGEST: u8 = 127;
+
 /// Index of the space among those known, where it is added if it is not yet.
 fn slot(known: &mut SmallVec<[Known; 24]>, key: u32) -> u8 {
     let at = known.iter().position(|known| known.key == key).unwrap_or_else(|| {
@@ -88,7 +102,7 @@ fn slot(known: &mut SmallVec<[Known; 24]>, key: u32) -> u8 {
 
 /// Notes that the number occurs, and gives the mark for its rank.
 fn marked(known: &mut SmallVec<[Known; 24]>, space: Space, number: u64, place: u16) -> Mark {
-    let number = u8::try_from(number).ok().filter(|number| *number < 128);
+    let number = u8::try_from(number).ok().filter(|number| *number < LARGEST);
     let number = number.expect("within the bounds of a world such numbers stay small");
     let space = slot(known, space.key());
     known.get_mut(usize::from(space)).expect("a slot that was given").numbers |= 1 << number;
@@ -150,8 +164,11 @@ impl<'a> Assembly<'a> {
     pub(crate) fn finish(self) {
         for mark in &self.marks {
             let known = self.known.get(usize::from(mark.space)).expect("a mark is of a known space");
-            let below = known.numbers & ((1 << mark.number) - 1);
-            let rank = u8::try_from(below.count_ones()).expect("at most 128 bits") + 1;
+            let rank = match mark.number {
+                LARGEST => known.numbers.count_ones(),
+                number => (known.numbers & ((1 << number) - 1)).count_ones() + 1,
+            };
+            let rank = u8::try_from(rank).expect("at most 128 bits");
             self.sink.set(usize::from(mark.place), rank);
         }
     }
@@ -176,6 +193,11 @@ pub(crate) struct Canon {
     next: Option<Space>,
     all_of_view: bool,
     lag_matters: bool,
+    /// Whether a proposal may be repeated.
+    retry_matters: bool,
+    members: Members,
+    /// Whether what comes are members of a proposal.
+    proposed: bool,
     /// Whether the follower that is being written is caught up: its goal is then for its timer alone.
     caught_up: bool,
 }
@@ -194,6 +216,9 @@ impl Default for Canon {
             next: None,
             all_of_view: true,
             lag_matters: true,
+            retry_matters: true,
+            members: Members::AsNamed,
+            proposed: false,
             caught_up: false,
         }
     }
@@ -213,6 +238,14 @@ impl Canon {
         self.byte(0);
     }
 
+    /// Leaves a place for the rank of the largest number of its kind, whichever that is.
+    fn largest(&mut self, space: Space) {
+        let place = u16::try_from(self.sink.bytes().len()).expect("a part takes a few dozen bytes");
+        let space = slot(&mut self.known, space.key());
+        self.marks.push(Mark { space, number: LARGEST, place });
+        self.byte(0);
+    }
+
     /// Request ids, generations and broker epochs from here on are those of this replica.
     pub(crate) fn requester(&mut self, requester: ReplicaIdx) {
         self.requester = requester;
@@ -222,6 +255,11 @@ impl Canon {
     pub(crate) fn fetches(&mut self, broker_epoch: BrokerEpoch, leader_epoch: LeaderEpoch) {
         self.incarnation = u8::try_from(broker_epoch.0).expect("within the bounds of a world it stays small");
         self.reign = u8::try_from(leader_epoch.0).expect("within the bounds of a world it stays small");
+    }
+
+    /// Whose request ids come.
+    pub(crate) fn whose(&self) -> ReplicaIdx {
+        self.requester
     }
 
     /// The space of the generations that come.
@@ -237,6 +275,16 @@ impl Canon {
     /// Whether a lag timer can still run out.
     pub(crate) fn heed_lag(&mut self, matters: bool) {
         self.lag_matters = matters;
+    }
+
+    /// Whether a leader's wait for the controller can still run out.
+    pub(crate) fn heed_retry(&mut self, matters: bool) {
+        self.retry_matters = matters;
+    }
+
+    /// How the members are read that the proposal that comes proposes.
+    pub(crate) fn heed_members(&mut self, members: Members) {
+        self.members = members;
     }
 
     /// Whether all of a view matters in what comes.
@@ -290,10 +338,12 @@ impl Canon {
     fn inner<T: Serialize + ?Sized>(&mut self, field: &'static str, value: &T) -> Result<(), Unencodable> {
         let unread = matches!(field, "isr" | "partition_epoch" | "replicas");
         let unread_goal = field == "goal" && self.caught_up;
-        if field == "metadata_offset"
+        if matches!(field, "metadata_offset" | "last_proposal")
             || unread_goal
             || (unread && !self.all_of_view)
             || (field == "armed" && !self.lag_matters)
+            || (field == "change" && !self.retry_matters)
+            || (field == "members" && self.members == Members::Unread)
         {
             return Ok(());
         }
@@ -302,10 +352,12 @@ impl Canon {
         match field {
             "for_commit" | "for_local" | "end_reads" => self.ids = Ids::Clients,
             "proposal" => self.ids = Ids::Proposals,
+            "members" => self.proposed = self.members == Members::OfNow,
             _ => {}
         }
         value.serialize(&mut *self)?;
         self.ids = ids;
+        self.proposed &= field != "members";
         // What follows the name of a replica is that replica's.
         if field != "replica" {
             self.requester = requester;
@@ -453,6 +505,12 @@ impl<'a> ser::Serializer for &'a mut Canon {
     }
 
     fn serialize_none(self) -> Result<(), Unencodable> {
+        // A member of the ISR that is proposed without its broker epoch: whichever the controller knows will do.
+        if self.proposed {
+            self.byte(1);
+            self.largest(Space::BrokerEpoch(self.requester));
+            return Ok(());
+        }
         self.byte(0);
         Ok(())
     }
