@@ -94,8 +94,8 @@ pub struct ReplicaView<'a> {
     pub entries: &'a [Entry],
     /// End of what of them survives a power loss, exclusive.
     pub flushed: Offset,
-    /// Its latest snapshot.
-    pub snapshot: Option<SnapshotId>,
+    /// The oldest snapshot that it keeps.
+    pub oldest_snapshot: Option<SnapshotId>,
     /// The voter sets in its log.
     pub voters: &'a VoterHistory,
 }
@@ -200,7 +200,7 @@ mod sample {
             log_start: Offset::ZERO,
             entries,
             flushed: Offset::ZERO.after(u64::try_from(entries.len()).expect("a short log")),
-            snapshot: None,
+            oldest_snapshot: None,
             voters,
         }
     }

@@ -97,8 +97,8 @@ pub enum Input {
     },
     /// Gives up leadership, for a shutdown in order.
     Resign,
-    /// The state machine has a complete, durable snapshot; what is below its end may go (Q40, Q41). It holds
-    /// `voters_at(id.end)`.
+    /// The state machine has a complete, durable snapshot; what is below the end of the one before it may go (Q40, Q41).
+    /// It holds `voters_at(id.end)`.
     SnapshotTaken {
         /// The snapshot.
         id: SnapshotId,

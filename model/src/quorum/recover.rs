@@ -6,7 +6,7 @@ use super::message::{BatchKind, SnapshotId};
 use super::state::{Quorum, Recovered, Role, Tenure};
 use super::voter::VoterSet;
 use crate::fault::{Bug, Faults};
-use crate::id::QuorumEpoch;
+use crate::id::{Offset, QuorumEpoch};
 
 impl<F: Faults> Quorum<F> {
     /// Rebuilds a replica from what was durable. A leader does not lead again in its old epoch (Q8); the only voter of a
@@ -29,16 +29,23 @@ impl<F: Faults> Quorum<F> {
         let Some((id, voters)) = snapshot else {
             return;
         };
+        if !self.goes_on_from(id) {
+            return self.restart_log(id, voters, effects);
+        }
+        self.older = self.older.filter(|older| self.goes_on_from(*older));
+        if self.log.start() > Offset::ZERO || self.older.is_some() {
+            self.log.trim(self.older.unwrap_or(id).end);
+        }
+        self.raise_high_watermark(id.end, effects);
+    }
+
+    /// Whether the log holds the end of this snapshot, or begins there and continues it.
+    fn goes_on_from(&self, id: SnapshotId) -> bool {
         let holds_end = id.end.before().and_then(|last| self.log.epoch_at(last)) == Some(id.quorum_epoch);
         // Records that begin where the snapshot ends continue it only in its epoch or a later one: an older tail parts from it.
         let next = self.log.epoch_at(id.end);
         let continues = self.log.start() == id.end && next.is_none_or(|next| next >= id.quorum_epoch);
-        if continues || holds_end {
-            self.log.trim(id.end);
-            self.raise_high_watermark(id.end, effects);
-        } else {
-            self.restart_log(id, voters, effects);
-        }
+        holds_end || continues
     }
 
     /// Takes up the role that the stored vote allows.

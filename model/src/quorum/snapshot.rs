@@ -7,30 +7,40 @@ use super::refusal::Refusal;
 use super::state::{Quorum, Role, Tenure};
 use super::voter::{VoterHistory, VoterKey, VoterSet};
 use crate::fault::Faults;
+use crate::id::Offset;
 
 impl<F: Faults> Quorum<F> {
-    /// The state machine's snapshot is durable: the log below it may go (Q40, Q41).
+    /// The state machine's snapshot is durable (Q40). The one before it stays, and the log from there on, for whoever is
+    /// still reading that; what is below may go (Q41).
     pub(super) fn on_snapshot_taken(&mut self, id: SnapshotId, effects: &mut Effects) -> Result<(), Refusal> {
-        let within = self.log.start() < id.end && id.end <= self.log.flushed();
+        let within = self.snapshotted() < id.end && id.end <= self.log.flushed();
         let committed = self.high_watermark.is_some_and(|known| id.end <= known);
         let ours = id.end.before().and_then(|last| self.log.epoch_at(last)) == Some(id.quorum_epoch);
         if !within || !committed || !ours {
             return Err(self.bad_snapshot(id));
         }
-        self.snapshot = Some(id);
+        self.older = self.snapshot.replace(id);
         self.voters.trim(id.end);
-        self.log.trim(id.end);
-        assert!(self.log.start() == id.end, "a flushed prefix can be trimmed");
-        effects.push(Effect::TrimLog { start: id.end });
+        if let Some(older) = self.older.filter(|older| self.log.start() < older.end) {
+            self.log.trim(older.end);
+            assert!(self.log.start() == older.end, "a flushed prefix can be trimmed");
+            effects.push(Effect::TrimLog { start: older.end });
+        }
         Ok(())
     }
 
-    /// The snapshot that a replica must begin from, if its log ends before what is here, or ends there in another epoch
-    /// (Q42).
+    /// End of what is in a snapshot here, exclusive.
+    fn snapshotted(&self) -> Offset {
+        self.snapshot.map_or_else(|| self.log.start(), |snapshot| snapshot.end)
+    }
+
+    /// The snapshot that a replica must begin from: the latest, if its log ends before what is here, or ends there in
+    /// another epoch, or is empty, which spares it the log (Q42).
     pub(super) fn snapshot_for(&self, fetch: &Fetch) -> Option<SnapshotId> {
-        self.snapshot.filter(|snapshot| {
-            fetch.fetch_offset < self.log.start() || fetch.last_fetched_epoch < Some(snapshot.quorum_epoch)
-        })
+        let first = self.oldest_snapshot().filter(|oldest| oldest.end == self.log.start());
+        let before = first.map(|oldest| oldest.quorum_epoch);
+        let parted = fetch.fetch_offset < self.log.start() || fetch.last_fetched_epoch < before;
+        self.snapshot.filter(|_| parted || fetch.last_fetched_epoch.is_none())
     }
 
     /// The leader says to begin from a snapshot: have it fetched, and ask for nothing meanwhile.
@@ -39,7 +49,7 @@ impl<F: Faults> Quorum<F> {
         id: SnapshotId,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
-        let older = id.end <= self.log.start() || self.high_watermark.is_some_and(|known| id.end < known);
+        let older = id.end <= self.snapshotted() || self.high_watermark.is_some_and(|known| id.end < known);
         if older || id.quorum_epoch > self.vote.quorum_epoch {
             return Err(self.bad_snapshot(id));
         }
@@ -99,6 +109,7 @@ impl<F: Faults> Quorum<F> {
         self.log.restart_at(id.end);
         self.voters = VoterHistory::new(voters);
         self.snapshot = Some(id);
+        self.older = None;
         effects.push(Effect::RestartLog { start: id.end, generation: self.log.generation() });
         self.raise_high_watermark(id.end, effects);
     }

@@ -1,6 +1,6 @@
 //! The state of one replica of the quorum log, and what of it survives a crash.
 //!
-//! Durable: the vote, the log, the voter sets in it, the latest snapshot. Everything else is rebuilt (X6).
+//! Durable: the vote, the log, the voter sets in it, the latest two snapshots. Everything else is rebuilt (X6).
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -30,7 +30,9 @@ pub struct Recovered {
     pub formatted: VoterSet,
     /// The latest complete snapshot and the voters in it.
     pub snapshot: Option<(SnapshotId, VoterSet)>,
-    /// The log, its bad tail cut off (X11). It begins at the snapshot's end at the latest.
+    /// The snapshot before that one, if it is still there.
+    pub older: Option<SnapshotId>,
+    /// The log, its bad tail cut off (X11). It begins at the latest snapshot's end at the latest.
     pub log: LogShape<QuorumEpoch>,
     /// The voters records in the log, by ascending offset.
     pub voters: alloc::vec::Vec<super::voter::VoterRecord>,
@@ -52,6 +54,8 @@ pub struct Quorum<F: Faults> {
     pub(super) log: LogShape<QuorumEpoch>,
     pub(super) voters: VoterHistory,
     pub(super) snapshot: Option<SnapshotId>,
+    /// The snapshot before it, which another replica may still be reading: the log begins at its end.
+    pub(super) older: Option<SnapshotId>,
     /// Exclusive; of committed records only, and none until a leader has told one in this incarnation.
     pub(super) high_watermark: Option<Offset>,
     /// The request sent last.
@@ -244,6 +248,7 @@ impl<F: Faults> Quorum<F> {
             log: recovered.log,
             voters,
             snapshot,
+            older: recovered.older.filter(|older| snapshot.is_some_and(|newest| older.end < newest.end)),
             high_watermark: None,
             last_request: RequestId::default(),
         }
@@ -327,6 +332,12 @@ impl<F: Faults> Quorum<F> {
     #[must_use]
     pub fn snapshot(&self) -> Option<SnapshotId> {
         self.snapshot
+    }
+
+    /// The oldest snapshot that must be kept, and the log from its end on: another replica may still be reading it (Q41).
+    #[must_use]
+    pub fn oldest_snapshot(&self) -> Option<SnapshotId> {
+        self.older.or(self.snapshot)
     }
 
     /// Every replica that has fetched from this leader in its epoch; nothing when it does not lead.

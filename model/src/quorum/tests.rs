@@ -48,7 +48,7 @@ fn log(runs: &[(u32, u64)]) -> LogShape<QuorumEpoch> {
 }
 
 fn recovered(voters: &[u32], vote: Vote, log: LogShape<QuorumEpoch>) -> Recovered {
-    Recovered { vote, formatted: set(voters), snapshot: None, log, voters: Vec::new() }
+    Recovered { vote, formatted: set(voters), snapshot: None, older: None, log, voters: Vec::new() }
 }
 
 fn message(from: u32, epoch: u32, body: Body) -> Message {

@@ -221,7 +221,8 @@ fn snapshots(world: &World, state: &State, at: Place, actions: &mut Vec<Action>)
     }
     let end = node.core.high_watermark().unwrap_or_default().min(node.core.log().flushed());
     let epoch = end.before().and_then(|last| node.core.log().epoch_at(last));
-    if let Some(quorum_epoch) = epoch.filter(|_| end > node.core.log().start()) {
+    let newest = node.core.snapshot().map_or(Offset::ZERO, |newest| newest.end);
+    if let Some(quorum_epoch) = epoch.filter(|_| end > newest) {
         actions.push(Action::Snapshot(at, SnapshotId { end, quorum_epoch }));
     }
 }

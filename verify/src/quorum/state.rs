@@ -48,8 +48,8 @@ pub struct Disk {
     pub vote: Vote,
     /// Votes on their way.
     pub storing: SmallVec<[Vote; 1]>,
-    /// The snapshot, with the voters in it.
-    pub snapshot: Option<(SnapshotId, VoterSet)>,
+    /// The snapshots, oldest first, with the voters in them.
+    pub snapshots: SmallVec<[(SnapshotId, VoterSet); 2]>,
     /// Offset of the first record.
     pub start: Offset,
     /// The records.

@@ -235,22 +235,29 @@ impl Driver<'_> {
         self.state.spent.snapshots += 1;
         self.state.node_mut(at).change(|node| {
             let voters = node.core.voters().at(id.end).clone();
-            node.disk.snapshot = Some((id, voters));
+            node.disk.snapshots.push((id, voters));
         });
         self.feed(at, Input::SnapshotTaken { id }, &[]);
+        self.remove_older(at);
+    }
+
+    /// Snapshots that the core needs no longer go.
+    fn remove_older(&mut self, at: Place) {
+        let oldest = self.node(at).core.oldest_snapshot();
+        self.state.node_mut(at).change(|node| node.disk.snapshots.retain(|(id, _)| oldest <= Some(*id)));
     }
 
     /// A snapshot arrives whole and is published; any replica that has it may be the source.
     fn install(&mut self, at: Place, id: SnapshotId) {
         self.notes.event(seen::INSTALLED);
-        let sources = self.state.nodes.iter().filter_map(|node| node.disk.snapshot.clone());
-        let Some((_, voters)) = sources.clone().find(|(theirs, _)| *theirs == id) else {
+        let mut sources = self.state.nodes.iter().flat_map(|node| &node.disk.snapshots);
+        let Some((_, voters)) = sources.find(|(theirs, _)| *theirs == id).cloned() else {
             return self.feed(at, Input::SnapshotFailed { id }, &[]);
         };
-        drop(sources);
         let kept = voters.clone();
-        self.state.node_mut(at).change(|node| node.disk.snapshot = Some((id, kept)));
+        self.state.node_mut(at).change(|node| node.disk.snapshots.push((id, kept)));
         self.feed(at, Input::SnapshotInstalled { id, voters }, &[]);
+        self.remove_older(at);
     }
 }
 
@@ -265,5 +272,7 @@ pub(super) fn recovered(formatted: &VoterSet, disk: &Disk) -> Recovered {
         }
     }
     let log = LogShape::recovered(disk.start, disk.flushed, disk.end(), epochs);
-    Recovered { vote: disk.vote, formatted: formatted.clone(), snapshot: disk.snapshot.clone(), log, voters }
+    let mut snapshots = disk.snapshots.iter().rev();
+    let (snapshot, older) = (snapshots.next().cloned(), snapshots.next().map(|(id, _)| *id));
+    Recovered { vote: disk.vote, formatted: formatted.clone(), snapshot, older, log, voters }
 }

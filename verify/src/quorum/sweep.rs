@@ -20,9 +20,10 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
 /// Two minutes on two cores are for all models together; this is about a fifth of them.
 const QUICK: &[&str] = &[
     "voters=1 values=2 kills=1 power-losses=1",
-    "voters=1 observers=1 values=1 changes=1 snapshots=1",
+    "voters=1 observers=1 values=1 changes=1 snapshots=2",
+    "voters=1 observers=1 elections=1 values=2 kills=1 resends=1 snapshots=2",
     "start=tail elections=3 values=0",
-    "elections=1 values=2 resends=1 snapshots=1",
+    "elections=1 values=2 resends=1 snapshots=2",
     "elections=2 values=1 repeats=1",
     "voters=2 observers=1 elections=2 values=0 changes=1",
     "start=cold elections=1 values=0 pre-votes=asked",

@@ -17,7 +17,7 @@ pub(super) fn of(at: Place, node: &Node) -> ReplicaView<'_> {
         log_start: node.disk.start,
         entries: &node.disk.entries,
         flushed: node.disk.flushed,
-        snapshot: node.disk.snapshot.as_ref().map(|(id, _)| *id),
+        oldest_snapshot: node.disk.snapshots.first().map(|(id, _)| *id),
         voters: node.core.voters(),
     }
 }

@@ -8,20 +8,20 @@ use super::{View, name, violation};
 use crate::id::Offset;
 use crate::invariant::Violation;
 
-/// Every log that was trimmed begins at its snapshot's end, which is committed.
+/// Every log that was trimmed begins at the end of the oldest snapshot that is kept, which is committed.
 ///
 /// # Errors
 /// With the replica, its log start and its snapshot.
 pub fn log_start_has_a_snapshot(view: &View<'_>) -> Result<(), Violation> {
     let ever = view.high_watermark_ever();
     let wrong = view.replicas.iter().find(|replica| {
-        let end = replica.snapshot.map(|snapshot| snapshot.end);
+        let end = replica.oldest_snapshot.map(|snapshot| snapshot.end);
         replica.log_start > Offset::ZERO && (end != Some(replica.log_start) || replica.log_start > ever)
     });
     match wrong {
         Some(replica) => {
-            let (key, start, snapshot) = (replica.key, replica.log_start, replica.snapshot);
-            let details = format!("the log of {key} begins at {start}; its snapshot is {snapshot:?}");
+            let (key, start, snapshot) = (replica.key, replica.log_start, replica.oldest_snapshot);
+            let details = format!("the log of {key} begins at {start}; its oldest snapshot is {snapshot:?}");
             Err(violation(name::LOG_START_HAS_A_SNAPSHOT, details))
         }
         None => Ok(()),
@@ -43,7 +43,7 @@ mod tests {
         replicas[0].log_start = Offset(2);
         assert!(log_start_has_a_snapshot(&view(&replicas, &committed)).is_err());
 
-        replicas[0].snapshot = Some(SnapshotId { end: Offset(2), quorum_epoch: QuorumEpoch(1) });
+        replicas[0].oldest_snapshot = Some(SnapshotId { end: Offset(2), quorum_epoch: QuorumEpoch(1) });
         assert_eq!(log_start_has_a_snapshot(&view(&replicas, &committed)), Ok(()));
         assert!(log_start_has_a_snapshot(&view(&replicas, &committed[..1])).is_err());
     }

@@ -66,6 +66,27 @@ fn a_log_that_its_snapshot_overtook_begins_anew() {
 }
 
 #[test]
+fn a_log_comes_back_from_the_snapshot_before_the_latest_on_as_far_as_both_are_there() {
+    let snapshot = |end, epoch| SnapshotId { end: Offset(end), quorum_epoch: QuorumEpoch(epoch) };
+    let start_of = |begin: u64, older| {
+        let mut epochs = EpochHistory::default();
+        epochs.assign(QuorumEpoch(2), Offset(begin));
+        let mut found = recovered(&[1, 2, 3], vote(3, None), LogShape::default());
+        found.log = LogShape::recovered(Offset(begin), Offset(9), Offset(9), epochs);
+        (found.snapshot, found.older) = (Some((snapshot(7, 2), set(&[1, 2, 3]))), older);
+        let core = comes_back(Sound, found).0.core;
+        (core.log().start(), core.oldest_snapshot())
+    };
+
+    let (latest, older) = (snapshot(7, 2), snapshot(5, 2));
+    assert_eq!(start_of(3, Some(older)), (Offset(5), Some(older)));
+    assert_eq!(start_of(3, Some(snapshot(5, 1))), (Offset(7), Some(latest)));
+    assert_eq!(start_of(3, None), (Offset(7), Some(latest)));
+    assert_eq!(start_of(6, Some(older)), (Offset(7), Some(latest)));
+    assert_eq!(start_of(0, None), (Offset(0), Some(latest)));
+}
+
+#[test]
 fn a_tail_of_an_older_epoch_that_begins_where_the_snapshot_ends_is_no_continuation_of_it() {
     let tail_of = |epoch: u32| {
         let mut epochs = EpochHistory::default();

@@ -6,15 +6,42 @@ fn snapshot(end: u64, epoch: u32) -> SnapshotId {
     SnapshotId { end: Offset(end), quorum_epoch: QuorumEpoch(epoch) }
 }
 
-/// Replica 1 leads alone, with a log from offset 2 on.
+/// Replica 1 leads alone, with snapshots up to 1 and 2, and a log from the first one on.
 fn trimmed() -> Replica {
     let mut replica = Replica::leading(&[1]);
     replica.does(Input::Propose { id: ProposalId(1), quorum_epoch: QuorumEpoch(1), count: 2 });
     replica.does(written(3));
     replica.does(flushed(3));
+    assert_eq!(replica.takes(Input::SnapshotTaken { id: snapshot(1, 1) }), vec![]);
     let effects = replica.takes(Input::SnapshotTaken { id: snapshot(2, 1) });
-    assert_eq!(effects, vec![Effect::TrimLog { start: Offset(2) }]);
+    assert_eq!(effects, vec![Effect::TrimLog { start: Offset(1) }]);
     replica
+}
+
+#[test]
+fn a_replica_that_has_just_begun_from_the_snapshot_before_the_latest_finds_the_log_from_there() {
+    let mut replica = trimmed();
+    assert_eq!(replica.core.oldest_snapshot(), Some(snapshot(1, 1)));
+
+    let fetched = replica.takes(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+
+    let sent = fetched.iter().any(|effect| matches!(effect, Effect::SendRecords { from: Offset(1), .. }));
+    assert!(sent, "{fetched:?}");
+}
+
+#[test]
+fn an_empty_replica_is_spared_the_log_that_a_snapshot_stands_for() {
+    let mut replica = Replica::leading(&[1]);
+    replica.does(written(1));
+    replica.does(flushed(1));
+    replica.does(Input::SnapshotTaken { id: snapshot(1, 1) });
+
+    let effects = replica.takes(received(2, 1, Body::Fetch(fetch(1, 0, None))));
+
+    let told =
+        Body::FetchAnswer(FetchAnswer { asked: asked(2, 1), fetched: Fetched::Snapshot(snapshot(1, 1)) });
+    assert!(effects.contains(&send(1, 1, 2, told)), "{effects:?}");
+    assert_eq!(replica.core.log().start(), Offset(0));
 }
 
 #[test]
@@ -34,7 +61,7 @@ fn only_a_committed_prefix_of_this_log_is_a_snapshot() {
     let mut replica = trimmed();
 
     for id in [snapshot(2, 1), snapshot(4, 1), snapshot(3, 0)] {
-        let (log_start, high_watermark) = (Offset(2), Some(Offset(3)));
+        let (log_start, high_watermark) = (Offset(1), Some(Offset(3)));
         let refusal = replica.refuses(Input::SnapshotTaken { id });
         assert_eq!(refusal, Refusal::BadSnapshot { id, log_start, high_watermark });
     }

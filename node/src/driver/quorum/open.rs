@@ -14,7 +14,7 @@ use highwater_transport::watch;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::snapshots::{self, Keeping};
+use super::snapshots::{self, Found, Keeping};
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
@@ -206,8 +206,10 @@ struct Loaded {
 /// is known to be committed. Whether the log goes on from the snapshot is the core's to say (Q43).
 async fn load(stored: Stored<'_>, formatted: &VoterSet, vote: Vote) -> Result<Loaded, OpenError> {
     let snapshot = snapshots::newest(stored.snapshots)?;
-    let begin = snapshot.as_ref().map_or(Offset::ZERO, |(id, _)| id.end);
-    let hints = Hints { stop: stored.stop, unneeded_below: begin, ..Hints::default() };
+    let begin = snapshot.as_ref().map_or(Offset::ZERO, |found| found.id.end);
+    let older = snapshot.as_ref().and_then(|found| found.older);
+    let unneeded_below = snapshot.as_ref().map_or(Offset::ZERO, |found| found.needed_from);
+    let hints = Hints { stop: stored.stop, unneeded_below, ..Hints::default() };
     let (disk, points) = (Arc::clone(stored.disk), Arc::clone(stored.recovery_points));
     let config = LogConfig { segment_bytes_max: stored.segment_bytes_max, ..LogConfig::default() };
     let (log, found) =
@@ -240,10 +242,10 @@ async fn load(stored: Stored<'_>, formatted: &VoterSet, vote: Vote) -> Result<Lo
     tail.retain(|batch| batch.header().base_offset >= begin);
     let (shape, formatted) = (found.shape(QuorumEpoch), formatted.clone());
     let (snapshot, image) = match snapshot {
-        Some((id, content)) => (Some((id, content.voters)), content.image),
+        Some(Found { id, content, .. }) => (Some((id, content.voters)), content.image),
         None => (None, Image::default()),
     };
-    let recovered = Recovered { vote, formatted, snapshot, log: shape, voters };
+    let recovered = Recovered { vote, formatted, snapshot, older, log: shape, voters };
     Ok(Loaded { log, tail, recovered, image })
 }
 

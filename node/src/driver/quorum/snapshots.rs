@@ -10,10 +10,11 @@ use bytes::Bytes;
 use highwater_model::api::ApiError;
 use highwater_model::error_code::ErrorCode;
 use highwater_model::fault::Faults;
-use highwater_model::id::{NodeId, Offset};
+use highwater_model::id::{NodeId, Offset, QuorumEpoch};
 use highwater_model::metadata::{self, Image, Record};
 use highwater_model::quorum::{BatchKind, Input, SnapshotId, VoterKey, VoterSet};
 use highwater_transport::batch::{self, Batch, BatchBuilder, ControlKind};
+use highwater_transport::env::Instant;
 use tokio::sync::oneshot;
 
 use super::{Ask, QuorumDriver, QuorumStopped, RecordsError, records};
@@ -27,6 +28,8 @@ use crate::peers::wire::{ControllerAnswer, ControllerCall};
 const PART_BYTES: usize = 512 << 10;
 /// How long one part is waited for.
 const PART_WITHIN: Duration = Duration::from_secs(2);
+/// A replica that has asked for no part for so long reads no more.
+const READS_WITHIN: Duration = Duration::from_secs(6);
 /// No snapshot is longer; whatever is said to be is not fetched.
 const BYTES_MAX: u64 = 1 << 30;
 /// Version of the header's and the footer's body, which is empty.
@@ -44,7 +47,15 @@ pub(super) struct Keeping {
     /// The snapshot that is being fetched for the core.
     wanted: Option<SnapshotId>,
     /// The snapshot that was served last.
-    served: Option<(SnapshotId, Bytes)>,
+    served: Option<Served>,
+}
+
+/// A snapshot that another replica reads.
+struct Served {
+    id: SnapshotId,
+    bytes: Bytes,
+    /// When it asked for a part last.
+    at: Instant,
 }
 
 /// What a snapshot holds.
@@ -77,6 +88,11 @@ impl Keeping {
         self.committed_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
+    /// Whether another replica is reading this snapshot: it would have to begin again if that went.
+    fn is_read(&self, id: SnapshotId, now: Instant) -> bool {
+        self.served.as_ref().is_some_and(|served| served.id == id && now < served.at + READS_WITHIN)
+    }
+
     /// The snapshot that is fetched is wanted no longer.
     pub(super) fn abandon(&mut self) {
         self.wanted = None;
@@ -89,7 +105,7 @@ impl<F: Faults> QuorumDriver<F> {
         let (image, log) = (self.controller.committed(), self.core.log());
         let end = image.end();
         let is_due = self.snapshots.committed_bytes >= self.snapshots.bytes_between;
-        if !is_due || end > log.flushed() || !self.knows_voters_at(end) {
+        if !is_due || self.is_older_read() || end > log.flushed() || !self.knows_voters_at(end) {
             return Ok(());
         }
         let Some(quorum_epoch) = end.before().and_then(|last| log.epoch_at(last)) else { return Ok(()) };
@@ -100,6 +116,12 @@ impl<F: Faults> QuorumDriver<F> {
         let published = self.snapshots.files.publish(name(id), content);
         self.snapshots.published.push(published, Kept::Taken(id));
         Ok(())
+    }
+
+    /// Whether the snapshot that goes when the next one is taken is being read.
+    fn is_older_read(&self) -> bool {
+        let older = self.core.oldest_snapshot().filter(|oldest| Some(*oldest) != self.core.snapshot());
+        older.is_some_and(|older| self.snapshots.is_read(older, self.env.now()))
     }
 
     /// Whether the voters at `end`, exclusive, are known: since the quorum began, from a snapshot, or from a record.
@@ -158,13 +180,13 @@ impl<F: Faults> QuorumDriver<F> {
         self.step(Input::SnapshotFailed { id })
     }
 
-    /// Removes the snapshots that the core has a newer one than, aside.
+    /// Removes the snapshots that the core needs no longer, aside.
     fn remove_older(&mut self) {
-        let Some(newest) = self.core.snapshot() else { return };
-        self.snapshots.served = None;
+        let Some(oldest) = self.core.oldest_snapshot() else { return };
+        self.snapshots.served.take_if(|served| served.id.end < oldest.end);
         let files = self.snapshots.files.clone();
         let removing = async move {
-            if let Err(fault) = files.remove_below(newest.end).await {
+            if let Err(fault) = files.remove_below(oldest.end).await {
                 tracing::warn!(%fault, "cannot remove older snapshots of the metadata");
             }
         };
@@ -223,10 +245,10 @@ impl<F: Faults> QuorumDriver<F> {
 
     fn part(&mut self, id: SnapshotId, position: u64) -> Result<ControllerAnswer, Fault> {
         let bytes = match &self.snapshots.served {
-            Some((served, bytes)) if *served == id => bytes.clone(),
+            Some(served) if served.id == id => served.bytes.clone(),
             _ => self.snapshots.files.read(name(id))?,
         };
-        self.snapshots.served = Some((id, bytes.clone()));
+        self.snapshots.served = Some(Served { id, bytes: bytes.clone(), at: self.env.now() });
         let from = usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
         let to = from.saturating_add(PART_BYTES).min(bytes.len());
         let total = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -261,13 +283,33 @@ fn name(id: SnapshotId) -> SnapshotName {
     SnapshotName { end: id.end, epoch: id.quorum_epoch.0 }
 }
 
-/// The newest snapshot that can be read.
-pub(super) fn newest(files: &Snapshots) -> Result<Option<(SnapshotId, Content)>, Fault> {
-    for name in files.list()?.into_iter().rev() {
-        let quorum_epoch = highwater_model::id::QuorumEpoch(name.epoch);
+fn id(name: SnapshotName) -> SnapshotId {
+    SnapshotId { end: name.end, quorum_epoch: QuorumEpoch(name.epoch) }
+}
+
+/// What a start finds.
+pub(super) struct Found {
+    /// The newest snapshot that can be read.
+    pub(super) id: SnapshotId,
+    /// What is in it.
+    pub(super) content: Content,
+    /// The one before it.
+    pub(super) older: Option<SnapshotId>,
+    /// What of the log lies before this may have been trimmed in part, and goes: nothing, if no snapshot ever went.
+    pub(super) needed_from: Offset,
+}
+
+/// The newest snapshot that can be read, and the one before it.
+pub(super) fn newest(files: &Snapshots) -> Result<Option<Found>, Fault> {
+    let names = files.list()?;
+    let mut left = names.iter().copied().rev();
+    while let Some(name) = left.next() {
         match decode(&files.read(name)?) {
             Ok(content) if content.image.end() == name.end => {
-                return Ok(Some((SnapshotId { end: name.end, quorum_epoch }, content)));
+                let older = left.next().map(id);
+                let alone = if names.len() > 1 { name.end } else { Offset::ZERO };
+                let needed_from = older.map_or(alone, |older| older.end);
+                return Ok(Some(Found { id: id(name), content, older, needed_from }));
             }
             Ok(_) => tracing::error!(end = %name.end, "a snapshot of the metadata has another one's name"),
             Err(what) => tracing::error!(end = %name.end, what, "a snapshot of the metadata cannot be read"),
@@ -333,6 +375,18 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(decode(&bytes.slice(..length)).is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_is_read_until_no_part_has_been_asked_for_in_a_while() {
+        let disk = crate::disk::SimDisk::new("sim", 1).mount(None);
+        let mut keeping = Keeping::new(Snapshots::new(disk, "log"), 1, false);
+        let [one, other] = [4, 5].map(|end| SnapshotId { end: Offset(end), quorum_epoch: QuorumEpoch(1) });
+        keeping.served = Some(Served { id: one, bytes: Bytes::new(), at: Instant::default() });
+
+        let soon = Instant::default() + PART_WITHIN;
+        assert_eq!((keeping.is_read(one, soon), keeping.is_read(other, soon)), (true, false));
+        assert!(!keeping.is_read(one, Instant::default() + READS_WITHIN));
     }
 
     #[test]
