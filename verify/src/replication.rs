@@ -44,7 +44,7 @@ pub use bounds::{Answered, Bounds, Flush, Writes};
 pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
-pub use part::Part;
+pub use part::{Kind, Part};
 pub use state::{Broker, Ghost, Left, Run, Standing, State};
 
 use drive::Driver;
@@ -88,8 +88,8 @@ impl World {
 
     /// Every broker runs and has applied the current view; followers have sent their first fetch.
     fn start(&self) -> State {
-        let cluster = Cluster::start(&self.bounds, self.planted);
-        let view = cluster.current().clone();
+        let cluster = Cluster::start(&self.bounds, self.planted, &self.memory.views);
+        let view = cluster.current();
         let mut state = State {
             brokers: SmallVec::new(),
             cluster: self.memory.clusters.share(cluster),
@@ -107,7 +107,7 @@ impl World {
         }
         for replica in state.replicas() {
             let mut driver = Driver { world: self, state: &mut state, notes: &mut Notes::default() };
-            driver.feed(replica, Event::View(view.clone()));
+            driver.feed(replica, Event::View(view));
         }
         state
     }

@@ -21,10 +21,9 @@ use highwater_model::replication::{AlterPartition, AlterPartitionAnswer, Partiti
 use super::bounds::Bounds;
 #[cfg(doc)]
 use super::disk::Disk;
-use super::memory::Pool;
+use super::memory::{Memory, Pool};
 use super::network::Envelope;
-use super::part::Part;
-use super::turn::Same;
+use super::part::{self, Kind, Part};
 
 /// The one partition of this world.
 pub const PARTITION: TopicPartition = TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) };
@@ -42,13 +41,21 @@ pub struct Cluster {
     /// Whether sessions matter: only a controlled shutdown asks who has been heard from (Q56).
     sessions: bool,
     /// By metadata offset; the last is the current one.
-    views: Vec<PartitionView>,
+    views: Vec<Part<PartitionView>>,
+}
+
+impl Kind for Cluster {
+    type Fate = Ruling;
+}
+
+impl Kind for PartitionView {
+    type Fate = ();
 }
 
 type Answer = Option<Result<Outcome, CommandRefusal>>;
 
 /// What may happen at the controller.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Request {
     /// A new incarnation registers, with what its disk tells (R60).
     Register {
@@ -71,14 +78,36 @@ pub(super) enum Request {
     /// A broker's session ends (Q55).
     Expire(ReplicaIdx),
     /// The proposal of a leader arrives.
-    Alter(Same),
+    Alter(Part<Envelope>),
     /// Every running broker has applied the metadata this far, exclusive: earlier views are no longer needed.
     Forget(Offset),
 }
 
+impl Request {
+    /// A number that tells this request from every other one.
+    pub(super) fn key(self) -> u64 {
+        let run = |broker_epoch: Option<BrokerEpoch>| broker_epoch.map_or(0, |epoch| 1 + epoch.0);
+        let (kind, what) = match self {
+            Self::Register { replica, same_boot, clean_stop } => {
+                let (same_boot, clean_stop) = (run(same_boot), run(clean_stop));
+                assert!(same_boot.max(clean_stop) < 1 << 20, "offsets of this world's metadata are small");
+                (0, u64::from(replica.0) << 40 | same_boot << 20 | clean_stop)
+            }
+            Self::Heartbeat { replica, applied, stopping } => {
+                assert!(applied.0 < 1 << 40, "offsets of this world's metadata are small");
+                (1 + u8::from(stopping), u64::from(replica.0) << 40 | applied.0)
+            }
+            Self::Expire(replica) => (3, u64::from(replica.0)),
+            Self::Alter(proposal) => (4, proposal.address()),
+            Self::Forget(applied) => (5, applied.0),
+        };
+        part::key(kind, what)
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
-pub(super) struct Ruling {
+pub struct Ruling {
     /// The controller as it is now.
     pub(super) after: Part<Cluster>,
     /// Of a heartbeat: whether the broker may stop.
@@ -89,29 +118,31 @@ pub(super) struct Ruling {
 
 impl Cluster {
     /// A cluster whose brokers are registered and unfenced, with the partition and its ISR as the bounds say.
-    pub(super) fn start(bounds: &Bounds, planted: Planted) -> Self {
-        let mut cluster = Self {
+    pub(super) fn start(bounds: &Bounds, planted: Planted, views: &Pool<PartitionView>) -> Self {
+        let cluster = Self {
             controller: Controller::new(planted, Image::default()),
             sessions: bounds.shutdowns > 0,
             views: Vec::new(),
         };
-        cluster.fail_over();
+        let mut sitting = Sitting { cluster, views };
+        sitting.fail_over();
         let brokers: Vec<ReplicaIdx> = (0..bounds.brokers).map(ReplicaIdx).collect();
         let joined = brokers.len().min(usize::from(bounds.isr_at_start()));
         let (members, others) = brokers.split_at(joined);
         for broker in &brokers {
-            cluster.register(*broker, None, None);
+            sitting.register(*broker, None, None);
         }
         for broker in members {
-            let end = cluster.image().end();
-            cluster.heartbeat(*broker, end, false);
+            let end = sitting.cluster.image().end();
+            sitting.heartbeat(*broker, end, false);
         }
-        cluster.ask(create(bounds, &brokers));
+        sitting.ask(create(bounds, &brokers));
         for broker in others {
-            let end = cluster.image().end();
-            cluster.heartbeat(*broker, end, false);
+            let end = sitting.cluster.image().end();
+            sitting.heartbeat(*broker, end, false);
         }
-        let current = cluster.views.last().cloned();
+        let mut cluster = sitting.cluster;
+        let current = cluster.views.last().copied();
         cluster.views = current.into_iter().collect();
         cluster
     }
@@ -136,7 +167,7 @@ impl Cluster {
 
     /// The views that some broker has yet to apply, and the current one.
     #[must_use]
-    pub fn views(&self) -> &[PartitionView] {
+    pub fn views(&self) -> &[Part<PartitionView>] {
         &self.views
     }
 
@@ -147,14 +178,14 @@ impl Cluster {
 
     /// The current view.
     #[must_use]
-    pub fn current(&self) -> &PartitionView {
-        self.views.last().expect("there is a view from the start")
+    pub fn current(&self) -> Part<PartitionView> {
+        *self.views.last().expect("there is a view from the start")
     }
 
     /// The view that follows the metadata offset `applied`.
     #[must_use]
-    pub fn next_view(&self, applied: Offset) -> Option<&PartitionView> {
-        self.views.iter().find(|view| view.metadata_offset > applied)
+    pub fn next_view(&self, applied: Offset) -> Option<Part<PartitionView>> {
+        self.views.iter().copied().find(|view| view.metadata_offset > applied)
     }
 
     /// Whether [`Self::forget_applied`] would change anything.
@@ -168,32 +199,40 @@ impl Cluster {
         self.views.retain(|view| view.metadata_offset > applied || view.metadata_offset == current);
     }
 
-    /// The controller fails over: of its own state only what is committed remains.
-    fn fail_over(&mut self) {
-        let committed = self.image().end();
-        self.feed(Input::Elected { quorum_epoch: QuorumEpoch(1), committed });
-    }
-
     /// What comes of a request.
-    pub(super) fn ruling(&self, request: &Request, clusters: &Pool<Self>) -> Ruling {
-        let mut after = self.clone();
+    pub(super) fn ruling(&self, request: Request, memory: &Memory) -> Ruling {
+        let mut sitting = Sitting { cluster: self.clone(), views: &memory.views };
         let (mut may_stop, mut answer) = (false, None);
         match request {
             Request::Register { replica, same_boot, clean_stop } => {
-                after.register(*replica, *same_boot, *clean_stop);
+                sitting.register(replica, same_boot, clean_stop);
             }
             Request::Heartbeat { replica, applied, stopping } => {
-                may_stop = after.heartbeat(*replica, *applied, *stopping);
+                may_stop = sitting.heartbeat(replica, applied, stopping);
             }
-            Request::Expire(replica) => after.expire(*replica),
-            Request::Alter(proposal) => {
-                if let Envelope::Proposal { from, proposal } = &*proposal.0 {
-                    answer = after.alter(*from, proposal.clone());
+            Request::Expire(replica) => sitting.expire(replica),
+            Request::Alter(envelope) => {
+                if let Envelope::Proposal { from, proposal } = envelope.get() {
+                    answer = sitting.alter(*from, proposal.clone());
                 }
             }
-            Request::Forget(applied) => after.forget_applied(*applied),
+            Request::Forget(applied) => sitting.cluster.forget_applied(applied),
         }
-        Ruling { after: clusters.share(after), may_stop, answer }
+        Ruling { after: memory.clusters.share(sitting.cluster), may_stop, answer }
+    }
+}
+
+/// The controller at work.
+struct Sitting<'a> {
+    cluster: Cluster,
+    views: &'a Pool<PartitionView>,
+}
+
+impl Sitting<'_> {
+    /// The controller fails over: of its own state only what is committed remains.
+    fn fail_over(&mut self) {
+        let committed = self.cluster.image().end();
+        self.feed(Input::Elected { quorum_epoch: QuorumEpoch(1), committed });
     }
 
     /// A new incarnation registers, with what its disk tells (R60). A session of the one before is no obstacle (Q51): the
@@ -205,7 +244,7 @@ impl Cluster {
         clean_stop: Option<BrokerEpoch>,
     ) {
         // The metadata offset is new with every registration, and so is this.
-        let incarnation = IncarnationId(u128::from(self.image().end().0) + 1);
+        let incarnation = IncarnationId(u128::from(self.cluster.image().end().0) + 1);
         let directory = DirectoryFacts {
             directory: DirectoryId(u128::from(node(replica).0)),
             clean_stop,
@@ -215,7 +254,7 @@ impl Cluster {
         };
         let directories = vec![directory];
         let address = format!("b{}:9092", node(replica));
-        let replaces = self.image().broker(node(replica)).map(|broker| broker.broker_epoch);
+        let replaces = self.cluster.image().broker(node(replica)).map(|broker| broker.broker_epoch);
         let registration = Registration { node: node(replica), incarnation, replaces, address, directories };
         self.fail_over();
         let answer = self.ask(Command::RegisterBroker(registration));
@@ -226,7 +265,7 @@ impl Cluster {
     fn heartbeat(&mut self, replica: ReplicaIdx, applied: Offset, stopping: bool) -> bool {
         let heartbeat = Heartbeat {
             node: node(replica),
-            broker_epoch: self.broker(replica).broker_epoch,
+            broker_epoch: self.cluster.broker(replica).broker_epoch,
             metadata_offset: applied,
             want_fence: false,
             want_shutdown: stopping,
@@ -250,7 +289,7 @@ impl Cluster {
 
     fn ask(&mut self, command: Command) -> Answer {
         let answer = self.feed(Input::Asked { request: RequestId(0), at_ms: 0, command });
-        if !self.sessions {
+        if !self.cluster.sessions {
             self.fail_over();
         }
         answer
@@ -262,13 +301,13 @@ impl Cluster {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let mut effects = Vec::new();
-            let done = self.controller.step(&Tenure::default(), input, &mut effects);
+            let done = self.cluster.controller.step(&Tenure::default(), input, &mut effects);
             done.expect("the controller is active and its log takes every batch at once");
             for effect in effects {
                 match effect {
                     Effect::Append(records) => {
                         let count = u64::try_from(records.len()).expect("a batch of a few records");
-                        let end = self.controller.committed().end().after(count);
+                        let end = self.cluster.controller.committed().end().after(count);
                         inputs.push(Input::Committed { end, quorum_epoch: QuorumEpoch(1), records });
                         inputs.push(Input::Appended { end });
                     }
@@ -284,13 +323,12 @@ impl Cluster {
 
     /// Adds the image to what brokers will apply, if it tells the partition's replicas anything new.
     fn publish(&mut self) {
-        let Some(view) = self.image().partition_view(PARTITION) else { return };
-        let told = self
-            .views
-            .last()
-            .map(|last| PartitionView { metadata_offset: view.metadata_offset, ..last.clone() });
+        let Some(view) = self.cluster.image().partition_view(PARTITION) else { return };
+        let last = self.cluster.views.last();
+        let told =
+            last.map(|last| PartitionView { metadata_offset: view.metadata_offset, ..last.get().clone() });
         if told.as_ref() != Some(&view) {
-            self.views.push(view);
+            self.cluster.views.push(self.views.share(view));
         }
     }
 }

@@ -3,8 +3,6 @@
 //! Claims about a step itself (an acknowledgement, a watermark) are tested here, as each is told, because a wrong value
 //! may live within a step only (B-17).
 
-use std::sync::Arc;
-
 use highwater_model::id::{Offset, RequestId};
 use highwater_model::replication::{IsrSet, Refusal, ReplicaIdx};
 
@@ -28,8 +26,8 @@ impl Driver<'_> {
     /// One event at a running broker. Gives the refusal, if its core refused it.
     pub(super) fn feed(&mut self, at: ReplicaIdx, event: Event) -> Option<Refusal> {
         let (world, before) = (self.world, self.state.part(at));
-        let turn = world.memory.turns.look_up(before, event, |event| turn::take(world, before, event));
-        *self.state.part_mut(at) = turn.after.clone();
+        let turn = before.fate(event.key(), || turn::take(world, &before, event));
+        *self.state.part_mut(at) = turn.after;
         for told in &turn.told {
             self.hear(at, told);
         }
@@ -47,11 +45,10 @@ impl Driver<'_> {
     }
 
     /// A request to the controller.
-    pub(super) fn ask(&mut self, request: Request) -> Arc<Ruling> {
-        let (memory, before) = (&self.world.memory, &self.state.cluster);
-        let ruling =
-            memory.rulings.look_up(before, request, |request| before.ruling(request, &memory.clusters));
-        self.state.cluster = ruling.after.clone();
+    pub(super) fn ask(&mut self, request: Request) -> &'static Ruling {
+        let (memory, before) = (&self.world.memory, self.state.cluster);
+        let ruling = before.fate(request.key(), || before.ruling(request, memory));
+        self.state.cluster = ruling.after;
         ruling
     }
 
@@ -62,7 +59,7 @@ impl Driver<'_> {
 
     fn hear(&mut self, at: ReplicaIdx, told: &Told) {
         match told {
-            Told::Send(envelope) => self.state.network.send(envelope.clone()),
+            Told::Send(envelope) => self.state.network.send(*envelope),
             Told::Truncated => self.notes.event(name::TRUNCATED),
             Told::Acknowledged { request_id, offset, held } => {
                 self.acknowledged(at, *request_id, *offset, held);

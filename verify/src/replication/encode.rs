@@ -97,7 +97,7 @@ fn is_doomed(state: &State, envelope: &Envelope) -> bool {
 /// the view before it, since both are applied together.
 fn views_into(state: &State, canon: &mut Assembly<'_>) {
     let mut before: Option<&PartitionView> = None;
-    for view in state.cluster.views() {
+    for view in state.cluster.views().iter().map(|view| view.get()) {
         let readers: IsrSet =
             state.replicas().filter(|replica| has_yet_to_apply(state, *replica, view)).collect();
         let leads = view.leader.is_some_and(|leader| readers.contains(leader));

@@ -7,7 +7,7 @@ use highwater_model::replication::{AlterPartition, AlterPartitionAnswer, Message
 use smallvec::SmallVec;
 
 use super::disk::Entries;
-use super::part::Part;
+use super::part::{Kind, Part};
 
 /// A message under way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,10 +41,14 @@ pub enum Envelope {
     },
 }
 
+impl Kind for Envelope {
+    type Fate = ();
+}
+
 /// Everything under way.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Network {
-    envelopes: SmallVec<[Part<Envelope>; 4]>,
+    envelopes: SmallVec<[Part<Envelope>; 6]>,
 }
 
 impl Network {

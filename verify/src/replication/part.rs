@@ -1,60 +1,110 @@
-//! A part of a state, shared between the states that do not differ in it, with its encoding once that has been asked for.
+//! A part of a state: kept once, shared by the states that do not differ in it, with what is known of it.
 //!
-//! A step changes one broker, perhaps the controller, and a message or two; everything else is the state's before it.
+//! A step changes one broker, perhaps the controller, and a message or two; everything else is the state's before it. So a
+//! part is a reference to what is kept for the rest of the process: a check is all that its process is for, and to count
+//! who still refers to a part would take longer than to work out what comes of it.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use smallvec::SmallVec;
 
 use super::encode::{Canon, Code};
 
-/// A shared value.
-pub struct Part<T>(Arc<Coded<T>>);
-
-struct Coded<T> {
-    value: T,
-    codes: [OnceLock<Code>; 4],
+/// A kind of part.
+pub trait Kind: Sized + 'static {
+    /// What may come of such a part.
+    type Fate: Sync + 'static;
 }
 
-impl<T> Part<T> {
-    /// Shares a value.
-    pub fn new(value: T) -> Self {
-        Self(Arc::new(Coded { value, codes: Default::default() }))
+/// A key for events: of each kind a number below 2^56, which may be an address.
+pub(super) fn key(kind: u8, what: u64) -> u64 {
+    assert!(what < 1 << 56, "numbers of events are small, and addresses have 48 bits or so");
+    u64::from(kind) << 56 | what
+}
+
+/// A value that is kept once.
+pub struct Part<T: Kind>(&'static Kept<T>);
+
+type Fates<F> = SmallVec<[(u64, &'static F); 4]>;
+
+struct Kept<T: Kind> {
+    value: T,
+    codes: [OnceLock<Code>; 4],
+    /// What came of the events that happened to it, each by its key.
+    fates: Mutex<Fates<T::Fate>>,
+}
+
+impl<T: Kind> Part<T> {
+    /// Keeps a value.
+    pub(super) fn keep(value: T) -> Self {
+        let (codes, fates) = Default::default();
+        Self(Box::leak(Box::new(Kept { value, codes, fates })))
     }
 
-    /// Where it is kept: equal for two parts only if they are one, as long as one of them lives.
-    pub(super) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+    /// The value, for as long as the process runs.
+    pub(super) fn get(self) -> &'static T {
+        &self.0.value
+    }
+
+    /// Where it is kept: equal for two parts only if they are one.
+    pub(super) fn address(self) -> u64 {
+        std::ptr::from_ref(self.0).addr() as u64
     }
 
     /// Whether both are one.
-    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub(super) fn is_shared_with(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0)
     }
 
     /// The encoding, made by `write` the first time.
-    pub(super) fn code(&self, write: impl FnOnce(&T, &mut Canon)) -> &Code {
+    pub(super) fn code(self, write: impl FnOnce(&T, &mut Canon)) -> &'static Code {
         self.code_of(0, write)
     }
 
-    /// Of two encodings the one, made by `write` the first time.
-    pub(super) fn code_of(&self, which: usize, write: impl FnOnce(&T, &mut Canon)) -> &Code {
+    /// Of several encodings the one, made by `write` the first time.
+    pub(super) fn code_of(self, which: usize, write: impl FnOnce(&T, &mut Canon)) -> &'static Code {
         self.0.codes.get(which).expect("one of the encodings").get_or_init(|| {
             let mut canon = Canon::default();
             write(&self.0.value, &mut canon);
             canon.into_code()
         })
     }
-}
 
-impl<T> Clone for Part<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+    /// What comes of the event with this key; `make` works it out the first time, perhaps on two threads at once.
+    pub(super) fn fate(self, key: u64, make: impl FnOnce() -> T::Fate) -> &'static T::Fate {
+        if let Some(known) = find(&self.fates(), key) {
+            return known;
+        }
+        let made = make();
+        let mut fates = self.fates();
+        find(&fates, key).unwrap_or_else(|| {
+            let made = Box::leak(Box::new(made));
+            fates.push((key, made));
+            made
+        })
+    }
+
+    fn fates(self) -> std::sync::MutexGuard<'static, Fates<T::Fate>> {
+        self.0.fates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Deref for Part<T> {
+fn find<F>(fates: &Fates<F>, key: u64) -> Option<&'static F> {
+    fates.iter().find(|(known, _)| *known == key).map(|(_, fate)| *fate)
+}
+
+impl<T: Kind> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Kind> Copy for Part<T> {}
+
+impl<T: Kind> Deref for Part<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -62,19 +112,21 @@ impl<T> Deref for Part<T> {
     }
 }
 
-impl<T: PartialEq> PartialEq for Part<T> {
+impl<T: Kind + PartialEq> PartialEq for Part<T> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+        self.is_shared_with(*other) || **self == **other
     }
 }
 
-impl<T: Hash> Hash for Part<T> {
+impl<T: Kind + Eq> Eq for Part<T> {}
+
+impl<T: Kind + Hash> Hash for Part<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Part<T> {
+impl<T: Kind + fmt::Debug> fmt::Debug for Part<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

@@ -6,14 +6,14 @@ use highwater_model::fault::Planted;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
 use highwater_model::replication::{Replica, ReplicaIdx, Timer};
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::bounds::Bounds;
 use super::cluster::Cluster;
 use super::disk::{Disk, Entries};
 use super::encode::encode;
 use super::network::Network;
-use super::part::Part;
+use super::part::{Kind, Part};
+use super::turn::Turn;
 use crate::engine::Encoder;
 
 /// One running incarnation of a broker.
@@ -40,6 +40,10 @@ pub struct Broker {
     pub disk: Disk,
     /// The process.
     pub run: Option<Run>,
+}
+
+impl Kind for Broker {
+    type Fate = Turn;
 }
 
 /// What a client knows of its record.
@@ -103,6 +107,21 @@ pub struct State {
 }
 
 impl Left {
+    /// All of it as one number.
+    fn word(self) -> u64 {
+        let Self { elections, shrinks, kills, power_losses, full_disks, shutdowns, timeouts, retries } = self;
+        u64::from_le_bytes([
+            elections,
+            shrinks,
+            kills,
+            power_losses,
+            full_disks,
+            shutdowns,
+            timeouts,
+            retries,
+        ])
+    }
+
     /// All of the bounds.
     pub(super) fn of(bounds: &Bounds) -> Self {
         Self {
@@ -118,16 +137,14 @@ impl Left {
     }
 }
 
-/// Bytes that tell a state from others, for as long as its parts live.
-#[derive(Default)]
-struct Identity(SmallVec<[u8; 256]>);
+/// A number that tells a state from others: each word is multiplied in, and the halves of the product are folded.
+struct Identity(u64);
 
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        xxh3_64(&self.0).max(1)
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+impl Identity {
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a product")]
+    fn add(&mut self, word: u64) {
+        let product = u128::from(self.0.rotate_left(23) ^ word) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
     }
 }
 
@@ -142,23 +159,38 @@ impl Hash for State {
 impl State {
     /// As `Checked::identity` has it: which parts this state is made of. Equal parts are one.
     pub(super) fn identity(&self) -> u64 {
-        let mut identity = Identity::default();
-        self.brokers.iter().for_each(|part| identity.write_usize(part.address()));
-        identity.write_usize(self.cluster.address());
-        self.network.envelopes().iter().for_each(|part| identity.write_usize(part.address()));
-        (&self.clients, &self.ghost, &self.left).hash(&mut identity);
-        identity.finish()
+        let mut identity = Identity(u64::from(self.ghost.lossy));
+        self.brokers.iter().for_each(|part| identity.add(part.address()));
+        identity.add(self.cluster.address());
+        self.network.envelopes().iter().for_each(|part| identity.add(part.address()));
+        for standing in &self.clients {
+            identity.add(match standing {
+                Standing::Open(replica) => 8 + u64::from(replica.0),
+                Standing::Acknowledged => 1,
+                Standing::Unknown => 2,
+                Standing::Refused => 3,
+            });
+        }
+        for entry in &self.ghost.committed {
+            identity.add(
+                u64::from(entry.leader_epoch.0) << 9
+                    | u64::from(entry.value) << 1
+                    | u64::from(entry.numbered),
+            );
+        }
+        identity.add(self.left.word());
+        identity.0.max(1)
     }
 
     /// The broker of a replica.
     #[must_use]
     pub fn broker(&self, replica: ReplicaIdx) -> &Broker {
-        self.part(replica)
+        self.part(replica).get()
     }
 
     /// The shared broker of a replica.
-    pub(super) fn part(&self, replica: ReplicaIdx) -> &Part<Broker> {
-        self.brokers.get(usize::from(replica.0)).expect("every replica has a broker")
+    pub(super) fn part(&self, replica: ReplicaIdx) -> Part<Broker> {
+        *self.brokers.get(usize::from(replica.0)).expect("every replica has a broker")
     }
 
     /// The place of a replica's broker.
@@ -176,7 +208,7 @@ impl State {
     pub(super) fn shares_broker(&self, other: &Self, replica: ReplicaIdx) -> bool {
         let at = usize::from(replica.0);
         match (self.brokers.get(at), other.brokers.get(at)) {
-            (Some(own), Some(other)) => own.is_shared_with(other),
+            (Some(own), Some(other)) => own.is_shared_with(*other),
             _ => false,
         }
     }

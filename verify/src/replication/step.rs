@@ -18,7 +18,7 @@ use super::drive::Driver;
 use super::network::Envelope;
 use super::part::Part;
 use super::state::{Broker, Run, Standing};
-use super::turn::{Event, Same, summary};
+use super::turn::{Event, summary};
 
 impl Driver<'_> {
     /// Carries out an enabled action.
@@ -27,7 +27,7 @@ impl Driver<'_> {
             Action::Deliver(at) => self.deliver(usize::from(at)),
             Action::Apply(replica) => {
                 let run = self.state.run(replica).expect("a running broker");
-                let view = self.state.cluster.next_view(run.applied).expect("a view to apply").clone();
+                let view = self.state.cluster.next_view(run.applied).expect("a view to apply");
                 self.feed(replica, Event::View(view));
             }
             Action::Write(replica) => _ = self.feed(replica, Event::Write),
@@ -100,21 +100,21 @@ impl Driver<'_> {
 
     fn deliver(&mut self, at: usize) {
         let envelope = self.state.network.take(at);
-        match &*envelope {
-            Envelope::Peer { to, message, .. } => self.deliver_message(*to, message, &envelope),
-            Envelope::Proposal { from, .. } => self.deliver_proposal(*from, &envelope),
+        match envelope.get() {
+            Envelope::Peer { to, message, .. } => self.deliver_message(*to, message, envelope),
+            Envelope::Proposal { from, .. } => self.deliver_proposal(*from, envelope),
             Envelope::Decision { to, .. } => {
                 if self.state.run(*to).is_some() {
-                    self.feed(*to, Event::Delivered(Same(envelope.clone())));
+                    self.feed(*to, Event::Delivered(envelope));
                 }
             }
         }
     }
 
-    fn deliver_proposal(&mut self, from: ReplicaIdx, envelope: &Part<Envelope>) {
+    fn deliver_proposal(&mut self, from: ReplicaIdx, envelope: Part<Envelope>) {
         let Some(broker_epoch) = self.state.run(from).map(|run| run.broker_epoch) else { return };
         let before = self.state.cluster.partition().isr;
-        let ruling = self.ask(Request::Alter(Same(envelope.clone())));
+        let ruling = self.ask(Request::Alter(envelope));
         self.joined(self.state.cluster.partition().isr.minus(before));
         if let Some(answer) = ruling.answer {
             if !matches!(answer.outcome, AlterPartitionOutcome::Applied { .. }) {
@@ -142,11 +142,11 @@ impl Driver<'_> {
         }
     }
 
-    fn deliver_message(&mut self, to: ReplicaIdx, message: &Message, envelope: &Part<Envelope>) {
+    fn deliver_message(&mut self, to: ReplicaIdx, message: &Message, envelope: Part<Envelope>) {
         if self.state.run(to).is_none() {
             return;
         }
-        let refused = self.feed(to, Event::Delivered(Same(envelope.clone())));
+        let refused = self.feed(to, Event::Delivered(envelope));
         if refused.is_some_and(is_stale) {
             let asks = matches!(message, Message::Fetch(_) | Message::Progress(_));
             self.notes.event(if asks { name::STALE_REQUEST } else { name::STALE_ANSWER });

@@ -43,15 +43,15 @@ impl World {
     ///
     /// A follower whose leader is gone for good, and to which nothing is under way, can do nothing before it has applied the
     /// next view either, and whatever may happen after it has may wait: so it applies it at once, too.
-    fn silent_view(&self, state: &State, replica: ReplicaIdx) -> Option<PartitionView> {
+    fn silent_view(&self, state: &State, replica: ReplicaIdx) -> Option<Part<PartitionView>> {
         let run = state.run(replica)?;
         let next = state.cluster.next_view(run.applied)?;
         let known = run.core.view();
         let seen = known.metadata_offset > Offset::ZERO;
         let idle = !run.leads() && !run.core.is_following();
-        let same = says_the_same(known, next);
+        let same = says_the_same(known, &next);
         let silent = idle || (seen && same && !run.leads());
-        (silent || (self.reduces() && is_left_alone(state, replica, run, next))).then(|| next.clone())
+        (silent || (self.reduces() && is_left_alone(state, replica, run, &next))).then_some(next)
     }
 
     /// Applies views to replicas that do not lead and that are told nothing new by them.
@@ -67,7 +67,7 @@ impl World {
     /// Views that every running broker has applied. A broker that starts is told the current one first.
     fn drop_views(&self, state: &mut State) {
         let applied = state.brokers.iter().filter_map(|broker| broker.run.as_ref()).map(|run| run.applied);
-        let applied = applied.min().unwrap_or(Offset(u64::MAX));
+        let applied = applied.min().unwrap_or(state.cluster.current().metadata_offset);
         if state.cluster.has_applied_views(applied) {
             Driver { world: self, state, notes: &mut Notes::default() }.ask(Request::Forget(applied));
         }

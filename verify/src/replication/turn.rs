@@ -3,8 +3,6 @@
 //! Nothing but the broker and the event decide it, so it is worked out once ([`Memory`](super::memory::Memory)).
 //! Effects are carried out at once and in order; what concerns others is told with what the disk held at that moment.
 
-use std::hash::{Hash, Hasher};
-
 use highwater_model::id::{Offset, ProducerEpoch, ProducerId, RequestId, Sequence};
 use highwater_model::replication::{
     BatchKind, BatchProducer, BatchSummary, Batches, Effect, FetchBody, FlushPolicy, Input, Message,
@@ -14,14 +12,14 @@ use highwater_model::replication::{
 use super::World;
 use super::disk::{Disk, Entries, Entry, small};
 use super::network::Envelope;
-use super::part::Part;
+use super::part::{self, Part};
 use super::state::{Broker, Run};
 
 /// What may happen to a running broker, whatever the others do.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
     /// It applies metadata.
-    View(PartitionView),
+    View(Part<PartitionView>),
     /// Its oldest write ends.
     Write,
     /// Its oldest write finds no room.
@@ -33,28 +31,37 @@ pub(super) enum Event {
     /// A client produces this record.
     Produce(u8),
     /// A message for it is delivered.
-    Delivered(Same),
+    Delivered(Part<Envelope>),
 }
 
-/// A shared message, told from others by where it is kept.
-#[derive(Clone, Debug)]
-pub(super) struct Same(pub(super) Part<Envelope>);
-
-impl PartialEq for Same {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is_shared_with(&other.0)
+impl Event {
+    /// A number that tells this event from every other one.
+    pub(super) fn key(self) -> u64 {
+        let (kind, what) = match self {
+            Self::View(view) => (0, view.address()),
+            Self::Write => (1, 0),
+            Self::NoRoom => (2, 0),
+            Self::Flush => (3, 0),
+            Self::Expired(timer) => (4, number_of(timer)),
+            Self::Produce(value) => (5, u64::from(value)),
+            Self::Delivered(envelope) => (6, envelope.address()),
+        };
+        part::key(kind, what)
     }
 }
-impl Eq for Same {}
-impl Hash for Same {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_usize(self.0.address());
+
+fn number_of(timer: Timer) -> u64 {
+    match timer {
+        Timer::FetchRetry => 0,
+        Timer::AlterPartitionRetry => 1,
+        Timer::Room => 2,
+        Timer::Lag(replica) => 3 + u64::from(replica.0),
     }
 }
 
 /// What came of an event.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub struct Turn {
     /// The broker as it is now.
     pub(super) after: Part<Broker>,
     /// The core's refusal, if it refused the event.
@@ -136,7 +143,7 @@ pub(super) fn summary(base_offset: Offset, entry: Entry) -> BatchSummary {
 }
 
 /// The turn of a running broker.
-pub(super) fn take(world: &World, before: &Broker, event: &Event) -> Turn {
+pub(super) fn take(world: &World, before: &Broker, event: Event) -> Turn {
     let mut taker = Taker { world, broker: before.clone(), attached: Attached::default(), told: Vec::new() };
     let input = taker.input_of(event);
     let run = taker.run();
@@ -193,13 +200,13 @@ impl Taker<'_> {
     }
 
     /// What the core is told of the event, once the disk and the timers have seen it.
-    fn input_of(&mut self, event: &Event) -> Input {
+    fn input_of(&mut self, event: Event) -> Input {
         match event {
             Event::View(view) => {
                 let run = self.run();
                 run.applied = view.metadata_offset;
                 run.known = view.leader_epoch;
-                Input::View(view.clone())
+                Input::View(view.get().clone())
             }
             Event::Write => {
                 let done = self.broker.disk.complete_write();
@@ -214,15 +221,15 @@ impl Taker<'_> {
                 Input::Flushed { end: done.end, generation: done.generation }
             }
             Event::Expired(timer) => {
-                self.run().set(*timer, false);
-                Input::Expired(*timer)
+                self.run().set(timer, false);
+                Input::Expired(timer)
             }
             Event::Produce(value) => {
-                let entry = Entry { value: *value, numbered: self.world.is_idempotent(), ..Entry::default() };
+                let entry = Entry { value, numbered: self.world.is_idempotent(), ..Entry::default() };
                 let batch = summary(Offset::ZERO, entry);
-                Input::Produce { acks: self.world.bounds.acks.0, request_id: request_of(*value), batch }
+                Input::Produce { acks: self.world.bounds.acks.0, request_id: request_of(value), batch }
             }
-            Event::Delivered(envelope) => self.input_of_message(&envelope.0),
+            Event::Delivered(envelope) => self.input_of_message(&envelope),
         }
     }
 

@@ -14,9 +14,11 @@ pub(super) fn compare(world: &World, before: &State, after: &State, notes: &mut 
             watermark_never_goes_back(before, after, replica, notes);
         }
     }
-    partition_epoch_counts(before, after, notes);
-    elections(world, before, after, notes);
-    isr_changes(before, after, notes);
+    if !before.cluster.is_shared_with(after.cluster) {
+        partition_epoch_counts(before, after, notes);
+        elections(world, before, after, notes);
+        isr_changes(before, after, notes);
+    }
 }
 
 /// R22: within one reign of one incarnation.
@@ -34,7 +36,7 @@ fn watermark_never_goes_back(before: &State, after: &State, replica: ReplicaIdx,
 /// R46: every change raises the partition epoch by one, a change of leader the leader epoch too.
 fn partition_epoch_counts(before: &State, after: &State, notes: &mut Notes) {
     let (old, new) = (before.cluster.partition(), after.cluster.partition());
-    if std::ptr::eq(old, new) || old == new {
+    if old == new {
         return;
     }
     let counted = new.partition_epoch == old.partition_epoch.next();
