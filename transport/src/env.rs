@@ -26,6 +26,9 @@ pub use task::Task;
 /// connections into one socket should together stay under it, else datagrams are lost even on loopback.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
+/// What [`Env::compute`] is given to do takes less than so long in a simulation, in microseconds.
+const COMPUTE_US_MAX: u64 = 20_000;
+
 /// The environment of one process, be it a process of the operating system or a simulated one.
 ///
 /// A cheap handle: clones share one clock, one source of randomness and one set of tasks. Its methods are called
@@ -150,6 +153,22 @@ impl Env {
     /// aborts it. On a process that has ended the future is dropped unpolled.
     pub fn spawn(&self, name: &str, future: impl Future<Output = ()> + Send + 'static) -> Task {
         self.spawn_boxed(name, Box::pin(future))
+    }
+
+    /// Does work that takes long and waits for nothing, such as encoding something large, without holding up any task: on a
+    /// thread kept for that, in a simulation after a while drawn from the seed. Dropping the future does not end the work.
+    ///
+    /// # Panics
+    /// When `work` does.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        match &self.inner.world {
+            World::Real => real::compute(work).await,
+            World::Simulated(_) => {
+                let micros = self.random_u64() % COMPUTE_US_MAX;
+                self.sleep(Duration::from_micros(micros)).await;
+                work()
+            }
+        }
     }
 
     /// Ends this process without a word to anybody: aborts every task and admits no more. Each is dropped at its next

@@ -64,8 +64,15 @@ pub(crate) enum Ask {
     SnapshotFetched {
         /// The snapshot.
         id: quorum::SnapshotId,
+        /// Its bytes, and what they hold.
+        fetched: Result<(Bytes, Box<snapshots::Content>), String>,
+    },
+    /// A snapshot was encoded that is taken here.
+    SnapshotEncoded {
+        /// The snapshot.
+        id: quorum::SnapshotId,
         /// Its bytes.
-        fetched: Result<Bytes, String>,
+        encoded: Result<Bytes, RecordsError>,
     },
     /// Leadership is to be given up: the node is about to stop.
     Resign,
@@ -240,6 +247,7 @@ impl<F: Faults> QuorumDriver<F> {
             Ask::Message { from, message, payload } => self.on_message(from, message, payload),
             Ask::Call { call, reply } => self.on_call(call, reply),
             Ask::SnapshotFetched { id, fetched } => self.on_snapshot_fetched(id, fetched),
+            Ask::SnapshotEncoded { id, encoded } => self.on_snapshot_encoded(id, encoded),
             Ask::Resign => self.step(Input::Resign),
             Ask::Close(_) => unreachable!("the loop ends at a close"),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use highwater_model::id::Offset;
 
-use crate::disk::{Completion, Disk, Fault, SyncSet};
+use crate::disk::{Completion, Disk, Fault, Open, SyncSet};
 
 const SUFFIX: &str = ".checkpoint";
 
@@ -74,6 +74,22 @@ impl Snapshots {
     /// [`Fault::Missing`]; storage faults.
     pub fn read(&self, name: SnapshotName) -> Result<Bytes, Fault> {
         self.disk.read_whole(&self.path(name))
+    }
+
+    /// Up to `length` bytes of the content from `position` on, and how long it is in all. Blocks for no reading.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn read_part(
+        &self,
+        name: SnapshotName,
+        position: u64,
+        length: usize,
+    ) -> Result<(u64, Bytes), Fault> {
+        let file = self.disk.open(&self.path(name), Open::Existing)?;
+        let total = file.len_bytes();
+        let bytes = file.read(position.min(total), length).await?;
+        Ok((total, bytes))
     }
 
     /// Removes the snapshots that end below `end`, of which a newer one has been published.

@@ -38,6 +38,19 @@ pub(super) async fn resolve(host_and_port: &str) -> io::Result<Vec<SocketAddr>> 
     in_order(tokio::net::lookup_host(host_and_port).await?.collect())
 }
 
+/// Works on a thread of tokio's that may block.
+#[expect(clippy::disallowed_methods, reason = "this is where work leaves the tasks' threads")]
+pub(super) async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and whoever waits with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// IPv4 first, otherwise in the order found, each once.
 fn in_order(mut found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
     found.sort_by_key(SocketAddr::is_ipv6);
@@ -63,6 +76,19 @@ fn enlarge(socket: &Socket, address: SocketAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn work_that_takes_long_holds_up_no_task() {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let env = Env::real();
+        let working = env.compute(move || receiver.blocking_recv());
+
+        // All tasks share one thread: were the work done in it, nobody would ever send.
+        let (found, ()) = tokio::join!(working, async { sender.send(7).expect("somebody receives") });
+
+        assert_eq!(found, Some(7));
+    }
 
     #[test]
     fn the_addresses_of_a_name_begin_with_those_of_ipv4() {

@@ -28,7 +28,8 @@ impl<F: Faults> QuorumDriver<F> {
         if self.images.borrow().end() != image.end() {
             self.images.send_replace(Arc::new(image.clone()));
         }
-        self.take_snapshot_if_due()
+        self.take_snapshot_if_due();
+        Ok(())
     }
 
     fn decide(&mut self, input: Input) -> Result<(), QuorumStopped> {
