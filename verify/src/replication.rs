@@ -45,7 +45,7 @@ pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
 pub use part::{Kind, Part};
-pub use state::{Broker, Ghost, Left, Run, Standing, State};
+pub use state::{Broker, Ghost, Ledger, Left, Run, Standing, State};
 
 use drive::Driver;
 use memory::Memory;
@@ -94,8 +94,7 @@ impl World {
             brokers: SmallVec::new(),
             cluster: self.memory.clusters.share(cluster),
             network: Network::default(),
-            clients: SmallVec::new(),
-            ghost: Ghost::default(),
+            ledger: self.memory.ledgers.share(Ledger::default()),
             left: Left::of(&self.bounds),
         };
         let (applied, known) = (view.metadata_offset, view.leader_epoch);

@@ -177,11 +177,12 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
 }
 
 fn of_clients(world: &World, state: &State, leader: ReplicaIdx, actions: &mut Vec<Action>) {
-    if state.clients.len() < usize::from(world.bounds.records) {
+    if state.ledger.clients.len() < usize::from(world.bounds.records) {
         actions.push(Action::Produce(leader));
     }
     if state.left.retries > 0 {
-        let again = (0..).zip(&state.clients).filter(|(_, standing)| **standing != Standing::Acknowledged);
+        let again =
+            (0..).zip(&state.ledger.clients).filter(|(_, standing)| **standing != Standing::Acknowledged);
         actions.extend(again.map(|(value, _)| Action::Repeat(value, leader)));
     }
 }

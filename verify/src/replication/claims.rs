@@ -123,7 +123,7 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
 
 /// Whether more unsynced tails were lost than the promise allows for (R62): then nothing is promised of the records.
 fn void(world: &World, state: &State) -> bool {
-    world.counts_unsynced() && state.ghost.lossy >= world.bounds.configured_min_isr()
+    world.counts_unsynced() && state.ledger.ghost.lossy >= world.bounds.configured_min_isr()
 }
 
 /// Evaluates every claim about states over one picture.
@@ -155,7 +155,7 @@ fn reads_are_committed(_: &World, state: &State) -> Result<(), String> {
     for replica in state.replicas() {
         let Some(run) = state.run(replica) else { continue };
         let Ok(end) = run.core.readable_end() else { continue };
-        let committed = state.ghost.committed.len();
+        let committed = state.ledger.ghost.committed.len();
         if usize::from(super::disk::small(end.offset())) > committed {
             return Err(format!(
                 "{replica} lets consumers read up to {}, committed are {committed}",
@@ -195,7 +195,7 @@ fn led_again(world: &World, state: &State) -> Result<(), String> {
     let partition = state.cluster.partition();
     let stands =
         |replica: ReplicaIdx| state.run(replica).is_some() && state.cluster.broker(replica).is_active();
-    let lost = state.ghost.lossy > 0 && world.counts_unsynced();
+    let lost = state.ledger.ghost.lossy > 0 && world.counts_unsynced();
     if !lost && partition.leader.is_none() && state.replicas().all(stands) {
         return Err(format!(
             "every broker runs and is unfenced, and nobody leads; isr {:?}, eligible leaders {:?}",

@@ -11,7 +11,7 @@ use super::claims::name;
 use super::cluster::{Request, Ruling};
 use super::disk::{Entries, small};
 use super::network::Envelope;
-use super::state::{Broker, Standing, State};
+use super::state::{Broker, Ledger, Standing, State};
 use super::turn::{self, Event, Held, Told, value_of};
 use crate::world::Notes;
 
@@ -73,12 +73,25 @@ impl Driver<'_> {
         }
     }
 
-    fn settle(&mut self, request_id: RequestId, standing: Standing) {
-        let known = self.state.clients.get_mut(usize::from(value_of(request_id)));
-        let known = known.expect("answers name requests that were made");
-        if *known != Standing::Acknowledged {
-            *known = standing;
+    /// Changes what is remembered of clients, and for the claims.
+    pub(super) fn record(&mut self, change: impl FnOnce(&mut Ledger)) {
+        let mut ledger = self.state.ledger.get().clone();
+        change(&mut ledger);
+        self.state.ledger = self.world.memory.ledgers.share(ledger);
+    }
+
+    /// What the client of a record knows from here on, unless it is acknowledged already.
+    pub(super) fn stand(&mut self, value: u8, standing: Standing) {
+        let known = *self.state.ledger.clients.get(usize::from(value)).expect("a record that was produced");
+        if known != standing && known != Standing::Acknowledged {
+            self.record(|ledger| {
+                ledger.clients.get_mut(usize::from(value)).into_iter().for_each(|known| *known = standing);
+            });
         }
+    }
+
+    fn settle(&mut self, request_id: RequestId, standing: Standing) {
+        self.stand(value_of(request_id), standing);
     }
 
     /// A client is told that its record is held (RI8).
@@ -90,7 +103,7 @@ impl Driver<'_> {
         let maximal = self.state.run(at).and_then(|run| run.core.maximal_isr()).unwrap_or_default();
         let durable = !self.world.counts_unsynced();
         // What a power loss takes of an unsynced log is beyond what the policy promises (R62).
-        let lossy = if durable { 0 } else { self.state.ghost.lossy };
+        let lossy = if durable { 0 } else { self.state.ledger.ghost.lossy };
         let all = self.world.acks_all();
         let needed = if all { self.state.cluster.partition().min_isr.saturating_sub(lossy) } else { 1 };
         let everywhere = !(all && durable) || maximal.is_subset(holders);
@@ -102,7 +115,7 @@ impl Driver<'_> {
                 )
             });
         }
-        let committed = self.state.ghost.committed.get(usize::from(small(offset)));
+        let committed = self.state.ledger.ghost.committed.get(usize::from(small(offset)));
         if self.world.acks_all() && committed.is_none_or(|entry| entry.value != value) {
             self.notes.broke(name::ACKED_IS_COMMITTED, || {
                 format!("{at} acknowledged record {value} at offset {offset}; committed there: {committed:?}")
@@ -126,18 +139,20 @@ impl Driver<'_> {
     /// A leader's high watermark rose: everything below it is committed from here on.
     fn visible(&mut self, at: ReplicaIdx, end: Offset, held: &Held) {
         self.covered(at, end, held);
-        let known = self.state.ghost.committed.len();
+        let known = self.state.ledger.ghost.committed.len();
         let more: Entries = held.entries.iter().take(usize::from(small(end))).skip(known).copied().collect();
-        self.state.ghost.committed.extend(more);
+        if !more.is_empty() {
+            self.record(|ledger| ledger.ghost.committed.extend(more));
+        }
     }
 
     /// A replica's high watermark is `end`: what lies below is what was committed there (RI1).
     fn covered(&mut self, at: ReplicaIdx, end: Offset, held: &Held) {
-        let (held, committed) = (&held.entries, &self.state.ghost.committed);
+        let (held, committed) = (&held.entries, &self.state.ledger.ghost.committed);
         let below = usize::from(small(end));
         let differs = committed.iter().zip(held).take(below).any(|(committed, held)| committed != held);
-        let void =
-            self.world.counts_unsynced() && self.state.ghost.lossy >= self.world.bounds.configured_min_isr();
+        let void = self.world.counts_unsynced()
+            && self.state.ledger.ghost.lossy >= self.world.bounds.configured_min_isr();
         if (differs || held.len() < below) && !void {
             self.notes.broke(name::WATERMARK_IS_OF_COMMITTED, || {
                 format!("{at} puts its high watermark at {end} of {held:?}; committed is {committed:?}")

@@ -66,7 +66,7 @@ pub(super) fn encode(state: &State, sink: &mut Encoder) {
     }
     let mut ghost = Canon::default();
     ghost.byte(0xff);
-    entries_into(&state.ghost.committed, &mut ghost);
+    entries_into(&state.ledger.ghost.committed, &mut ghost);
     canon.add(&ghost.into_code());
     canon.finish();
     if state.cluster.with_sessions().is_some() {
@@ -77,9 +77,9 @@ pub(super) fn encode(state: &State, sink: &mut Encoder) {
             sink.write_u64(view.metadata_offset.0);
         }
     }
-    std::hash::Hash::hash(&state.clients, sink);
+    std::hash::Hash::hash(&state.ledger.clients, sink);
     std::hash::Hash::hash(&state.left, sink);
-    sink.write_u8(state.ghost.lossy);
+    sink.write_u8(state.ledger.ghost.lossy);
 }
 
 /// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use super::cluster::Cluster;
 use super::network::Envelope;
 use super::part::{Kind, Part};
-use super::state::Broker;
+use super::state::{Broker, Ledger};
 
 /// Number of tables that a kind of value is spread over, so that threads rarely meet.
 const SHARDS: usize = 32;
@@ -26,6 +26,7 @@ pub(super) struct Memory {
     pub(super) clusters: Pool<Cluster>,
     pub(super) envelopes: Pool<Envelope>,
     pub(super) views: Pool<PartitionView>,
+    pub(super) ledgers: Pool<Ledger>,
 }
 
 impl fmt::Debug for Memory {

@@ -7,9 +7,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::sync::{Mutex, OnceLock, PoisonError};
-
-use smallvec::SmallVec;
+use std::sync::OnceLock;
 
 use super::encode::{Canon, Code};
 
@@ -28,20 +26,18 @@ pub(super) fn key(kind: u8, what: u64) -> u64 {
 /// A value that is kept once.
 pub struct Part<T: Kind>(&'static Kept<T>);
 
-type Fates<F> = SmallVec<[(u64, &'static F); 4]>;
-
 struct Kept<T: Kind> {
     value: T,
     codes: [OnceLock<Code>; 4],
     /// What came of the events that happened to it, each by its key.
-    fates: Mutex<Fates<T::Fate>>,
+    fates: Fates<T::Fate>,
 }
 
 impl<T: Kind> Part<T> {
     /// Keeps a value.
     pub(super) fn keep(value: T) -> Self {
-        let (codes, fates) = Default::default();
-        Self(Box::leak(Box::new(Kept { value, codes, fates })))
+        let codes = Default::default();
+        Self(Box::leak(Box::new(Kept { value, codes, fates: Fates::new() })))
     }
 
     /// The value, for as long as the process runs.
@@ -75,25 +71,45 @@ impl<T: Kind> Part<T> {
 
     /// What comes of the event with this key; `make` works it out the first time, perhaps on two threads at once.
     pub(super) fn fate(self, key: u64, make: impl FnOnce() -> T::Fate) -> &'static T::Fate {
-        if let Some(known) = find(&self.fates(), key) {
-            return known;
-        }
-        let made = make();
-        let mut fates = self.fates();
-        find(&fates, key).unwrap_or_else(|| {
-            let made = Box::leak(Box::new(made));
-            fates.push((key, made));
-            made
-        })
-    }
-
-    fn fates(self) -> std::sync::MutexGuard<'static, Fates<T::Fate>> {
-        self.0.fates.lock().unwrap_or_else(PoisonError::into_inner)
+        let fates = &self.0.fates;
+        fates.find(key).unwrap_or_else(|| fates.add(key, Box::leak(Box::new(make()))))
     }
 }
 
-fn find<F>(fates: &Fates<F>, key: u64) -> Option<&'static F> {
-    fates.iter().find(|(known, _)| *known == key).map(|(_, fate)| *fate)
+/// Number of events whose fates are kept in one place.
+const TOGETHER: usize = 6;
+
+/// What came of the events that happened to a part. It only grows, so that it is read without a lock.
+struct Fates<F: 'static> {
+    first: [OnceLock<(u64, &'static F)>; TOGETHER],
+    more: OnceLock<Box<Self>>,
+}
+
+impl<F> Fates<F> {
+    fn new() -> Self {
+        Self { first: Default::default(), more: OnceLock::new() }
+    }
+
+    fn find(&self, key: u64) -> Option<&'static F> {
+        for place in &self.first {
+            let (known, fate) = place.get()?;
+            if *known == key {
+                return Some(fate);
+            }
+        }
+        self.more.get()?.find(key)
+    }
+
+    /// Adds a fate, unless another thread was faster; gives the one that is there now.
+    fn add(&self, key: u64, made: &'static F) -> &'static F {
+        for place in &self.first {
+            let (known, fate) = place.get_or_init(|| (key, made));
+            if *known == key {
+                return fate;
+            }
+        }
+        self.more.get_or_init(|| Box::new(Self::new())).add(key, made)
+    }
 }
 
 impl<T: Kind> Clone for Part<T> {

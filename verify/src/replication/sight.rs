@@ -36,10 +36,10 @@ pub(super) struct Frame {
 impl Frame {
     pub(super) fn of(state: &State) -> Self {
         let of_standing = |wanted: Standing| {
-            let values = (0..).zip(&state.clients);
+            let values = (0..).zip(&state.ledger.clients);
             values.filter(move |(_, standing)| **standing == wanted).map(|(value, _)| value)
         };
-        let committed = || (0..).map(Offset).zip(state.ghost.committed.iter().copied());
+        let committed = || (0..).map(Offset).zip(state.ledger.ghost.committed.iter().copied());
         let place = |value: u64| committed().find(|(_, entry)| entry.value() == value);
         let acked = of_standing(Standing::Acknowledged).filter_map(|value| Some((place(value)?.0, value)));
         let log = |replica: ReplicaIdx| match state.run(replica) {
@@ -70,7 +70,7 @@ impl Frame {
             replicas: state.replicas().zip(&self.logs).map(sight).collect(),
             partition: partition(world, state),
             ghosts: Ghosts {
-                committed: &state.ghost.committed,
+                committed: &state.ledger.ghost.committed,
                 acked: &self.acked,
                 consumed: &self.consumed,
                 refused: &self.refused,

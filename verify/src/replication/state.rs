@@ -68,6 +68,19 @@ pub struct Ghost {
     pub lossy: u8,
 }
 
+/// What is known of records outside of the brokers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ledger {
+    /// The records produced so far, by value.
+    pub clients: SmallVec<[Standing; 4]>,
+    /// For the claims.
+    pub ghost: Ghost,
+}
+
+impl Kind for Ledger {
+    type Fate = ();
+}
+
 /// What is left to spend of the bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Left {
@@ -98,10 +111,8 @@ pub struct State {
     pub cluster: Part<Cluster>,
     /// Messages under way.
     pub network: Network,
-    /// The records produced so far, by value.
-    pub clients: SmallVec<[Standing; 4]>,
-    /// For the claims.
-    pub ghost: Ghost,
+    /// What clients know, and what is remembered for the claims.
+    pub ledger: Part<Ledger>,
     /// What may still happen.
     pub left: Left,
 }
@@ -159,26 +170,11 @@ impl Hash for State {
 impl State {
     /// As `Checked::identity` has it: which parts this state is made of. Equal parts are one.
     pub(super) fn identity(&self) -> u64 {
-        let mut identity = Identity(u64::from(self.ghost.lossy));
+        let mut identity = Identity(self.left.word());
         self.brokers.iter().for_each(|part| identity.add(part.address()));
         identity.add(self.cluster.address());
+        identity.add(self.ledger.address());
         self.network.envelopes().iter().for_each(|part| identity.add(part.address()));
-        for standing in &self.clients {
-            identity.add(match standing {
-                Standing::Open(replica) => 8 + u64::from(replica.0),
-                Standing::Acknowledged => 1,
-                Standing::Unknown => 2,
-                Standing::Refused => 3,
-            });
-        }
-        for entry in &self.ghost.committed {
-            identity.add(
-                u64::from(entry.leader_epoch.0) << 9
-                    | u64::from(entry.value) << 1
-                    | u64::from(entry.numbered),
-            );
-        }
-        identity.add(self.left.word());
         identity.0.max(1)
     }
 

@@ -33,8 +33,8 @@ impl Driver<'_> {
             Action::Write(replica) => _ = self.feed(replica, Event::Write),
             Action::Flush(replica) => _ = self.feed(replica, Event::Flush),
             Action::Produce(leader) => {
-                let value = u8::try_from(self.state.clients.len()).expect("a handful of records");
-                self.state.clients.push(Standing::Open(leader));
+                let value = u8::try_from(self.state.ledger.clients.len()).expect("a handful of records");
+                self.record(|ledger| ledger.clients.push(Standing::Open(leader)));
                 self.produce(leader, value, Standing::Refused);
             }
             Action::Repeat(value, leader) => {
@@ -81,20 +81,13 @@ impl Driver<'_> {
     }
 
     fn produce(&mut self, leader: ReplicaIdx, value: u8, if_refused: Standing) {
-        self.open(value, Standing::Open(leader));
+        self.stand(value, Standing::Open(leader));
         let refused = self.feed(leader, Event::Produce(value));
         if refused.is_some() {
             self.notes.event(name::REFUSED);
-            self.open(value, if_refused);
+            self.stand(value, if_refused);
         } else if self.world.bounds.acks.0 == Acks::None {
-            self.open(value, Standing::Unknown);
-        }
-    }
-
-    fn open(&mut self, value: u8, standing: Standing) {
-        let known = self.state.clients.get_mut(usize::from(value)).expect("a record that was produced");
-        if *known != Standing::Acknowledged {
-            *known = standing;
+            self.stand(value, Standing::Unknown);
         }
     }
 
@@ -174,10 +167,15 @@ impl Driver<'_> {
             broker.run = None;
             leave(&mut broker.disk);
         });
-        for standing in &mut self.state.clients {
-            if *standing == Standing::Open(replica) {
-                *standing = Standing::Unknown;
-            }
+        let waits = |standing: &Standing| *standing == Standing::Open(replica);
+        if self.state.ledger.clients.iter().any(waits) {
+            self.record(|ledger| {
+                ledger
+                    .clients
+                    .iter_mut()
+                    .filter(|standing| waits(standing))
+                    .for_each(|standing| *standing = Standing::Unknown);
+            });
         }
     }
 
@@ -186,7 +184,9 @@ impl Driver<'_> {
         let counts_unsynced = self.world.counts_unsynced();
         let disk = &self.state.broker(replica).disk;
         let counted = if counts_unsynced { disk.written } else { disk.flushed };
-        self.state.ghost.lossy += u8::from(kept < counted);
+        if kept < counted {
+            self.record(|ledger| ledger.ghost.lossy += 1);
+        }
         self.end(replica, |disk| {
             disk.same_boot = None;
             disk.unclean |= kept < counted;

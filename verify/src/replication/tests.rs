@@ -78,7 +78,10 @@ fn outside(line: &str) -> BTreeSet<String> {
         let controller =
             (partition.leader, partition.leader_epoch, partition.isr, partition.eligible_leaders);
         let disks: Vec<_> = state.brokers.iter().map(|broker| &broker.disk.entries).collect();
-        seen.insert(format!("{controller:?} {disks:?} {:?} {:?}", state.clients, state.ghost.committed));
+        seen.insert(format!(
+            "{controller:?} {disks:?} {:?} {:?}",
+            state.ledger.clients, state.ledger.ghost.committed
+        ));
         world.actions(&state, &mut actions);
         for action in actions.drain(..) {
             let next = world.step(&state, &action, &mut Notes::default());

@@ -18,7 +18,9 @@ pub(super) fn describe(before: &State, action: Action) -> String {
         Action::Apply(replica) => apply(before, replica),
         Action::Write(replica) => format!("{replica} completes a write"),
         Action::Flush(replica) => format!("{replica} completes a sync"),
-        Action::Produce(leader) => format!("a client produces record {} at {leader}", before.clients.len()),
+        Action::Produce(leader) => {
+            format!("a client produces record {} at {leader}", before.ledger.clients.len())
+        }
         Action::Repeat(value, leader) => {
             format!("the client repeats the produce of record {value} at {leader}")
         }
@@ -99,11 +101,11 @@ pub(super) fn changes(before: &State, after: &State) -> Vec<String> {
     let sent =
         after.network.envelopes().iter().filter(|envelope| !before.network.envelopes().contains(envelope));
     lines.extend(sent.map(|envelope| format!("sent: {}", in_words(envelope))));
-    if before.ghost.committed != after.ghost.committed {
-        lines.push(format!("committed: {:?}", after.ghost.committed));
+    if before.ledger.ghost.committed != after.ledger.ghost.committed {
+        lines.push(format!("committed: {:?}", after.ledger.ghost.committed));
     }
-    for (value, standing) in after.clients.iter().enumerate() {
-        if before.clients.get(value) != Some(standing) && *standing != Standing::Unknown {
+    for (value, standing) in after.ledger.clients.iter().enumerate() {
+        if before.ledger.clients.get(value) != Some(standing) && *standing != Standing::Unknown {
             lines.push(format!("record {value}: {standing:?}"));
         }
     }
