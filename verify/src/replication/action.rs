@@ -138,7 +138,10 @@ fn may_repeat(world: &World, state: &State, replica: ReplicaIdx, run: &Run) -> b
     let open = run.core.open_fetch();
     let of_open = |envelope: &Envelope| match envelope {
         Envelope::Peer { from, message: Message::Fetch(fetch), .. } => {
-            *from == replica && Some(fetch.request_id) == open && fetch.broker_epoch == run.broker_epoch
+            *from == replica
+                && Some(fetch.request_id) == open
+                && fetch.broker_epoch == run.broker_epoch
+                && fetch.leader_epoch == run.known
         }
         Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
     };
