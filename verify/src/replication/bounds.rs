@@ -41,6 +41,8 @@ crate::bounds! {
         writes("writes"): Writes = Writes::Apart,
         /// Whether messages that can only be refused stay deliverable, and views of the leaderless wait
         keep_dead("keep-dead"): bool = false,
+        /// Whether followers are interchangeable once nobody can be elected any more
+        symmetry("symmetry"): bool = true,
         /// When producers are answered: all or one
         acks("acks"): Answered = Answered(Acks::All),
     }

@@ -40,6 +40,8 @@ pub struct Cluster {
     controller: Controller<Planted>,
     /// Whether sessions matter: only a controlled shutdown asks who has been heard from (Q56).
     sessions: bool,
+    /// Whether followers may be taken for each other.
+    symmetric: bool,
     /// By metadata offset; the last is the current one.
     views: Vec<Part<PartitionView>>,
 }
@@ -122,6 +124,7 @@ impl Cluster {
         let cluster = Self {
             controller: Controller::new(planted, Image::default()),
             sessions: bounds.shutdowns > 0,
+            symmetric: bounds.symmetry && bounds.shutdowns == 0,
             views: Vec::new(),
         };
         let mut sitting = Sitting { cluster, views };
@@ -174,6 +177,11 @@ impl Cluster {
     /// The whole controller, where its sessions matter.
     pub(super) fn with_sessions(&self) -> Option<&Controller<Planted>> {
         self.sessions.then_some(&self.controller)
+    }
+
+    /// Whether followers may be taken for each other, where nothing else tells them apart.
+    pub(super) fn is_symmetric(&self) -> bool {
+        self.symmetric
     }
 
     /// The current view.

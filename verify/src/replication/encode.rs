@@ -21,53 +21,68 @@
 //! - of a view the ISR and the partition epoch, where its leader knows as much from the answer to its proposal.
 //! - once no lag timer may run out any more, which of them run.
 //!
+//! And once nobody can be elected any more, followers go by whichever names make the encoding the least (`symmetry`).
+//!
 //! The test of all this is `engine::alike`: states that share an encoding are held against each other, step by step.
 
-use std::hash::Hasher as _;
+use std::hash::{Hash as _, Hasher as _};
 
-use highwater_model::replication::{
-    IsrChangeStage, IsrSet, Message, PartitionView, ReplicaIdx, ReplicaView, Timer,
-};
-use serde::Serialize;
+use highwater_model::replication::{IsrSet, PartitionView, ReplicaIdx, ReplicaView};
+use smallvec::SmallVec;
 
-use super::cluster::Cluster;
-use super::disk::{Disk, Entries};
 use super::network::Envelope;
-use super::state::{Broker, Run, State};
+use super::part::Part;
+use super::state::State;
 use crate::engine::Encoder;
 
+mod assembly;
 mod canon;
+mod parts;
+mod renaming;
+mod space;
+mod symmetry;
 
-use canon::{Assembly, Members, Space};
-pub(super) use canon::{Canon, Code};
+use assembly::Assembly;
+pub(super) use assembly::Code;
+pub(super) use canon::Canon;
+use canon::Members;
+use parts::{broker_into, cluster_into, envelope_into, ledger_into};
+use renaming::Renaming;
+use space::Space;
 
 /// Feeds `state` to `sink`.
 pub(super) fn encode(state: &State, sink: &mut Encoder) {
-    let lag_matters = state.left.shrinks > 0;
-    let retry_matters = state.left.timeouts > 0;
+    match symmetry::settled(state) {
+        Some(leader) => symmetry::write_least(state, leader, sink),
+        None => write(state, Renaming::NONE, false, sink),
+    }
+}
+
+/// Feeds `state` to `sink`, its replicas by other names. Under other names messages no longer stand in the order of the
+/// network: they are sorted by their encodings if `sorted`.
+fn write(state: &State, renaming: Renaming, sorted: bool, sink: &mut Encoder) {
     let mut canon = Assembly::new(sink);
-    for broker in &state.brokers {
-        let code =
-            broker.code_of(usize::from(lag_matters) + 2 * usize::from(retry_matters), |broker, canon| {
-                canon.heed_lag(lag_matters);
-                canon.heed_retry(retry_matters);
-                broker_into(broker, lag_matters, retry_matters, canon);
-            });
-        canon.add(code);
+    for name in state.replicas() {
+        canon.add(broker_code(state, renaming.of(name), renaming));
     }
-    canon.add(state.cluster.code(cluster_into));
-    views_into(state, &mut canon);
-    for envelope in state.network.envelopes() {
-        let doomed = is_doomed(state, envelope);
-        canon.add(envelope.code_of(usize::from(doomed), |envelope, canon| {
-            canon.heed_members(if doomed { Members::Unread } else { Members::OfNow });
-            envelope_into(envelope, canon);
-        }));
+    canon.add(state.cluster.code_of(FLAGS * renaming.index(), |cluster, canon| {
+        canon.rename(renaming);
+        cluster_into(cluster, canon);
+    }));
+    views_into(state, renaming, &mut canon);
+    let envelopes = state.network.envelopes().iter();
+    let envelopes = envelopes.map(|envelope| envelope_code(state, *envelope, renaming));
+    if sorted {
+        let mut envelopes: SmallVec<[&Code; 8]> = envelopes.collect();
+        envelopes.sort_unstable_by(|one, other| one.order(other));
+        envelopes.into_iter().for_each(|code| canon.add(code));
+    } else {
+        envelopes.for_each(|code| canon.add(code));
     }
-    let mut ghost = Canon::default();
-    ghost.byte(0xff);
-    entries_into(&state.ledger.ghost.committed, &mut ghost);
-    canon.add(&ghost.into_code());
+    canon.add(state.ledger.code_of(FLAGS * renaming.index(), |ledger, canon| {
+        canon.rename(renaming);
+        ledger_into(ledger, canon);
+    }));
     canon.finish();
     if state.cluster.with_sessions().is_some() {
         for run in state.brokers.iter().filter_map(|broker| broker.run.as_ref()) {
@@ -77,9 +92,31 @@ pub(super) fn encode(state: &State, sink: &mut Encoder) {
             sink.write_u64(view.metadata_offset.0);
         }
     }
-    std::hash::Hash::hash(&state.ledger.clients, sink);
-    std::hash::Hash::hash(&state.left, sink);
-    sink.write_u8(state.ledger.ghost.lossy);
+    state.left.hash(sink);
+}
+
+/// Number of encodings of a part for each naming of the replicas, by what else they heed.
+const FLAGS: usize = 4;
+
+fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'static Code {
+    let lag_matters = state.left.shrinks > 0;
+    let retry_matters = state.left.timeouts > 0;
+    let which = usize::from(lag_matters) + 2 * usize::from(retry_matters) + FLAGS * renaming.index();
+    state.part(replica).code_of(which, |broker, canon| {
+        canon.rename(renaming);
+        canon.heed_lag(lag_matters);
+        canon.heed_retry(retry_matters);
+        broker_into(broker, lag_matters, retry_matters, canon);
+    })
+}
+
+fn envelope_code(state: &State, envelope: Part<Envelope>, renaming: Renaming) -> &'static Code {
+    let doomed = is_doomed(state, &envelope);
+    envelope.code_of(usize::from(doomed) + FLAGS * renaming.index(), |envelope, canon| {
+        canon.rename(renaming);
+        canon.heed_members(if doomed { Members::Unread } else { Members::OfNow });
+        envelope_into(envelope, canon);
+    })
 }
 
 /// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).
@@ -95,7 +132,7 @@ fn is_doomed(state: &State, envelope: &Envelope) -> bool {
 /// The views that brokers have yet to apply, and by which. Of a view a broker that does not lead by it reads who leads, in
 /// which leader epoch, and what holds for any leader; a view that tells its readers nothing but that again is one with
 /// the view before it, since both are applied together.
-fn views_into(state: &State, canon: &mut Assembly<'_>) {
+fn views_into(state: &State, renaming: Renaming, canon: &mut Assembly<'_>) {
     let mut before: Option<&PartitionView> = None;
     for view in state.cluster.views().iter().map(|view| view.get()) {
         let readers: IsrSet =
@@ -105,10 +142,10 @@ fn views_into(state: &State, canon: &mut Assembly<'_>) {
             continue;
         }
         before = Some(view);
-        canon.byte(1 + bits(readers));
+        canon.byte(1 + bits(renaming.of_set(readers)));
         let known = view.leader.and_then(|leader| state.run(leader)).filter(|run| run.leads());
         let news = known.is_none_or(|run| run.core.view().partition_epoch < view.partition_epoch);
-        view_into(view, leads, news, canon);
+        view_into(view, renaming, leads, news, canon);
     }
     canon.byte(0);
 }
@@ -127,7 +164,7 @@ pub(super) fn says_the_same(one: &PartitionView, other: &PartitionView) -> bool 
     read(one) == read(other)
 }
 
-fn view_into(view: &PartitionView, all: bool, news: bool, canon: &mut Assembly<'_>) {
+fn view_into(view: &PartitionView, renaming: Renaming, all: bool, news: bool, canon: &mut Assembly<'_>) {
     let PartitionView {
         metadata_offset: _,
         leader,
@@ -138,7 +175,7 @@ fn view_into(view: &PartitionView, all: bool, news: bool, canon: &mut Assembly<'
         flush,
         replicas,
     } = view;
-    canon.byte(leader.map_or(0, |leader| 1 + leader.0));
+    canon.byte(leader.map_or(0, |leader| 1 + renaming.of(leader).0));
     canon.rank(Space::LeaderEpoch, u64::from(leader_epoch.0));
     canon.byte(*min_isr);
     canon.byte(*flush as u8);
@@ -148,135 +185,15 @@ fn view_into(view: &PartitionView, all: bool, news: bool, canon: &mut Assembly<'
     canon.byte(u8::from(news));
     if news {
         canon.rank(Space::PartitionEpoch, u64::from(partition_epoch.0));
-        canon.byte(bits(*isr));
+        canon.byte(bits(renaming.of_set(*isr)));
     }
-    for (replica, known) in (0..).map(ReplicaIdx).zip(replicas) {
+    for name in (0..).map(ReplicaIdx).take(replicas.len()) {
+        let replica = renaming.of(name);
+        let known = view.replica(replica).expect("names are those of replicas");
         let ReplicaView { broker_epoch, eligible } = known;
         canon.byte(u8::from(*eligible) + 2 * u8::from(broker_epoch.is_some()));
         if let Some(broker_epoch) = broker_epoch {
             canon.rank(Space::BrokerEpoch(replica), broker_epoch.0);
         }
     }
-}
-
-fn entries_into(entries: &Entries, canon: &mut Canon) {
-    for entry in entries {
-        canon.byte(entry.value + 1);
-        canon.rank(Space::LeaderEpoch, u64::from(entry.leader_epoch.0));
-    }
-    canon.byte(0);
-}
-
-fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
-    entries_into(&disk.entries, canon);
-    canon.byte(disk.written);
-    canon.byte(u8::from(disk.unclean));
-    canon.byte(disk.flushed);
-    for pending in [&disk.writes, &disk.syncs] {
-        for one in pending {
-            canon.byte(one.covers + 1);
-            canon.byte(super::disk::small(one.end));
-            canon.rank(canon.generations(), u64::from(one.generation.0));
-        }
-        canon.byte(0);
-    }
-    for told in [disk.same_boot, disk.clean_stop] {
-        canon.byte(u8::from(told.is_some()));
-        if let Some(broker_epoch) = told {
-            canon.rank(Space::BrokerEpoch(replica), broker_epoch.0);
-        }
-    }
-}
-
-fn broker_into(broker: &Broker, lag_matters: bool, retry_matters: bool, canon: &mut Canon) {
-    let replica = broker.replica;
-    canon.requester(replica);
-    if let Some(run) = &broker.run {
-        canon.fetches(run.broker_epoch, run.known);
-    }
-    disk_into(replica, &broker.disk, canon);
-    let Some(run) = &broker.run else { return canon.byte(0) };
-    canon.byte(1);
-    canon.rank(Space::BrokerEpoch(replica), run.broker_epoch.0);
-    canon.byte(u8::from(run.applied.0 > run.broker_epoch.0));
-    canon.rank(Space::LeaderEpoch, u64::from(run.known.0));
-    canon.heed_view(run.leads());
-    value_into(replica, &run.core, canon);
-    canon.heed_view(true);
-    if !retry_matters {
-        change_into(run, canon);
-    }
-    for timer in run.timers.iter().filter(|timer| lag_matters || !matches!(timer, Timer::Lag(_))) {
-        canon.byte(1);
-        value_into(replica, timer, canon);
-    }
-    canon.byte(0);
-}
-
-/// What remains of a leader's change of the ISR once it repeats no proposal: how long it waits, whom it counts beyond the ISR
-/// that it knows (R44), and whether there is anything to void when it need not wait.
-fn change_into(run: &Run, canon: &mut Canon) {
-    let Some(stage) = run.core.isr_change_stage() else { return };
-    match stage {
-        IsrChangeStage::Free => canon.byte(u8::from(run.core.is_changing_isr())),
-        IsrChangeStage::Behind => canon.byte(2),
-        IsrChangeStage::Held => canon.byte(3),
-        IsrChangeStage::Open(request_id) => {
-            canon.byte(4);
-            canon.rank(Space::Proposal(canon.whose()), request_id.0);
-        }
-    }
-    canon.byte(bits(run.core.maximal_isr().unwrap_or_default()));
-}
-
-fn cluster_into(cluster: &Cluster, canon: &mut Canon) {
-    let nobody = ReplicaIdx(0);
-    for (replica, broker) in (0..).map(ReplicaIdx).zip(cluster.image().brokers()) {
-        canon.byte(u8::from(broker.fenced));
-        canon.rank(Space::BrokerEpoch(replica), broker.broker_epoch.0);
-    }
-    let partition = cluster.partition();
-    let facts = (partition.leader, partition.isr, partition.eligible_leaders, partition.last_known_leader);
-    value_into(nobody, &facts, canon);
-    value_into(nobody, &(partition.leader_epoch, partition.partition_epoch, partition.recovering), canon);
-    if let Some(controller) = cluster.with_sessions() {
-        value_into(nobody, controller, canon);
-    }
-}
-
-fn envelope_into(envelope: &Envelope, canon: &mut Canon) {
-    match envelope {
-        Envelope::Peer { from, to, message, records } => {
-            canon.byte(1);
-            canon.byte(from.0);
-            canon.byte(to.0);
-            let (requester, broker_epoch, leader_epoch) = match message {
-                Message::Fetch(fetch) => (*from, fetch.broker_epoch, fetch.leader_epoch),
-                Message::Progress(progress) => (*from, progress.broker_epoch, progress.leader_epoch),
-                Message::FetchAnswer(answer) => (*to, answer.answered.broker_epoch, answer.leader_epoch),
-            };
-            canon.fetches(broker_epoch, leader_epoch);
-            value_into(requester, message, canon);
-            entries_into(records, canon);
-        }
-        Envelope::Proposal { from, proposal } => {
-            canon.byte(2);
-            canon.byte(from.0);
-            canon.proposals();
-            value_into(*from, proposal, canon);
-        }
-        Envelope::Decision { to, broker_epoch, answer } => {
-            canon.byte(3);
-            canon.byte(to.0);
-            canon.rank(Space::BrokerEpoch(*to), broker_epoch.0);
-            canon.proposals();
-            value_into(*to, answer, canon);
-        }
-    }
-}
-
-/// A value of the cores, whose request ids and generations are those of `requester`.
-fn value_into<T: Serialize>(requester: ReplicaIdx, value: &T, canon: &mut Canon) {
-    canon.requester(requester);
-    value.serialize(&mut *canon).expect("an encoding in memory never fails");
 }

@@ -28,7 +28,7 @@ pub struct Part<T: Kind>(&'static Kept<T>);
 
 struct Kept<T: Kind> {
     value: T,
-    codes: [OnceLock<Code>; 4],
+    codes: [OnceLock<Code>; 16],
     /// What came of the events that happened to it, each by its key.
     fates: Fates<T::Fate>,
 }
@@ -53,11 +53,6 @@ impl<T: Kind> Part<T> {
     /// Whether both are one.
     pub(super) fn is_shared_with(self, other: Self) -> bool {
         std::ptr::eq(self.0, other.0)
-    }
-
-    /// The encoding, made by `write` the first time.
-    pub(super) fn code(self, write: impl FnOnce(&T, &mut Canon)) -> &'static Code {
-        self.code_of(0, write)
     }
 
     /// Of several encodings the one, made by `write` the first time.

@@ -5,10 +5,22 @@ use std::collections::BTreeSet;
 use highwater_model::fault::Bug;
 use stateright::{Checker as _, Model as _};
 
-use super::{Bounds, World};
+use super::{Bounds, State, World};
 use crate::bounds::Bounds as _;
 use crate::engine::{Encoder, Limits, Outcome, Verdict, alike, search};
 use crate::world::{Checked as _, Notes, misdeclared};
+
+mod symmetry;
+
+fn world(line: &str) -> World {
+    World::new(Bounds::default().read(line.split(' ')).expect("bounds"), None)
+}
+
+fn fingerprint(world: &World, state: &State) -> u64 {
+    let mut encoder = Encoder::new();
+    world.encode(state, &mut encoder);
+    encoder.fingerprint()
+}
 
 fn searched(line: &str, planted: Option<Bug>) -> Outcome<World> {
     let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
@@ -22,10 +34,14 @@ fn claims_are_declared_in_pairs() {
 
 #[test]
 fn the_sound_cores_hold_and_the_states_are_those_that_stateright_counts() {
-    for line in ["brokers=1 kills=2", "brokers=2 elections=1 flush=os", "brokers=2 kills=1 flush=os"] {
+    for line in [
+        "brokers=1 kills=2",
+        "brokers=2 elections=1 flush=os",
+        "brokers=2 kills=1 flush=os",
+        "brokers=3 kills=1 flush=os writes=at-once",
+    ] {
         let own = searched(line, None);
-        let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
-        let theirs = World::new(bounds, None).checker().threads(2).spawn_dfs().join();
+        let theirs = world(line).checker().threads(2).spawn_dfs().join();
 
         assert!(matches!(own.verdict, Verdict::Holds), "{line}: {own:?}");
         assert_eq!(own.unique, theirs.unique_state_count() as u64, "{line}");
@@ -68,26 +84,27 @@ fn a_planted_bug_is_found_where_its_mutant_says() {
 
 /// What can be seen of a state from outside: what the controller knows, what the disks hold, and what clients were told.
 fn outside(line: &str) -> BTreeSet<String> {
-    let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
-    let world = World::new(bounds, None);
-    let mut queue = world.init_states();
-    let (mut known, mut seen) = (BTreeSet::new(), BTreeSet::new());
-    let mut actions = Vec::new();
-    while let Some(state) = queue.pop() {
+    seen(line, &|state| {
         let partition = state.cluster.partition();
         let controller =
             (partition.leader, partition.leader_epoch, partition.isr, partition.eligible_leaders);
         let disks: Vec<_> = state.brokers.iter().map(|broker| &broker.disk.entries).collect();
-        seen.insert(format!(
-            "{controller:?} {disks:?} {:?} {:?}",
-            state.ledger.clients, state.ledger.ghost.committed
-        ));
+        format!("{controller:?} {disks:?} {:?} {:?}", state.ledger.clients, state.ledger.ghost.committed)
+    })
+}
+
+/// The pictures of all states.
+fn seen(line: &str, picture: &dyn Fn(&State) -> String) -> BTreeSet<String> {
+    let world = world(line);
+    let mut queue = world.init_states();
+    let (mut known, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut actions = Vec::new();
+    while let Some(state) = queue.pop() {
+        seen.insert(picture(&state));
         world.actions(&state, &mut actions);
         for action in actions.drain(..) {
             let next = world.step(&state, &action, &mut Notes::default());
-            let mut encoder = Encoder::new();
-            world.encode(&next, &mut encoder);
-            if known.insert(encoder.fingerprint()) {
+            if known.insert(fingerprint(&world, &next)) {
                 queue.push(next);
             }
         }
@@ -120,9 +137,7 @@ fn states_that_are_encoded_alike_are_alike() {
         "brokers=3 elections=1 kills=1 writes=at-once",
         "brokers=3 shrinks=1 timeouts=1 kills=1 flush=os writes=at-once",
     ] {
-        let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
-        let compared =
-            alike(&World::new(bounds, None), 3_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));
+        let compared = alike(&world(line), 3_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));
 
         assert!(compared > 0, "{line}");
     }

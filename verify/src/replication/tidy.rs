@@ -54,10 +54,17 @@ impl World {
         (silent || (self.reduces() && is_left_alone(state, replica, run, &next))).then_some(next)
     }
 
-    /// Applies views to replicas that do not lead and that are told nothing new by them.
+    /// Applies views to replicas that do not lead and that are told nothing new by them. Whose view is silent is asked of
+    /// all before any of them applies it, so that their order makes no difference.
     fn apply_silent_views(&self, state: &mut State) {
-        for replica in state.replicas() {
-            while let Some(view) = self.silent_view(state, replica) {
+        loop {
+            let silent = |replica| Some((replica, self.silent_view(state, replica)?));
+            let silent: SmallVec<[(ReplicaIdx, Part<PartitionView>); 3]> =
+                state.replicas().filter_map(silent).collect();
+            if silent.is_empty() {
+                return;
+            }
+            for (replica, view) in silent {
                 Driver { world: self, state: &mut *state, notes: &mut Notes::default() }
                     .feed(replica, Event::View(view));
             }
