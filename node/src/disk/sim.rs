@@ -83,6 +83,16 @@ impl SimDisk {
         self.media().asked.capacity_bytes = bytes;
     }
 
+    /// From now on there is room for no new file, or there is again: a disk runs out of those too.
+    pub fn set_no_new_files(&self, none: bool) {
+        self.media().asked.no_new_files = none;
+    }
+
+    /// The next `count` cuts find no room once they have removed files, as where a file is not changed but written anew.
+    pub fn fail_cuts(&self, count: u32) {
+        self.media().asked.failing_cuts = count;
+    }
+
     /// Bytes of all files.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {

@@ -4,6 +4,8 @@ use highwater_model::id::{Offset, PartitionIndex};
 
 /// The kinds of file that make up a segment.
 pub(super) const SEGMENT_SUFFIXES: [&str; 3] = [".log", ".index", ".timeindex"];
+/// What the file of a segment ends with that is to be the first of a log, and is not yet.
+pub(super) const NAMELESS: &str = ".log.tmp";
 pub(super) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub(super) const PARTITION_METADATA: &str = "partition.metadata";
 /// What the directory of a log that is being deleted ends with.

@@ -8,12 +8,12 @@ use highwater_model::id::{Offset, TopicId};
 use highwater_transport::batch::{Batch, BatchHeader};
 
 use super::epochs::{self, Epochs, RecordEpoch};
-use super::names::{DELETED, LEADER_EPOCHS, SEGMENT_SUFFIXES, segment_file};
+use super::names::{DELETED, LEADER_EPOCHS, NAMELESS, SEGMENT_SUFFIXES, segment_file};
 use super::reader::{self, Source};
 use super::recovery::Scan;
 use super::segment::{SEGMENT_BYTES_MAX, Segment};
 use super::{Flushed, Hints, LogConfig, OffsetCheckpoint, Recovered, Truncated, Written, metadata};
-use crate::disk::{Completion, Disk, Fault, FileRef, SyncSet};
+use crate::disk::{Completion, Disk, Fault, FileRef, Open, SyncSet};
 
 /// One log. Owned by one task; what it hands out ([`Completion`]s, reads) lives on without it.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct PartitionLog {
     unsynced: Vec<FileRef>,
     /// Whether files have been created or removed since the last sync.
     is_directory_unsynced: bool,
+    /// Whether a cut was begun and did not come to its end: nobody knows where the log on the disk ends.
+    is_cut_open: bool,
     recovery_points: Option<Arc<OffsetCheckpoint>>,
 }
 
@@ -87,6 +89,7 @@ impl PartitionLog {
             epochs,
             unsynced: Vec::new(),
             is_directory_unsynced: false,
+            is_cut_open: false,
             recovery_points,
             disk,
         };
@@ -157,9 +160,9 @@ impl PartitionLog {
     }
 
     /// Takes `end`, exclusive, for the log's recovery point. Everything below is synced, and has not been cut since:
-    /// the sync is of the log's present generation.
+    /// the sync is of the log's present generation. Nothing is noted after a cut that failed.
     pub fn note_flushed(&self, end: Offset) {
-        if let Some(checkpoint) = &self.recovery_points {
+        if let Some(checkpoint) = self.recovery_points.as_ref().filter(|_| !self.is_cut_open) {
             checkpoint.note(&self.directory, end);
         }
     }
@@ -323,11 +326,14 @@ impl PartitionLog {
         }
         let [_, indexes @ ..] = SEGMENT_SUFFIXES;
         self.add_present(kept.base, &indexes, &mut remove)?;
-        self.disk.cut(&remove, Some((&kept.file, position)))?;
+        let kept = FileRef::clone(&kept.file);
+        self.is_cut_open = true;
+        self.disk.cut(&remove, Some((&kept, position)))?;
         self.segments.truncate(keep + 1);
         let interval_bytes = self.config.index_interval_bytes;
         self.active_mut().forget_from(position, interval_bytes)?;
         self.forget_unsynced();
+        self.is_cut_open = false;
         Ok(())
     }
 
@@ -366,20 +372,26 @@ impl PartitionLog {
         Completion::done(result)
     }
 
-    /// Removes all segments, durably, and creates an empty one at `start`.
+    /// Removes all segments, durably, and creates an empty one at `start`. Without room for that the log is as it was.
     fn begin_anew(&mut self, start: Offset) -> Result<(), Fault> {
         let mut remove = Vec::new();
         for segment in self.segments.iter().rev() {
             self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
         }
+        // It gets its name once the old ones are gone: were only a later segment's name to survive, the log would seem to
+        // begin there.
+        let nameless = segment_file(&self.directory, start, NAMELESS);
+        let file = self.disk.open(&nameless, Open::OrNew)?;
+        self.is_cut_open = true;
         self.disk.cut(&remove, None)?;
-        let interval_bytes = self.config.index_interval_bytes;
-        let segment = Segment::create(self.disk.as_ref(), &self.directory, start, interval_bytes)?;
-        // Were only a later segment's name to survive, the log would seem to begin there.
-        self.disk.sync_now(SyncSet { files: Vec::new(), directories: vec![self.directory.clone()] })?;
-        self.segments = vec![segment];
+        self.segments = vec![Segment::empty(file, start, self.config.index_interval_bytes)];
         self.unsynced.clear();
         self.start = start;
+        let path = segment_file(&self.directory, start, ".log");
+        self.disk.rename(&nameless, &path)?;
+        self.disk.sync_now(SyncSet { files: Vec::new(), directories: vec![self.directory.clone()] })?;
+        self.active_mut().file = self.disk.open(&path, Open::Existing)?;
+        self.is_cut_open = false;
         Ok(())
     }
 
@@ -465,12 +477,15 @@ impl PartitionLog {
     }
 
     /// Syncs everything, and writes the epoch checkpoint and the indexes of the last segment: before a clean stop. The
-    /// indexes are hints, and may fail.
+    /// indexes are hints, and may fail. Of a log that was left in the midst of a cut only what there is is synced.
     ///
     /// # Errors
     /// Storage faults: the log has then not been closed in order.
     pub async fn close(mut self) -> Result<Flushed, Fault> {
         let flushed = self.sync().await?;
+        if self.is_cut_open {
+            return Ok(flushed);
+        }
         self.close_epochs().await?;
         drop(self.write_indexes().await);
         self.note_flushed(flushed.end);

@@ -31,8 +31,12 @@ impl Segment {
         interval_bytes: u64,
     ) -> Result<Self, Fault> {
         let file = disk.open(&segment_file(directory, base, ".log"), Open::New)?;
-        let index = Index::new(base, interval_bytes);
-        Ok(Self { base, end: base, file, size_bytes: 0, index })
+        Ok(Self::empty(file, base, interval_bytes))
+    }
+
+    /// A segment in an empty file.
+    pub(super) fn empty(file: FileRef, base: Offset, interval_bytes: u64) -> Self {
+        Self { base, end: base, file, size_bytes: 0, index: Index::new(base, interval_bytes) }
     }
 
     /// Appends batches that continue the segment: all or none.
@@ -70,13 +74,7 @@ impl Segment {
     /// Forgets everything from `position` on, where a batch begins. The file is cut by the caller. Reads the headers
     /// before it, and blocks: the indexes afterwards are what they would be had the rest never been there.
     pub(super) fn forget_from(&mut self, position: u64, interval_bytes: u64) -> Result<(), Fault> {
-        let mut kept = Self {
-            base: self.base,
-            end: self.base,
-            file: FileRef::clone(&self.file),
-            size_bytes: 0,
-            index: Index::new(self.base, interval_bytes),
-        };
+        let mut kept = Self::empty(FileRef::clone(&self.file), self.base, interval_bytes);
         while kept.size_bytes < position {
             let head = kept.file.read_now(kept.size_bytes, HEADER_BYTES)?;
             let header =

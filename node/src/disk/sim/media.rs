@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) lying_sync: Option<String>,
     pub(super) failing_syncs: u32,
     pub(super) capacity_bytes: Option<u64>,
+    pub(super) no_new_files: bool,
+    pub(super) failing_cuts: u32,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,18 @@ impl Media {
         Ok(())
     }
 
+    /// Refuses a new file, if there is no room for any.
+    pub(super) fn check_files(&self, path: &str) -> Result<(), Fault> {
+        if self.asked.no_new_files { Err(Fault::Full { path: path.to_owned(), bytes: 0 }) } else { Ok(()) }
+    }
+
+    /// Ends a cut in its midst, if that was asked for.
+    pub(super) fn check_cut(&mut self) -> Result<(), Fault> {
+        let Some(left) = self.asked.failing_cuts.checked_sub(1) else { return Ok(()) };
+        self.asked.failing_cuts = left;
+        Err(Fault::Full { path: "a file that is cut".to_owned(), bytes: 0 })
+    }
+
     pub(super) fn content(&self, path: &str) -> Result<Bytes, Fault> {
         match self.find(path) {
             Some(Name::File(inode)) => {
@@ -188,6 +202,7 @@ impl Media {
 
     /// Notes a replacement, if there is room for the new content beside the old.
     pub(super) fn begin_replacement(&mut self, path: &str, content: Bytes) -> Result<(), Fault> {
+        self.check_files(path)?;
         self.check_room(path, std::slice::from_ref(&content))?;
         self.replacements.push(Replacement { path: path.to_owned(), content });
         Ok(())

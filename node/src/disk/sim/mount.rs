@@ -232,7 +232,10 @@ impl Disk for Mount {
         let inode = match (media.find(path), how) {
             (Some(Name::File(_)), Open::New) => return Err(Fault::Exists { path: path.to_owned() }),
             (Some(Name::File(inode)), Open::Existing | Open::OrNew) => inode,
-            (None, Open::New | Open::OrNew) => media.create(path, &[]),
+            (None, Open::New | Open::OrNew) => {
+                media.check_files(path)?;
+                media.create(path, &[])
+            }
             (None, Open::Existing) | (Some(Name::Directory), _) => {
                 return Err(Fault::Missing { path: path.to_owned() });
             }
@@ -287,6 +290,7 @@ impl Disk for Mount {
             }
         }
         self.sync_these(&[], &directories, &self.name)?;
+        self.media()?.check_cut()?;
         let Some((file, length)) = keep else { return Ok(()) };
         file.truncate(length)?;
         let file = own_file(file)?;

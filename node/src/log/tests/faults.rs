@@ -132,25 +132,75 @@ async fn without_syncs_a_power_loss_loses() {
     assert!(lost(true).await);
 }
 
+/// The log, with recovery points of its own.
+async fn checkpointed(sim: &SimDisk) -> (PartitionLog, Recovered, Arc<OffsetCheckpoint>) {
+    let disk = sim.mount(None);
+    let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
+    let (config, hints) = (small(), Hints::default());
+    let opened = PartitionLog::open_checkpointed(disk, LOG, None, config, hints, Arc::clone(&points));
+    let (log, recovered) = opened.await.unwrap();
+    (log, recovered, points)
+}
+
+#[tokio::test]
+async fn a_log_that_finds_no_room_to_begin_anew_is_as_it_was() {
+    let (sim, disk) = simulated();
+    let written = batches(40, 1);
+    filled(&disk, &written).await;
+    let (mut log, _, points) = checkpointed(&sim).await;
+    log.note_flushed(log.end());
+    points.store().await.unwrap();
+    sim.set_no_new_files(true);
+
+    assert!(log.restart_at(Offset(500)).await.unwrap_err().is_full());
+    assert_eq!((log.start(), contents(&log).await), (Offset(0), written.clone()));
+    log.close().await.unwrap();
+    let (mut log, recovered, points) = checkpointed(&sim).await;
+    assert_eq!((recovered.batches, recovered.cut), (headers(&written), None));
+    sim.set_no_new_files(false);
+    assert_eq!(log.restart_at(Offset(500)).await.unwrap(), Truncated { end: Offset(500) });
+    append_all(&mut log, &[batch(500, 2, 3, 60)]).await;
+    log.sync().await.unwrap();
+    drop((log, points));
+    sim.power_loss(3);
+    let (_, recovered, _) = checkpointed(&sim).await;
+    assert_eq!((recovered.start, recovered.end, recovered.cut), (Offset(500), Offset(503), None));
+}
+
+#[tokio::test]
+async fn a_cut_that_finds_no_room_halfway_is_not_taken_for_damage() {
+    for restarts in [false, true] {
+        let (sim, disk) = simulated();
+        let written = batches(40, 1);
+        filled(&disk, &written).await;
+        let (mut log, _, points) = checkpointed(&sim).await;
+        log.note_flushed(log.end());
+        points.store().await.unwrap();
+        sim.fail_cuts(1);
+        let cut = if restarts { log.restart_at(Offset(500)) } else { log.truncate(Offset(30)) };
+        assert!(cut.await.unwrap_err().is_full());
+
+        log.close().await.unwrap();
+        points.store().await.unwrap();
+        let (mut log, recovered, _) = checkpointed(&sim).await;
+        assert_eq!(recovered.cut, None, "restarts: {restarts}");
+        let ends = if restarts { 0..=0 } else { 30..=119 };
+        assert!(ends.contains(&recovered.end.0), "restarts: {restarts}, ends at {}", recovered.end);
+        assert_eq!(log.restart_at(Offset(500)).await.unwrap(), Truncated { end: Offset(500) });
+    }
+}
+
 #[tokio::test]
 async fn a_log_on_a_full_disk_can_be_cut() {
     let (sim, disk) = simulated();
     filled(&disk, &batches(4, 1)).await;
-    let open = async || {
-        let disk = sim.mount(None);
-        let points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS).unwrap());
-        let (config, hints) = (small(), Hints::default());
-        let opened = PartitionLog::open_checkpointed(disk, LOG, None, config, hints, Arc::clone(&points));
-        let (log, recovered) = opened.await.unwrap();
-        (log, recovered, points)
-    };
-    let (mut log, _, points) = open().await;
+    let (mut log, _, points) = checkpointed(&sim).await;
     log.note_flushed(Offset(12));
     points.store().await.unwrap();
     sim.set_capacity(Some(sim.used_bytes()));
 
     log.truncate(Offset(6)).await.unwrap();
     sim.power_loss(1);
-    let (_, recovered, points) = open().await;
+    let (_, recovered, points) = checkpointed(&sim).await;
     assert_eq!((recovered.end, recovered.cut, points.offset_of(LOG)), (Offset(6), None, None));
 }
