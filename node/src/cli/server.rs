@@ -104,6 +104,10 @@ fn start_failure(error: &StartError) -> Failure {
         }
         cause = next;
     }
+    if matches!(error, StartError::NobodySaysWhoVotes { .. }) {
+        let hint = "start this node again when a controller of controller.quorum.voters runs and is reached from here";
+        return Failure::new(exit::UNREACHABLE, message, hint);
+    }
     Failure::failed(
         message,
         "highwater server --print-config shows the configuration; highwater format prepares a directory",

@@ -23,10 +23,18 @@ const JOINED: &str = "joined";
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long to wait before all are asked again.
 const PAUSE: Duration = Duration::from_millis(250);
+/// A node that nobody has told who votes after so long ends: a wrong address is noticed, and whoever supervises the process
+/// starts it again.
+const JOIN_WITHIN: Duration = Duration::from_secs(60);
+/// How often a node that waits says so.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 impl<F: Faults> Start<F> {
     /// The voters that the directory was formatted with. If it was with none, waits until a configured controller that
     /// leads has named those of the present. Tells, too, whether it was so.
+    ///
+    /// # Errors
+    /// When no controller is configured, or none has named voters in [`JOIN_WITHIN`].
     pub(super) async fn initial_voters(
         &self,
         directory: &LogDirectory,
@@ -40,7 +48,7 @@ impl<F: Faults> Start<F> {
         if self.others().next().is_none() {
             return Err(StartError::NoVoters { directory: directory.disk.name().to_owned() });
         }
-        let voters = self.ask_for_voters().await;
+        let voters = self.ask_for_voters().await?;
         tracing::info!(count = voters.len(), "a controller has said who votes");
         let formatted = Formatted { voters: voters.clone(), ..formatted.clone() };
         for (name, text) in [(JOINED, String::new()), (FILE_NAME, formatted.render())] {
@@ -55,25 +63,52 @@ impl<F: Faults> Start<F> {
         self.settings.controllers.keys().copied().filter(|node| *node != self.settings.node)
     }
 
-    async fn ask_for_voters(&self) -> Vec<InitialVoter> {
+    /// Asks the configured controllers in turn until one names voters.
+    async fn ask_for_voters(&self) -> Result<Vec<InitialVoter>, StartError> {
         let mut links = self.peers.changes();
+        let give_up_at = self.env.now() + JOIN_WITHIN;
+        let mut say_at = self.env.now() + SAY_EVERY;
         tracing::info!("waits for a controller of controller.quorum.voters to say who votes");
         loop {
+            let mut heard = Vec::new();
             for node in self.others() {
-                match self.peers.call(node, &ControllerCall::DescribeQuorum, ANSWER_WITHIN).await {
-                    Ok(ControllerAnswer::Quorum(quorum)) => {
-                        let voters = self.reachable(&quorum);
-                        if !voters.is_empty() {
-                            return voters;
-                        }
-                        tracing::warn!(%node, "controller.quorum.voters names none of the voters");
-                    }
-                    Ok(answer) => tracing::debug!(%node, ?answer, "another controller leads, or none does"),
-                    Err(error) => tracing::debug!(%node, %error, "a controller gave no answer"),
+                match self.ask_one(node).await {
+                    Ok(voters) => return Ok(voters),
+                    Err(what) => heard.push(format!("node {node}: {what}")),
                 }
+            }
+            let heard = heard.join("; ");
+            if self.env.now() >= give_up_at {
+                return Err(StartError::NobodySaysWhoVotes { after: JOIN_WITHIN, heard });
+            }
+            if self.env.now() >= say_at {
+                say_at = self.env.now() + SAY_EVERY;
+                tracing::warn!(heard, "still waits for a controller to say who votes");
             }
             // Whether a link was made or not, all are asked again.
             drop(self.env.timeout(PAUSE, links.changed()).await);
+        }
+    }
+
+    /// The voters as one controller names them, or why it does not.
+    async fn ask_one(&self, node: NodeId) -> Result<Vec<InitialVoter>, String> {
+        match self.peers.call(node, &ControllerCall::DescribeQuorum, ANSWER_WITHIN).await {
+            Ok(ControllerAnswer::Quorum(quorum)) => match self.reachable(&quorum) {
+                voters if voters.is_empty() => {
+                    let voters = quorum.voters.iter().map(|voter| voter.node.to_string());
+                    let voters = voters.collect::<Vec<_>>().join(", ");
+                    Err(format!("names {voters} as voters, but controller.quorum.voters names none of them"))
+                }
+                voters => Ok(voters),
+            },
+            Ok(ControllerAnswer::NotController { leader: Some(leader) }) => {
+                Err(format!("says that node {leader} leads"))
+            }
+            Ok(_) => Err("knows no leader".to_owned()),
+            Err(error) => {
+                let trouble = self.peers.report(node).and_then(|link| link.trouble);
+                Err(trouble.unwrap_or_else(|| error.to_string()))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use highwater_model::fault::Faults;
 use highwater_model::id::{ClusterId, DirectoryId, IncarnationId, NodeId};
@@ -86,6 +87,17 @@ pub enum StartError {
     NoVoters {
         /// The directory.
         directory: String,
+    },
+    /// The node joins, and no controller has said who votes.
+    #[error(
+        "this node joins a cluster, and no controller of controller.quorum.voters has said in {} s who votes: {heard}",
+        after.as_secs()
+    )]
+    NobodySaysWhoVotes {
+        /// How long they were asked.
+        after: Duration,
+        /// What each of them said last, or why it said nothing.
+        heard: String,
     },
     /// The endpoint cannot be opened.
     #[error(transparent)]

@@ -68,6 +68,28 @@ fn a_directory_is_marked_clean_when_the_metadata_log_is_closed_too() {
 }
 
 #[test]
+fn a_node_that_joins_and_that_nobody_answers_says_whom_it_asked_and_does_not_start() {
+    let identity = LabAuthority::new("test").unwrap().broker(NodeId(2)).unwrap();
+    let run = Simulation::run(3, Config::default(), async move |sim| {
+        let (cluster, node, directory) = (ClusterId(7), NodeId(2), DirectoryId(2));
+        let text = Formatted { cluster, node, directory, voters: Vec::new() }.render().into_bytes();
+        let disk = SimDisk::new("broker-2", 3);
+        disk.mount(None).replace(FILE_NAME, text.into()).await.unwrap();
+        let process = sim.process("broker-2", IpAddr::V4(Ipv4Addr::new(198, 18, 0, 2)));
+        let disks = vec![disk.mount(Some(process.env()))];
+        let listen = SocketAddr::new(process.address(), PORT);
+        let controllers = [(NodeId(1), format!("{HOST}:{PORT}"))].into();
+        let settings = Settings { node, listen, controllers, ..settings() };
+        let started = Box::pin(Server::start(process.env(), disks, &identity, settings, Sound));
+        let ended = sim.env().timeout(Duration::from_secs(90), started).await;
+        ended.map(|started| started.map(drop).map_err(|error| error.to_string()))
+    });
+
+    let error = run.success().expect("it gives up").expect_err("nobody is there");
+    assert!(error.contains("has said in 60 s who votes: node 1: "), "{error}");
+}
+
+#[test]
 fn clients_have_so_many_connections_and_no_more() {
     let authority = LabAuthority::new("test").unwrap();
     let (broker, alice) = (authority.broker(NodeId(1)).unwrap(), authority.client("alice").unwrap());
