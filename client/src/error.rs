@@ -185,9 +185,9 @@ pub enum ProduceError {
     TimedOut {
         /// How long it was tried.
         after: Duration,
-        /// The last thing that was heard about it.
+        /// The last thing that was heard about it: what a broker said last, and what came of it since.
         last: String,
-        /// The code of that, if a broker gave one.
+        /// The code that a broker gave last, if one did.
         code: Option<ErrorCode>,
         /// Whether it may have been written.
         outcome: Outcome,

@@ -47,6 +47,36 @@ impl Heard {
     }
 }
 
+/// What has been heard about a batch. That nobody has answered since does not take back what a broker said.
+#[derive(Clone, Debug)]
+struct Hearsay {
+    /// What a broker said last.
+    refusal: Option<Heard>,
+    /// What was heard since then that no broker said.
+    since: Option<Heard>,
+}
+
+impl Hearsay {
+    fn note(&mut self, heard: Heard) {
+        if heard.code.is_some() {
+            *self = Self { refusal: Some(heard), since: None };
+        } else {
+            self.since = Some(heard);
+        }
+    }
+
+    /// All of it, under the broker's code.
+    fn told(&self) -> Heard {
+        match (&self.refusal, &self.since) {
+            (Some(refusal), Some(since)) => {
+                Heard { code: refusal.code, words: format!("{}; then: {}", refusal.words, since.words) }
+            }
+            (Some(heard), None) | (None, Some(heard)) => heard.clone(),
+            (None, None) => Heard::said("no answer yet"),
+        }
+    }
+}
+
 /// What came of sending a batch once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -86,7 +116,7 @@ pub(crate) enum End {
     Expired {
         /// Whether it may be written all the same.
         outcome: Outcome,
-        /// The last thing heard about it.
+        /// The last thing heard about it, and what a broker said of it last.
         last: Heard,
     },
     /// Refused for good.
@@ -106,7 +136,7 @@ struct Slot<B, T> {
     stamp: Option<Stamp>,
     in_flight: bool,
     outcome: Outcome,
-    last: Heard,
+    heard: Hearsay,
 }
 
 /// The batches of one partition, oldest first.
@@ -153,7 +183,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
             stamp: None,
             in_flight: false,
             outcome: Outcome::NotDone,
-            last: Heard::said("no answer yet"),
+            heard: Hearsay { refusal: None, since: None },
         });
         self.next_id += 1;
     }
@@ -251,7 +281,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
             let in_flight = self.land(at);
             let Some(slot) = self.slots.get(at) else { break };
             let outcome = if in_flight { Outcome::Unknown } else { slot.outcome };
-            let last = slot.last.clone();
+            let last = slot.heard.told();
             finished.extend(self.finish(at, End::Expired { outcome, last }));
         }
         self.settle();
@@ -299,7 +329,7 @@ impl<B, T: Copy + Ord> Queue<B, T> {
         self.rewinding = true;
         if let Some(slot) = self.slots.get_mut(at) {
             slot.outcome = slot.outcome.max(outcome);
-            slot.last = why;
+            slot.heard.note(why);
         }
     }
 

@@ -303,3 +303,29 @@ fn a_batch_that_expires_under_way_tells_the_last_thing_that_was_heard_of_it() {
     };
     assert_eq!((*outcome, last.words.as_str()), (Outcome::Unknown, "NOT_ENOUGH_REPLICAS"));
 }
+
+#[test]
+fn an_attempt_that_nobody_answers_does_not_take_back_what_a_broker_said() {
+    let said = |code, words: &str| Verdict::Retriable {
+        outcome: Outcome::NotDone,
+        why: Heard { code, words: words.to_owned() },
+    };
+    let told = |verdicts: Vec<Verdict>| {
+        let mut queue = queue(&["a"]);
+        for verdict in verdicts {
+            let (a, ..) = send(&mut queue);
+            queue.answered(a, verdict);
+        }
+        let End::Expired { last, .. } = queue.expire(100).remove(0).end else { panic!("its time is over") };
+        (last.code, last.words)
+    };
+    let (few, not_leader) = (Some(ErrorCode::NotEnoughReplicas), Some(ErrorCode::NotLeaderOrFollower));
+
+    let refused = said(few, "1 of 2");
+    assert_eq!(
+        told(vec![refused.clone(), lost(), lost()]),
+        (few, "1 of 2; then: connection lost".to_owned())
+    );
+    assert_eq!(told(vec![refused, lost(), said(not_leader, "3 leads")]), (not_leader, "3 leads".to_owned()));
+    assert_eq!(told(vec![lost()]), (None, "connection lost".to_owned()));
+}
