@@ -54,17 +54,12 @@ impl World {
         (silent || (self.reduces() && is_left_alone(state, replica, run, &next))).then_some(next)
     }
 
-    /// Applies views to replicas that do not lead and that are told nothing new by them. Whose view is silent is asked of
-    /// all before any of them applies it, so that their order makes no difference.
+    /// Applies views to replicas that do not lead and that are told nothing new by them. Whether a view is silent does not
+    /// depend on which other replicas have applied theirs before: what they send is of their new leader epoch, and who
+    /// comes to lead by a view applies no further one.
     fn apply_silent_views(&self, state: &mut State) {
-        loop {
-            let silent = |replica| Some((replica, self.silent_view(state, replica)?));
-            let silent: SmallVec<[(ReplicaIdx, Part<PartitionView>); 3]> =
-                state.replicas().filter_map(silent).collect();
-            if silent.is_empty() {
-                return;
-            }
-            for (replica, view) in silent {
+        for replica in state.replicas() {
+            while let Some(view) = self.silent_view(state, replica) {
                 Driver { world: self, state: &mut *state, notes: &mut Notes::default() }
                     .feed(replica, Event::View(view));
             }
@@ -81,11 +76,14 @@ impl World {
     }
 }
 
-/// Whether a replica follows a leader that will never answer it, in a leader epoch that `next` ends, with nothing under way
-/// to it and nothing unfinished on its disk.
+/// Whether a replica follows a leader that will never answer it, in a leader epoch that `next` ends, with nothing of that
+/// epoch under way to it and nothing unfinished on its disk. What is of a later one it is not given before it knows of it.
 fn is_left_alone(state: &State, replica: ReplicaIdx, run: &Run, next: &PartitionView) -> bool {
     let deaf = |leader: ReplicaIdx| state.run(leader).is_none_or(|leader| leader.known > run.known);
-    let to_it = |envelope: &Envelope| matches!(envelope, Envelope::Peer { to, .. } if *to == replica);
+    let to_it = |envelope: &Envelope| match envelope {
+        Envelope::Peer { to, message, .. } => *to == replica && epoch_of(message) == run.known,
+        Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+    };
     let disk = &state.broker(replica).disk;
     run.core.is_following()
         && next.leader_epoch > run.known
@@ -93,6 +91,14 @@ fn is_left_alone(state: &State, replica: ReplicaIdx, run: &Run, next: &Partition
         && disk.writes.is_empty()
         && disk.syncs.is_empty()
         && !state.network.envelopes().iter().any(|envelope| to_it(envelope))
+}
+
+fn epoch_of(message: &Message) -> LeaderEpoch {
+    match message {
+        Message::Fetch(fetch) => fetch.leader_epoch,
+        Message::Progress(progress) => progress.leader_epoch,
+        Message::FetchAnswer(answer) => answer.leader_epoch,
+    }
 }
 
 /// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.
