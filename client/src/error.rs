@@ -168,6 +168,7 @@ pub fn hint_of(code: ErrorCode) -> &'static str {
         ErrorCode::KafkaStorageError => {
             "look at the broker's log: its disk is full and needs room, or failed and needs a restart or a new disk"
         }
+        ErrorCode::ThrottlingQuotaExceeded => "nothing was done; try again with fewer requests at once",
         ErrorCode::ClusterAuthorizationFailed | ErrorCode::TopicAuthorizationFailed => {
             "use a certificate that is allowed to do this"
         }

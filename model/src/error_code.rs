@@ -88,6 +88,7 @@ error_codes! {
     InconsistentClusterId, 104, "INCONSISTENT_CLUSTER_ID", false, "the node belongs to another cluster";
     DuplicateVoter, 126, "DUPLICATE_VOTER", false, "that node is a voter already";
     VoterNotFound, 127, "VOTER_NOT_FOUND", false, "that node is not a voter";
+    ThrottlingQuotaExceeded, 89, "THROTTLING_QUOTA_EXCEEDED", true, "too much waits already; nothing was done";
 }
 
 impl fmt::Display for ErrorCode {

@@ -471,8 +471,28 @@ fn verdict_of_code(error: &ApiError) -> Verdict {
         | ErrorCode::FencedLeaderEpoch
         | ErrorCode::UnknownLeaderEpoch
         | ErrorCode::KafkaStorageError
+        | ErrorCode::ThrottlingQuotaExceeded
         | ErrorCode::CorruptMessage => Verdict::Retriable { outcome: Outcome::NotDone, why },
         code if code.is_retriable() => Verdict::Retriable { outcome: Outcome::Unknown, why },
         _ => Verdict::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_has_too_much_to_do_has_written_nothing_and_is_asked_again() {
+        let verdict = |code| verdict_of_code(&ApiError::new(code, "why"));
+        let tried_again = |code, outcome| {
+            let why = Heard { code: Some(code), words: ApiError::new(code, "why").to_string() };
+            Verdict::Retriable { outcome, why }
+        };
+
+        let crowded = ErrorCode::ThrottlingQuotaExceeded;
+        assert_eq!(verdict(crowded), tried_again(crowded, Outcome::NotDone));
+        let timed_out = ErrorCode::RequestTimedOut;
+        assert_eq!(verdict(timed_out), tried_again(timed_out, Outcome::Unknown));
     }
 }

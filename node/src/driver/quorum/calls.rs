@@ -27,8 +27,8 @@ impl<F: Faults> QuorumDriver<F> {
         }
         if self.waiting.commands.len() + self.waiting.reads.len() >= CALLS_MAX {
             let error = ApiError::new(
-                ErrorCode::RequestTimedOut,
-                "the active controller has too much to do; ask again",
+                ErrorCode::ThrottlingQuotaExceeded,
+                "the active controller has too much to do; nothing was done, ask again",
             );
             drop(reply.send(ControllerAnswer::Refused(error)));
             return Ok(());
@@ -187,7 +187,9 @@ fn told(refusal: &Refusal) -> (ErrorCode, String) {
             (ErrorCode::RequestTimedOut, message)
         }
         Refusal::Overloaded { waiting } => {
-            (ErrorCode::RequestTimedOut, format!("{waiting} proposals or reads wait already; ask again soon"))
+            let message =
+                format!("{waiting} proposals or reads wait already; nothing was done, ask again soon");
+            (ErrorCode::ThrottlingQuotaExceeded, message)
         }
         other => (ErrorCode::InvalidRequest, format!("the quorum refused: {other:?}")),
     }

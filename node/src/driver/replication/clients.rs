@@ -142,5 +142,5 @@ impl<F: Faults> ReplicaDriver<F> {
 
 fn crowded(what: &str) -> ApiError {
     let message = format!("too many {what} of this partition wait already; nothing was done, ask again");
-    ApiError::new(ErrorCode::RequestTimedOut, message)
+    ApiError::new(ErrorCode::ThrottlingQuotaExceeded, message)
 }

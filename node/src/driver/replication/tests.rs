@@ -96,6 +96,20 @@ async fn a_cut_within_a_batch_takes_the_replica_out_and_nothing_else() {
     assert!(failed.try_recv().is_err(), "the directory is sound");
 }
 
+#[tokio::test]
+async fn a_produce_that_finds_too_many_waiting_is_refused_and_not_timed_out() {
+    let mut driver = driver(&SimDisk::new("sim", 7), mpsc::channel(1).0).await;
+    driver.parts.limits.pending_produces_max = 0;
+    let (reply, refused) = oneshot::channel();
+    let deadline = driver.parts.env.now() + Duration::from_secs(1);
+
+    driver.on_produce(Produce { acks: Acks::All, batch: batch(6), deadline, reply });
+
+    let error = refused.await.unwrap().unwrap_err();
+    assert_eq!(error.code, ErrorCode::ThrottlingQuotaExceeded, "{error}");
+    assert_eq!(driver.log.end(), Offset(6), "nothing was done");
+}
+
 /// The replica leads, alone in the ISR.
 fn reign() -> PartitionView {
     let replica = |broker_epoch| ReplicaView { broker_epoch, eligible: true };
