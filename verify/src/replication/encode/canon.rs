@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::assembly::Code;
 use super::renaming::Renaming;
-use super::space::{Known, LARGEST, Mark, Space, marked, slot};
+use super::space::{Mark, Space, Spaces};
 use crate::engine::Encoder;
 
 mod serializer;
@@ -60,7 +60,7 @@ pub(crate) struct Canon {
     sink: Encoder,
     /// By place.
     marks: SmallVec<[Mark; 64]>,
-    known: SmallVec<[Known; 24]>,
+    spaces: Spaces,
     /// What replicas are called.
     renaming: Renaming,
     /// Whose request ids, generations and broker epochs come.
@@ -90,7 +90,7 @@ impl Default for Canon {
         Self {
             sink: Encoder::default(),
             marks: SmallVec::new(),
-            known: SmallVec::new(),
+            spaces: Spaces::default(),
             renaming: Renaming::NONE,
             incarnation: 0,
             requester: ReplicaIdx(0),
@@ -116,17 +116,19 @@ impl Canon {
 
     /// Leaves a place for the rank of `number` among those of its kind.
     pub(crate) fn rank(&mut self, space: Space, number: u64) {
-        let place = u16::try_from(self.sink.bytes().len()).expect("a part takes a few dozen bytes");
-        let mark = marked(&mut self.known, space, number, place);
-        self.marks.push(mark);
-        self.byte(0);
+        let (space, number) = self.spaces.note(space, number);
+        self.mark(space, number, self.proposed);
     }
 
     /// Leaves a place for the rank of the largest number of its kind, whichever that is.
     fn largest(&mut self, space: Space) {
+        let (space, number) = self.spaces.note_largest(space);
+        self.mark(space, number, true);
+    }
+
+    fn mark(&mut self, space: u8, number: u8, loose: bool) {
         let place = u16::try_from(self.sink.bytes().len()).expect("a part takes a few dozen bytes");
-        let space = slot(&mut self.known, space.key());
-        self.marks.push(Mark { space, number: LARGEST, place });
+        self.marks.push(Mark { space, number, place, loose });
         self.byte(0);
     }
 
@@ -198,7 +200,7 @@ impl Canon {
 
     /// The encoding of the part.
     pub(crate) fn into_code(self) -> Code {
-        Code::new(self.sink.bytes(), &self.marks, &self.known)
+        Code::new(self.sink.bytes(), &self.marks, &self.spaces)
     }
 
     /// Puts elements that end the bytes so far in the order of their names.

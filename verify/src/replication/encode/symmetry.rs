@@ -62,6 +62,6 @@ pub(super) fn write_least(state: &State, leader: ReplicaIdx, sink: &mut Encoder)
 }
 
 /// The encodings of the brokers under these names, without the numbers.
-fn brokers(state: &State, renaming: Renaming) -> impl Iterator<Item = &'static [u8]> {
-    state.replicas().map(move |name| broker_code(state, renaming.of(name), renaming).bytes())
+fn brokers(state: &State, renaming: Renaming) -> impl Iterator<Item = u128> {
+    state.replicas().map(move |name| broker_code(state, renaming.of(name), renaming).digest())
 }
