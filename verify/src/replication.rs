@@ -40,7 +40,7 @@ use crate::engine::Encoder;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Sometimes, properties};
 
 pub use action::Action;
-pub use bounds::{Answered, Bounds, Flush, Writes};
+pub use bounds::{Answered, Bounds, Flush, Syncs, Writes};
 pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
@@ -150,9 +150,7 @@ impl Checked for World {
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
         let mut next = state.clone();
         Driver { world: self, state: &mut next, notes: &mut *notes }.act(*action);
-        if self.bounds.writes == Writes::AtOnce {
-            Driver { world: self, state: &mut next, notes: &mut *notes }.complete_writes();
-        }
+        Driver { world: self, state: &mut next, notes: &mut *notes }.complete_what_ends_at_once();
         self.tidy(&mut next);
         watch::compare(self, state, &next, notes);
         next

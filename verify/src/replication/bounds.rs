@@ -39,6 +39,8 @@ crate::bounds! {
         isr("isr"): u8 = 0,
         /// Whether a write ends apart from the step that submits it (apart), or with it (at-once)
         writes("writes"): Writes = Writes::Apart,
+        /// Whether a sync ends at any later moment (apart), before its broker does anything else (in-turn), or at-once
+        syncs("syncs"): Syncs = Syncs::Apart,
         /// Whether messages that can only be refused stay deliverable, and views of the leaderless wait
         keep_dead("keep-dead"): bool = false,
         /// Whether followers are interchangeable once nobody can be elected any more
@@ -87,7 +89,42 @@ impl FromStr for Flush {
     }
 }
 
-/// When a write ends, as a bound. Syncs always end apart.
+/// When a sync ends, as a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syncs {
+    /// At any later moment, or never.
+    Apart,
+    /// At any later moment until its broker does anything else: fewer states, and still the others may hear of a log before
+    /// they hear that it is synced.
+    InTurn,
+    /// At once: fewer states still, and nobody hears of a log that is not synced.
+    AtOnce,
+}
+
+impl fmt::Display for Syncs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Apart => "apart",
+            Self::InTurn => "in-turn",
+            Self::AtOnce => "at-once",
+        })
+    }
+}
+
+impl FromStr for Syncs {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "apart" => Ok(Self::Apart),
+            "in-turn" => Ok(Self::InTurn),
+            "at-once" => Ok(Self::AtOnce),
+            _ => Err(()),
+        }
+    }
+}
+
+/// When a write ends, as a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writes {
     /// At any later moment, or never.

@@ -7,6 +7,7 @@ use highwater_model::id::{Offset, RequestId};
 use highwater_model::replication::{IsrSet, Refusal, ReplicaIdx};
 
 use super::World;
+use super::bounds::Syncs;
 use super::claims::name;
 use super::cluster::{Request, Ruling};
 use super::disk::{Entries, small};
@@ -25,6 +26,20 @@ pub(super) struct Driver<'a> {
 impl Driver<'_> {
     /// One event at a running broker. Gives the refusal, if its core refused it.
     pub(super) fn feed(&mut self, at: ReplicaIdx, event: Event) -> Option<Refusal> {
+        if self.world.bounds.syncs == Syncs::InTurn && !matches!(event, Event::Write | Event::Flush) {
+            self.complete_syncs(at);
+        }
+        self.take_turn(at, event)
+    }
+
+    /// Ends every sync of a broker that is under way.
+    pub(super) fn complete_syncs(&mut self, at: ReplicaIdx) {
+        while !self.state.broker(at).disk.syncs.is_empty() {
+            self.take_turn(at, Event::Flush);
+        }
+    }
+
+    fn take_turn(&mut self, at: ReplicaIdx, event: Event) -> Option<Refusal> {
         let (world, before) = (self.world, self.state.part(at));
         let turn = before.fate(event.key(), || turn::take(world, &before, event));
         *self.state.part_mut(at) = turn.after;

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::World;
 use super::action::Action;
+use super::bounds::{Bounds, Syncs, Writes};
 use super::claims::name;
 use super::cluster::Request;
 use super::disk::Disk;
@@ -117,11 +118,15 @@ impl Driver<'_> {
         }
     }
 
-    /// Ends every write that is under way.
-    pub(super) fn complete_writes(&mut self) {
+    /// Ends every write and every sync that is not to end apart.
+    pub(super) fn complete_what_ends_at_once(&mut self) {
+        let Bounds { writes, syncs, .. } = self.world.bounds;
         for replica in self.state.replicas() {
-            while !self.state.broker(replica).disk.writes.is_empty() {
+            while writes == Writes::AtOnce && !self.state.broker(replica).disk.writes.is_empty() {
                 self.feed(replica, Event::Write);
+            }
+            if syncs == Syncs::AtOnce {
+                self.complete_syncs(replica);
             }
         }
     }

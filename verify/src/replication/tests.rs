@@ -136,9 +136,31 @@ fn states_that_are_encoded_alike_are_alike() {
         "brokers=2 elections=1 power-losses=1 writes=at-once",
         "brokers=3 elections=1 kills=1 writes=at-once",
         "brokers=3 shrinks=1 timeouts=1 kills=1 flush=os writes=at-once",
+        "brokers=2 elections=1 kills=1 syncs=in-turn",
     ] {
         let compared = alike(&world(line), 3_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));
 
         assert!(compared > 0, "{line}");
     }
+}
+
+#[test]
+fn syncs_that_end_sooner_show_a_part_of_what_can_be_seen() {
+    for line in ["brokers=2 kills=1", "brokers=2 power-losses=1"] {
+        let [apart, in_turn, at_once] =
+            ["apart", "in-turn", "at-once"].map(|syncs| outside(&format!("{line} syncs={syncs}")));
+
+        assert!(at_once.len() > 20, "{line}");
+        assert!(at_once.is_subset(&in_turn) && in_turn.is_subset(&apart), "{line}");
+    }
+}
+
+#[test]
+fn a_sync_that_is_not_waited_for_is_found_unless_nothing_ends_later() {
+    let found = |syncs: &str| {
+        let line = format!("brokers=2 power-losses=1 in-flight=1 writes=at-once syncs={syncs}");
+        matches!(searched(&line, Some(Bug::FollowerCountsUnsynced)).verdict, Verdict::Violated(_))
+    };
+
+    assert_eq!(["apart", "in-turn", "at-once"].map(found), [true, true, false]);
 }
