@@ -2,7 +2,6 @@
 
 use stateright::Model;
 
-use super::PANIC;
 use super::encoder::Encoder;
 use super::quiet::quietly;
 use super::visited::Visited;
@@ -55,7 +54,7 @@ pub(super) fn counterexample<W: Checked>(
         actions.push(action);
         state = next;
     }
-    actions.extend(found.step.map(|step| last_step(world, &state, step, found.broken.claim)));
+    actions.extend(found.step);
     let steps = in_words(world, &start, &actions);
     Counterexample { broken: found.broken, actions, start, steps }
 }
@@ -90,23 +89,6 @@ fn step_to<W: Checked>(
     steps
         .find(|(_, next)| fingerprint(world, next, encoder) == target)
         .expect("a visited state is one step from its parent: `step` depends on its arguments alone")
-}
-
-/// The step from `state` that breaks the claim: the one that was found, or its mirror image.
-fn last_step<W: Checked>(world: &W, state: &W::State, found: W::Action, claim: &str) -> W::Action {
-    let mut actions = Vec::new();
-    world.actions(state, &mut actions);
-    let breaks = |action: &W::Action| {
-        let mut notes = Notes::default();
-        match quietly(|| world.step(state, action, &mut notes)) {
-            Ok(_) => notes.broken().is_some_and(|broken| broken.claim == claim),
-            Err(_) => claim == PANIC,
-        }
-    };
-    if actions.contains(&found) && breaks(&found) {
-        return found;
-    }
-    actions.into_iter().find(breaks).unwrap_or(found)
 }
 
 fn in_words<W: Checked>(world: &W, start: &W::State, actions: &[W::Action]) -> Vec<Step> {
