@@ -40,22 +40,23 @@ const QUICK: &[&str] = &[
     "brokers=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
     "brokers=3 elections=1 shrinks=1 flush=os writes=at-once",
     "brokers=3 shrinks=1 kills=1 flush=os writes=at-once",
-    "brokers=3 elections=1 kills=1 flush=os writes=at-once",
     "brokers=3 shrinks=1 kills=1 writes=at-once",
     "brokers=3 elections=1 shrinks=1 writes=at-once",
+    "brokers=3 elections=1 kills=1 writes=at-once syncs=in-turn",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 writes=at-once",
+    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
 ];
 
 /// What takes some minutes more.
 const STANDARD: &[&str] = &[
     "brokers=3 elections=1 kills=1 writes=at-once",
-    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
+    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once syncs=in-turn",
+    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
 ];
 
 /// What takes hours.
 const DEEP: &[&str] = &[
-    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
