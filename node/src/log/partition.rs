@@ -104,7 +104,8 @@ impl PartitionLog {
     async fn settle(&mut self, hints: Hints) -> Result<(), Fault> {
         let found = self.segments.last().map_or(Offset::ZERO, |segment| segment.end);
         if self.segments.is_empty() || found < hints.log_start {
-            self.begin_anew(hints.log_start)?;
+            let file = self.nameless(hints.log_start)?;
+            self.begin_anew(hints.log_start, file)?;
             self.sync().await?;
         }
         let end = self.end();
@@ -361,9 +362,10 @@ impl PartitionLog {
         self.recovery_points.as_ref().map_or(Ok(()), |checkpoint| checkpoint.lower(&self.directory, to))
     }
 
-    /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`].
+    /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`]. Without room for a file the
+    /// log is as it was.
     pub fn restart_at(&mut self, start: Offset) -> Completion<Truncated> {
-        let result = self.lower_recovery_point(Offset::ZERO).and_then(|()| self.begin_anew(start));
+        let result = self.try_restart_at(start);
         let result = result.map(|()| {
             self.epochs = Epochs::default();
             drop(self.write_epochs());
@@ -372,23 +374,32 @@ impl PartitionLog {
         Completion::done(result)
     }
 
-    /// Removes all segments, durably, and creates an empty one at `start`. Without room for that the log is as it was.
-    fn begin_anew(&mut self, start: Offset) -> Result<(), Fault> {
+    fn try_restart_at(&mut self, start: Offset) -> Result<(), Fault> {
+        // First what there may be no room for: a log that stays as it was keeps its recovery point too.
+        let file = self.nameless(start)?;
+        self.lower_recovery_point(Offset::ZERO)?;
+        self.begin_anew(start, file)
+    }
+
+    /// The file of a segment that is to be the log's first, empty. It gets its name once the old ones are gone: were only
+    /// a later segment's name to survive, the log would seem to begin there.
+    fn nameless(&self, start: Offset) -> Result<FileRef, Fault> {
+        self.disk.open(&segment_file(&self.directory, start, NAMELESS), Open::OrNew)
+    }
+
+    /// Removes all segments, durably, and has an empty one at `start`, of the file that [`Self::nameless`] gave.
+    fn begin_anew(&mut self, start: Offset, file: FileRef) -> Result<(), Fault> {
         let mut remove = Vec::new();
         for segment in self.segments.iter().rev() {
             self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
         }
-        // It gets its name once the old ones are gone: were only a later segment's name to survive, the log would seem to
-        // begin there.
-        let nameless = segment_file(&self.directory, start, NAMELESS);
-        let file = self.disk.open(&nameless, Open::OrNew)?;
         self.is_cut_open = true;
         self.disk.cut(&remove, None)?;
         self.segments = vec![Segment::empty(file, start, self.config.index_interval_bytes)];
         self.unsynced.clear();
         self.start = start;
         let path = segment_file(&self.directory, start, ".log");
-        self.disk.rename(&nameless, &path)?;
+        self.disk.rename(&segment_file(&self.directory, start, NAMELESS), &path)?;
         self.disk.sync_now(SyncSet { files: Vec::new(), directories: vec![self.directory.clone()] })?;
         self.active_mut().file = self.disk.open(&path, Open::Existing)?;
         self.is_cut_open = false;

@@ -168,6 +168,22 @@ async fn a_log_that_finds_no_room_to_begin_anew_is_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_log_that_finds_no_room_to_begin_anew_keeps_its_recovery_point() {
+    let (sim, disk) = simulated();
+    filled(&disk, &batches(40, 1)).await;
+    let (mut log, _, points) = checkpointed(&sim).await;
+    log.note_flushed(log.end());
+    points.store().await.unwrap();
+    sim.set_no_new_files(true);
+
+    assert!(log.restart_at(Offset(500)).await.unwrap_err().is_full());
+    assert_eq!(points.offset_of(LOG), Some(Offset(120)));
+    sim.kill();
+    let stored = OffsetCheckpoint::load(sim.mount(None), RECOVERY_POINTS).unwrap();
+    assert_eq!(stored.offset_of(LOG), Some(Offset(120)));
+}
+
+#[tokio::test]
 async fn a_cut_that_finds_no_room_halfway_is_not_taken_for_damage() {
     for restarts in [false, true] {
         let (sim, disk) = simulated();
