@@ -41,7 +41,7 @@ crate::bounds! {
         writes("writes"): Writes = Writes::Apart,
         /// Whether a sync ends at any later moment (apart), before its broker does anything else (in-turn), or at-once
         syncs("syncs"): Syncs = Syncs::Apart,
-        /// Whether messages that can only be refused stay deliverable, and views of the leaderless wait
+        /// Whether messages that can only be refused stay deliverable and are told apart, and views of the forsaken wait
         keep_dead("keep-dead"): bool = false,
         /// Whether followers are interchangeable once nobody can be elected any more
         symmetry("symmetry"): bool = true,
@@ -94,7 +94,7 @@ impl FromStr for Flush {
 pub enum Syncs {
     /// At any later moment, or never.
     Apart,
-    /// At any later moment until its broker does anything else: fewer states, and still the others may hear of a log before
+    /// At any later moment until its broker does anything else, to apply metadata included: fewer states, and still the others may hear of a log before
     /// they hear that it is synced.
     InTurn,
     /// At once: fewer states still, and nobody hears of a log that is not synced.

@@ -42,6 +42,8 @@ pub struct Cluster {
     sessions: bool,
     /// Whether followers may be taken for each other.
     symmetric: bool,
+    /// Whether encodings leave nothing out that only a sound core never reads.
+    heeds_all: bool,
     /// By metadata offset; the last is the current one.
     views: Vec<Part<PartitionView>>,
 }
@@ -125,6 +127,7 @@ impl Cluster {
             controller: Controller::new(planted, Image::default()),
             sessions: bounds.shutdowns > 0,
             symmetric: bounds.symmetry && bounds.shutdowns == 0,
+            heeds_all: bounds.keep_dead || planted.0.is_some(),
             views: Vec::new(),
         };
         let mut sitting = Sitting { cluster, views };
@@ -182,6 +185,12 @@ impl Cluster {
     /// Whether followers may be taken for each other, where nothing else tells them apart.
     pub(super) fn is_symmetric(&self) -> bool {
         self.symmetric
+    }
+
+    /// Whether proposals are told apart even where a sound controller or leader reads no difference: a planted bug may be
+    /// one that does.
+    pub(super) fn heeds_all(&self) -> bool {
+        self.heeds_all
     }
 
     /// The current view.

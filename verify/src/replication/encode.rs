@@ -3,7 +3,7 @@
 //! Fetch ids, proposal ids, log generations, broker epochs, partition epochs and leader epochs grow with history, yet the
 //! cores only compare them with others of their kind and make new ones above all known. Two states that differ in such
 //! numbers but not in their order have the same future, step by step; so within each kind a number is encoded as the
-//! count of smaller ones in the state. 0 counts always: it stands for "none yet". What is never compared is a kind of its
+//! count of those in the state that are not larger. What is never compared is a kind of its
 //! own: the fetch ids of each incarnation of a replica in each leader epoch (they begin anew with either), its generations,
 //! and of each replica its proposal ids and its broker epochs.
 //!
@@ -20,6 +20,9 @@
 //!   one that it may accept, whether a member of the ISR is named with its current broker epoch or without any.
 //! - of a view the ISR and the partition epoch, where its leader knows as much from the answer to its proposal.
 //! - once no lag timer may run out any more, which of them run.
+//!
+//! Of these, what concerns proposals is told apart all the same with `keep-dead=true`, and with a planted bug, which may be one
+//! that reads it.
 //!
 //! And once nobody can be elected any more, followers go by whichever names make the encoding the least (`symmetry`).
 //!
@@ -100,7 +103,7 @@ const FLAGS: usize = 4;
 
 fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'static Code {
     let lag_matters = state.left.shrinks > 0;
-    let retry_matters = state.left.timeouts > 0;
+    let retry_matters = state.left.timeouts > 0 || state.cluster.heeds_all();
     let which = usize::from(lag_matters) + 2 * usize::from(retry_matters) + FLAGS * renaming.index();
     state.part(replica).code_of(which, |broker, canon| {
         canon.rename(renaming);
@@ -111,10 +114,14 @@ fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'stat
 }
 
 fn envelope_code(state: &State, envelope: Part<Envelope>, renaming: Renaming) -> &'static Code {
-    let doomed = is_doomed(state, &envelope);
-    envelope.code_of(usize::from(doomed) + FLAGS * renaming.index(), |envelope, canon| {
+    let (which, members) = match &*envelope {
+        _ if state.cluster.heeds_all() => (0, Members::AsNamed),
+        doomed if is_doomed(state, doomed) => (1, Members::Unread),
+        _ => (2, Members::OfNow),
+    };
+    envelope.code_of(which + FLAGS * renaming.index(), |envelope, canon| {
         canon.rename(renaming);
-        canon.heed_members(if doomed { Members::Unread } else { Members::OfNow });
+        canon.heed_members(members);
         envelope_into(envelope, canon);
     })
 }
@@ -144,7 +151,8 @@ fn views_into(state: &State, renaming: Renaming, canon: &mut Assembly<'_>) {
         before = Some(view);
         canon.byte(1 + bits(renaming.of_set(readers)));
         let known = view.leader.and_then(|leader| state.run(leader)).filter(|run| run.leads());
-        let news = known.is_none_or(|run| run.core.view().partition_epoch < view.partition_epoch);
+        let news = known.is_none_or(|run| run.core.view().partition_epoch < view.partition_epoch)
+            || state.cluster.heeds_all();
         view_into(view, renaming, leads, news, canon);
     }
     canon.byte(0);

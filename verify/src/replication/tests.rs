@@ -114,7 +114,12 @@ fn seen(line: &str, picture: &dyn Fn(&State) -> String) -> BTreeSet<String> {
 
 #[test]
 fn what_is_left_out_can_not_be_seen_from_outside() {
-    for line in ["brokers=2 kills=1 flush=os", "brokers=2 elections=1", "brokers=2 power-losses=1 flush=os"] {
+    for line in [
+        "brokers=2 kills=1 flush=os",
+        "brokers=2 elections=1",
+        "brokers=2 power-losses=1 flush=os",
+        "brokers=2 elections=1 shrinks=1 flush=os",
+    ] {
         let (reduced, whole) = (outside(line), outside(&format!("{line} keep-dead=true")));
 
         assert!(reduced.len() > 20, "{line}");
