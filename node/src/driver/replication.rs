@@ -473,7 +473,8 @@ impl<F: Faults> ReplicaDriver<F> {
         }));
     }
 
-    /// The replica does nothing any more in this leader epoch. Its directory is sound, and its log whole.
+    /// The replica does nothing any more in this leader epoch. Its directory is sound, and so is its log, though after a
+    /// cut that failed nobody knows where it ends until it is opened again.
     fn retire(&mut self, why: &str) {
         self.go_offline(why);
         self.parts.retired.set(self.core.view().leader_epoch);

@@ -149,6 +149,13 @@ impl PartitionLog {
         self.segments.len()
     }
 
+    /// Whether it is known where the log on the disk ends. It is not when a cut was begun and failed: no clean stop may
+    /// vouch for such a log (R60).
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.is_cut_open
+    }
+
     /// Its sizes.
     #[must_use]
     pub fn config(&self) -> LogConfig {
@@ -488,7 +495,8 @@ impl PartitionLog {
     }
 
     /// Syncs everything, and writes the epoch checkpoint and the indexes of the last segment: before a clean stop. The
-    /// indexes are hints, and may fail. Of a log that was left in the midst of a cut only what there is is synced.
+    /// indexes are hints, and may fail. Of a log that was left in the midst of a cut only what there is is synced, and no
+    /// recovery point is noted; see [`Self::is_whole`].
     ///
     /// # Errors
     /// Storage faults: the log has then not been closed in order.

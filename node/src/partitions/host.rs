@@ -254,13 +254,18 @@ impl<F: Faults> Host<F> {
             self.running.iter().map(|(partition, running)| (*partition, running.directory)).collect();
         for (partition, directory) in running {
             let closed = match self.stop(partition).await {
-                Some(log) => log.close().await.map(drop),
+                Some(log) => {
+                    let is_whole = log.is_whole();
+                    log.close().await.map(|_| is_whole)
+                }
                 None => Err(Fault::Gone),
             };
-            if let Err(fault) = closed {
-                tracing::error!(%partition, %fault, "cannot close a log in order");
-                self.failed.push(directory);
+            match closed {
+                Ok(true) => continue,
+                Ok(false) => tracing::warn!(%partition, "a log is left in the midst of a cut"),
+                Err(fault) => tracing::error!(%partition, %fault, "cannot close a log in order"),
             }
+            self.failed.push(directory);
         }
         let ids = self.parts.directories.iter().map(LogDirectory::id);
         ids.filter(|directory| !self.failed.contains(directory)).collect()

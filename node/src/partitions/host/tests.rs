@@ -247,3 +247,35 @@ async fn a_new_registration_on_a_full_disk_fails_no_directory() {
     assert_eq!(rig.produce(1, 100).await, Offset(0));
     assert!(rig.failed.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn no_clean_stop_vouches_for_a_log_in_the_midst_of_a_cut() {
+    for is_cut in [false, true] {
+        let mut rig = Rig::new(2).await;
+        rig.register().await;
+        rig.create_topic(1).await;
+        rig.produce(0, 100).await;
+        let (broker_epoch, directory) = (BrokerEpoch(0), rig.host.running[&partition(0)].directory);
+        let mut log = rig.host.stop(partition(0)).await.unwrap();
+        if is_cut {
+            rig.disks[0].fail_cuts(1);
+            assert!(log.restart_at(Offset(9)).await.unwrap_err().is_full());
+        }
+        assert_eq!((directory, log.is_whole()), (DirectoryId(0), !is_cut));
+        let (task, mut inbox) = mpsc::channel(1);
+        let running = Running { task, directory, broker_epoch, retired: Retired::default(), told: None };
+        rig.host.running.insert(partition(0), running);
+
+        let giving = async {
+            if let Some(Command::Stop(reply)) = inbox.recv().await {
+                reply.send(log).expect("the host waits for it");
+            }
+        };
+        let (closed, ()) = tokio::join!(rig.host.close(), giving);
+
+        let vouched = if is_cut { vec![DirectoryId(1)] } else { vec![DirectoryId(0), DirectoryId(1)] };
+        assert_eq!(closed, vouched);
+        let point = rig.host.directory(directory).unwrap().recovery_points.offset_of("t-0");
+        assert_eq!(point, Some(Offset(if is_cut { 0 } else { 1 })));
+    }
+}
