@@ -114,10 +114,12 @@ fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'stat
 }
 
 fn envelope_code(state: &State, envelope: Part<Envelope>, renaming: Renaming) -> &'static Code {
-    let (which, members) = match &*envelope {
-        _ if state.cluster.heeds_all() => (0, Members::AsNamed),
-        doomed if is_doomed(state, doomed) => (1, Members::Unread),
-        _ => (2, Members::OfNow),
+    let (which, members) = if state.cluster.heeds_all() {
+        (0, Members::AsNamed)
+    } else if is_doomed(state, &envelope) {
+        (1, Members::Unread)
+    } else {
+        (2, Members::OfNow)
     };
     envelope.code_of(which + FLAGS * renaming.index(), |envelope, canon| {
         canon.rename(renaming);
