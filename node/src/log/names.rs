@@ -47,6 +47,11 @@ pub(super) fn parse_log_file(name: &str) -> Option<Offset> {
     digits.parse().ok().filter(|_| plain).map(Offset)
 }
 
+/// Whether a file was to be a log's first segment, and never was.
+pub(super) fn is_nameless(name: &str) -> bool {
+    name.strip_suffix(".tmp").and_then(parse_log_file).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +70,7 @@ mod tests {
         assert_eq!(segment_file("t-0", Offset(42), ".log"), "t-0/00000000000000000042.log");
         assert_eq!(parse_log_file("00000000000000000042.log"), Some(Offset(42)));
         assert_eq!(parse_log_file("42.log"), None);
+        assert!(is_nameless(&segment_file("t-0", Offset(42), NAMELESS)["t-0/".len()..]));
+        assert!(!is_nameless("00000000000000000042.log") && !is_nameless("leader-epoch-checkpoint.tmp"));
     }
 }

@@ -391,7 +391,11 @@ impl PartitionLog {
     /// The file of a segment that is to be the log's first, empty. It gets its name once the old ones are gone: were only
     /// a later segment's name to survive, the log would seem to begin there.
     fn nameless(&self, start: Offset) -> Result<FileRef, Fault> {
-        self.disk.open(&segment_file(&self.directory, start, NAMELESS), Open::OrNew)
+        let file = self.disk.open(&segment_file(&self.directory, start, NAMELESS), Open::OrNew)?;
+        if file.len_bytes() > 0 {
+            self.disk.cut(&[], Some((&file, 0)))?;
+        }
+        Ok(file)
     }
 
     /// Removes all segments, durably, and has an empty one at `start`, of the file that [`Self::nameless`] gave.

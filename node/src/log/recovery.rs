@@ -8,7 +8,7 @@ use highwater_transport::batch::{Batch, BatchError, BatchHeader, HEADER_BYTES};
 
 use super::epochs::{Epochs, RecordEpoch};
 use super::index::Index;
-use super::names::{SEGMENT_SUFFIXES, parse_log_file, segment_file};
+use super::names::{SEGMENT_SUFFIXES, is_nameless, parse_log_file, segment_file};
 use super::rewrite::Rewrite;
 use super::segment::{SEGMENT_BYTES_MAX, Segment};
 use super::{Cut, CutReason, Hints, LogConfig, OffsetCheckpoint, Stop};
@@ -51,6 +51,7 @@ impl<'a> Scan<'a> {
         let (segments, batches, epochs) = (Vec::new(), Vec::new(), Epochs::default());
         let mut scan =
             Self { disk, directory, config, hints, recovery_points, segments, batches, epochs, cut: None };
+        scan.remove_nameless()?;
         let bases = scan.bases()?;
         for (at, base) in bases.iter().enumerate() {
             let later = bases.get(at + 1..).unwrap_or_default();
@@ -62,6 +63,14 @@ impl<'a> Scan<'a> {
         scan.note_missing();
         scan.sync().await?;
         Ok(scan)
+    }
+
+    /// Removes what is left of beginnings that did not come to their end: nothing is in such a file.
+    fn remove_nameless(&self) -> Result<(), Fault> {
+        for entry in self.disk.list(self.directory)?.iter().filter(|entry| is_nameless(&entry.name)) {
+            self.disk.remove(&format!("{}/{}", self.directory, entry.name))?;
+        }
+        Ok(())
     }
 
     fn bases(&self) -> Result<Vec<Offset>, Fault> {

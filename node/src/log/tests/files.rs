@@ -24,6 +24,29 @@ both! {
         assert_eq!(open(&disk, Hints::default()).await.1.end, Offset(6));
     }
 
+    async fn what_an_interrupted_beginning_left_goes(disk: Arc<dyn Disk>) {
+        let leave = async |start: u64| {
+            let file = disk.open(&format!("{LOG}/{start:020}.log.tmp"), Open::New).unwrap();
+            file.append(&batches(1, 7).iter().flat_map(Batch::chunks).collect::<Vec<_>>()).unwrap().await.unwrap();
+        };
+        let nameless = || disk.list(LOG).unwrap().iter().filter(|entry| entry.name.ends_with(".log.tmp")).count();
+        drop(filled(&disk, &batches(2, 1)).await);
+        leave(500).await;
+        leave(600).await;
+
+        let (mut log, recovered) = open(&disk, Hints::default()).await;
+        assert_eq!((recovered.end, recovered.cut, nameless()), (Offset(6), None, 0));
+
+        leave(500).await;
+        log.restart_at(Offset(500)).await.unwrap();
+        append_all(&mut log, &[batch(500, 2, 3, 60)]).await;
+        log.sync().await.unwrap();
+        drop(log);
+        let (log, recovered) = open(&disk, Hints::default()).await;
+        assert_eq!((recovered.start, recovered.end, recovered.cut), (Offset(500), Offset(503), None));
+        assert_eq!((contents(&log).await, nameless()), (vec![batch(500, 2, 3, 60)], 0));
+    }
+
     async fn a_dump_describes_every_batch_and_goes_on_after_a_broken_segment(disk: Arc<dyn Disk>) {
         let written = batches(40, 1);
         let log = filled(&disk, &written).await;
