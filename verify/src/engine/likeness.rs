@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::encoder::Encoder;
 use crate::world::{Checked, Notes};
 
@@ -80,15 +82,20 @@ fn prospect<W: Checked>(world: &W, state: &W::State) -> Prospect {
         let next = world.step(state, &action, &mut notes);
         let broken = notes.broken().map(|broken| broken.claim);
         let how = format!("{} breaks {broken:?}", world.describe(state, &action));
-        (fingerprint(world, &next) ^ u64::from(broken.is_some()), how)
+        (fingerprint(world, &next) ^ broken.map_or(0, number_of), how)
     };
     let mut prospect: Prospect = actions.into_iter().map(step).collect();
     if let Err(broken) = world.judge(state) {
-        prospect.push((0, format!("it breaks {}", broken.claim)));
+        prospect.push((number_of(broken.claim), format!("it breaks {}", broken.claim)));
     }
     prospect.sort();
     prospect.dedup_by_key(|(end, _)| *end);
     prospect
+}
+
+/// Tells a claim from others.
+fn number_of(claim: &str) -> u64 {
+    xxh3_64(claim.as_bytes())
 }
 
 fn fingerprint<W: Checked>(world: &W, state: &W::State) -> u64 {

@@ -72,8 +72,8 @@ fn initial<W: Checked>(world: &W, target: u64, encoder: &mut Encoder) -> W::Stat
         .expect("every path begins in an initial state")
 }
 
-/// The action that leads from `state` to the state of fingerprint `target`. With a symmetric encoding the state reached
-/// may be a mirror image of the one visited; its own steps are mirror images too.
+/// The action that leads from `state` to the state of fingerprint `target`: the first that does, as when it was visited, so
+/// that the state reached is the one that was.
 fn step_to<W: Checked>(
     world: &W,
     state: &W::State,
