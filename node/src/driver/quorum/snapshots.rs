@@ -25,6 +25,10 @@ pub(super) use content::Content;
 use content::{decode, encode};
 use transfer::Reads;
 
+/// Whoever reads the older snapshot postpones the next one until so many times the bytes have been committed after which
+/// it would be taken: then the reader has to begin again, as the log would grow for ever otherwise.
+const POSTPONED_TIMES: u64 = 2;
+
 /// What the driver knows of snapshots.
 pub(super) struct Keeping {
     files: Snapshots,
@@ -74,6 +78,11 @@ impl Keeping {
         self.committed_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
+    /// Whether the next snapshot is taken though somebody reads the one that goes then.
+    fn is_overdue(&self) -> bool {
+        self.committed_bytes >= self.bytes_between.saturating_mul(POSTPONED_TIMES)
+    }
+
     /// The snapshot that is fetched is wanted no longer.
     pub(super) fn abandon(&mut self) {
         self.wanted = None;
@@ -86,7 +95,7 @@ impl<F: Faults> QuorumDriver<F> {
         let (image, log) = (Arc::clone(&self.images.borrow()), self.core.log());
         let end = image.end();
         let is_due = self.snapshots.committed_bytes >= self.snapshots.bytes_between;
-        let waits = self.snapshots.is_taking || self.is_older_read();
+        let waits = self.snapshots.is_taking || (self.is_older_read() && !self.snapshots.is_overdue());
         if !is_due || waits || end > log.flushed() || !self.knows_voters_at(end) {
             return;
         }

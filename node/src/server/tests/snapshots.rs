@@ -3,11 +3,15 @@
 use highwater_client::Client;
 use highwater_client::settings::ClientSettings;
 use highwater_model::api::{ConfigChange, NewTopic};
+use highwater_model::id::QuorumEpoch;
+use highwater_model::quorum::{SnapshotId, VoterKey};
 use highwater_transport::env::sim::Process;
 use highwater_transport::identity::Identity;
 
 use super::*;
 use crate::disk::Entry;
+use crate::log::{SnapshotName, Snapshots};
+use crate::peers::wire::{ControllerAnswer, ControllerCall};
 
 const NODES: u8 = 3;
 /// Small enough for a few dozen decisions.
@@ -58,7 +62,7 @@ impl Cluster {
     }
 
     /// Starts these machines, and waits until their brokers are ready.
-    async fn start(&self, numbers: std::ops::Range<usize>) {
+    async fn start(&self, numbers: std::ops::Range<usize>) -> Vec<ServerHandle> {
         let mut servers = Vec::new();
         for machine in &self.machines[numbers] {
             servers.push(machine.start().await);
@@ -66,6 +70,18 @@ impl Cluster {
         for server in &mut servers {
             server.ready().await;
         }
+        servers
+    }
+
+    async fn create_topic(&self) {
+        let topic = NewTopic {
+            name: TOPIC.to_owned(),
+            partitions: Some(1),
+            replication_factor: Some(3),
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        };
+        self.client.admin().create_topic(topic, false).await.unwrap();
     }
 
     /// Commits so many decisions, each a value of one property, up to this one.
@@ -97,6 +113,11 @@ impl Machine {
         Box::pin(Server::start(env, disks, &self.identity, settings, Sound)).await.unwrap()
     }
 
+    /// The snapshots, oldest first.
+    fn snapshots(&self) -> Vec<SnapshotName> {
+        Snapshots::new(self.disk.mount(None), LOG_DIRECTORY).list().unwrap()
+    }
+
     /// The snapshots, and whether the log has its first segment still.
     fn kept(&self) -> (usize, bool) {
         let entries = self.disk.mount(None).list(LOG_DIRECTORY).unwrap();
@@ -110,14 +131,7 @@ async fn run(sim: &Simulation, seed: u64) {
     let cluster = Cluster::formatted(sim, seed).await;
     let [.., last] = cluster.machines.as_slice() else { panic!("there are three machines") };
     cluster.start(0..3).await;
-    let topic = NewTopic {
-        name: TOPIC.to_owned(),
-        partitions: Some(1),
-        replication_factor: Some(3),
-        assignments: Vec::new(),
-        configs: Vec::new(),
-    };
-    cluster.client.admin().create_topic(topic, false).await.unwrap();
+    cluster.create_topic().await;
     last.process.kill();
     last.disk.kill();
     assert_eq!(last.kept(), (0, true));
@@ -159,4 +173,54 @@ fn a_node_that_was_away_begins_from_a_snapshot_and_a_power_loss_takes_nothing_of
         });
         let () = outcome.success();
     }
+}
+
+/// Asks for a part of the snapshot before the newest, as a node does that is to begin from it.
+async fn read_older(leader: &ServerHandle, names: &[SnapshotName]) {
+    let [.., older, _] = names else { panic!("there are two snapshots") };
+    let id = SnapshotId { end: older.end, quorum_epoch: QuorumEpoch(older.epoch) };
+    let replica = VoterKey { id: NodeId(9), directory: DirectoryId(9) };
+    let (reply, answer) = oneshot::channel();
+    let call = ControllerCall::FetchSnapshot { replica, id, position: 0 };
+    leader.quorum.send(Ask::Call { call, reply }).await.unwrap();
+    let answer = answer.await.unwrap();
+    assert!(matches!(answer, ControllerAnswer::SnapshotPart { .. }), "{answer:?}");
+}
+
+/// How many decisions are committed before the leader takes a snapshot, while the older one is read or not.
+async fn decisions_between(sim: &Simulation, seed: u64) -> [u32; 2] {
+    let cluster = Cluster::formatted(sim, seed).await;
+    let servers = cluster.start(0..3).await;
+    cluster.create_topic().await;
+    let first = *servers[0].broker.as_ref().unwrap().leaders.borrow();
+    let at = servers.iter().position(|server| Some(server.node()) == first).unwrap();
+    let (leader, machine) = (&servers[at], &cluster.machines[at]);
+    let mut value = 0;
+    let mut decisions = async |is_read: bool| {
+        let (before, begun) = (machine.snapshots().last().copied(), value);
+        while machine.snapshots().last().copied() == before && value < begun + 1000 {
+            if is_read {
+                read_older(leader, &machine.snapshots()).await;
+            }
+            cluster.change(value..value + 1).await;
+            value += 1;
+        }
+        value - begun
+    };
+    for _ in 0..2 {
+        decisions(false).await;
+    }
+    [decisions(false).await, decisions(true).await]
+}
+
+#[test]
+fn who_reads_the_older_snapshot_postpones_the_next_one_and_not_for_ever() {
+    let outcome = Simulation::run(1, Config::default(), async move |sim| {
+        let env = sim.env();
+        env.timeout(Duration::from_secs(900), Box::pin(decisions_between(&sim, 1))).await
+    });
+
+    let [unread, read] = outcome.success().expect("it comes to its end");
+    assert!(read > unread * 3 / 2, "{read} after {unread}: it is postponed");
+    assert!(read < unread * 5 / 2, "{read} after {unread}: not for ever");
 }
