@@ -156,7 +156,8 @@ impl Env {
     }
 
     /// Does work that takes long and waits for nothing, such as encoding something large, without holding up any task: on a
-    /// thread kept for that, in a simulation after a while drawn from the seed. Dropping the future does not end the work.
+    /// thread of the runtime's that may block, in a simulation after a while drawn from the seed. Dropping the future does
+    /// not end work that has begun, and the runtime does not end before it; in a simulation it has not begun then.
     ///
     /// # Panics
     /// When `work` does.

@@ -76,7 +76,8 @@ impl Snapshots {
         self.disk.read_whole(&self.path(name))
     }
 
-    /// Up to `length` bytes of the content from `position` on, and how long it is in all. Blocks for no reading.
+    /// Up to `length` bytes of the content from `position` on, and how long it is in all. Blocks while the file is opened,
+    /// but not while it is read.
     ///
     /// # Errors
     /// [`Fault::Missing`]; storage faults.
