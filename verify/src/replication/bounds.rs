@@ -94,8 +94,8 @@ impl FromStr for Flush {
 pub enum Syncs {
     /// At any later moment, or never.
     Apart,
-    /// At any later moment until its broker does anything else, to apply metadata included: fewer states, and still the others may hear of a log before
-    /// they hear that it is synced.
+    /// At any later moment until its broker does anything else, to apply metadata included: fewer states, and still the
+    /// others may hear of a log before they hear that it is synced.
     InTurn,
     /// At once: fewer states still, and nobody hears of a log that is not synced.
     AtOnce,

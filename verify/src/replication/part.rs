@@ -1,9 +1,8 @@
 //! A part of a state: kept once, shared by the states that do not differ in it, with what is known of it.
 //!
 //! A step changes one broker, perhaps the controller, and a message or two; everything else is the state's before it. So a
-//! part is a reference to what is kept for the rest of the process, those of one bound beside those of the next: a few
-//! hundred bytes for each of some thousands of parts, next to which the visited states are many. To count who still
-//! refers to a part would take longer than to work out what comes of it.
+//! part is a reference to what is kept for the rest of the process: to count who still refers to it would take longer than
+//! to work out what comes of it. The price is memory: at its end a sweep holds the parts of all its bounds.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
