@@ -1,6 +1,7 @@
 //! The command line as programs meet it: exit codes, streams, documents. It runs the test-only binary with nothing planted,
 //! which is the same command.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -176,10 +177,19 @@ impl Node {
         arguments
     }
 
+    /// A server that says that it is ready.
     fn start(&self, settings: &[&str]) -> Running {
         let mut server = command(&self.own("server", settings));
-        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Running(server.spawn().expect("the binary was built with the tests"))
+        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = server.spawn().expect("the binary was built with the tests");
+        let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
+        let running = Running(child);
+        // Until then no topic can be made, as no broker can hold a replica.
+        let is_ready = log.by_ref().lines().any(|line| line.expect("it is text").ends_with(" ready"));
+        assert!(is_ready, "the server ended before it was ready");
+        // A pipe that nobody reads would stop the server.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        running
     }
 
     /// What a client command prints, which must succeed.

@@ -139,7 +139,7 @@ impl LifecycleDriver {
                 self.broker_epoch.send_replace(Some(broker_epoch));
             }
             LifecycleEffect::Fenced(fenced) => {
-                tracing::info!(fenced, "standing changed");
+                tracing::info!("{}", if fenced { "fenced: the broker leads nothing" } else { "ready" });
                 self.fenced.send_replace(fenced);
             }
             LifecycleEffect::MayStop { broker_epoch } => {

@@ -89,6 +89,11 @@ fn fmt_topic(refusal: &CommandRefusal, f: &mut fmt::Formatter<'_>) -> fmt::Resul
             "the topic has {current} partitions and cannot go to {asked}; ask for more than {current} and at most {}",
             super::super::PARTITIONS_MAX
         ),
+        R::InvalidReplicationFactor { asked, available: 0 } => write!(
+            f,
+            "{asked} replicas were asked for and no broker is ready to hold one; start one, or wait for one that is \
+             starting"
+        ),
         R::InvalidReplicationFactor { asked, available } => write!(
             f,
             "{asked} replicas were asked for and {available} brokers can hold one; ask for 1 to {available}, or start \

@@ -44,6 +44,14 @@ fn a_topic_can_be_made_while_a_broker_is_down_and_says_who_never_joined() {
 }
 
 #[test]
+fn a_topic_made_before_any_broker_is_ready_is_refused_with_what_to_do() {
+    let refusal = Cluster::new().create("t", 1, 1, "1").unwrap_err();
+
+    assert!(matches!(refusal, CommandRefusal::InvalidReplicationFactor { available: 0, .. }));
+    assert!(refusal.to_string().ends_with("wait for one that is starting"), "{refusal}");
+}
+
+#[test]
 fn what_cannot_be_made_is_refused_with_the_numbers() {
     let mut cluster = Cluster::new();
     (1..=3).for_each(|node| cluster.join(node));
