@@ -23,6 +23,7 @@ pub(super) type Chunk<W> = Vec<(u64, <W as Model>::State)>;
 pub(super) struct Shared<'w, W: Checked> {
     pub(super) world: &'w W,
     pub(super) visited: Visited,
+    recent: Recent,
     pub(super) unique: AtomicU64,
     pub(super) generated: AtomicU64,
     /// Bit per sometimes-claim that has been met.
@@ -36,11 +37,20 @@ impl<'w, W: Checked> Shared<'w, W> {
         Self {
             world,
             visited: Visited::new(),
+            recent: Recent::new(),
             unique: AtomicU64::new(0),
             generated: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             found: Mutex::new(None),
+        }
+    }
+
+    /// Makes room for what the expansion of this level meets, if its states have identities.
+    pub(super) fn make_room(&mut self, level: &[Chunk<W>]) {
+        let mut states = level.iter().flatten().map(|(_, state)| state);
+        if states.next().is_some_and(|state| self.world.identity(state).is_some()) {
+            self.recent.fit(level.len() * CHUNK);
         }
     }
 
@@ -62,7 +72,6 @@ pub(super) struct Worker<'s, 'w, W: Checked> {
     pub(super) taken: Vec<u64>,
     /// The next level, in chunks.
     pub(super) next: Vec<Chunk<W>>,
-    recent: Recent,
 }
 
 impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
@@ -74,7 +83,6 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             actions: Vec::new(),
             taken: vec![0; W::KINDS.len()],
             next: Vec::new(),
-            recent: Recent::new(),
         }
     }
 
@@ -130,7 +138,8 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     }
 
     fn visit(&mut self, parent: u64, state: W::State) {
-        if self.shared.world.identity(&state).is_some_and(|identity| self.recent.has(identity)) {
+        let identity = self.shared.world.identity(&state);
+        if identity.is_some_and(|identity| self.shared.recent.has(identity)) {
             return;
         }
         let fingerprint = self.fingerprint(&state);

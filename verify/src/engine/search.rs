@@ -56,6 +56,7 @@ impl<W: Checked> Search<'_, W> {
 
     /// Expands a whole level and gives the next one.
     fn level(&mut self, frontier: Chunks<W>, progress: &mut dyn FnMut(Progress)) -> Chunks<W> {
+        self.shared.make_room(&frontier);
         let threads = if frontier.len() < SHARED_FROM { 1 } else { self.limits.threads };
         let queue = Mutex::new(frontier);
         let parts = if threads <= 1 {
