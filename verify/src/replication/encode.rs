@@ -44,6 +44,7 @@ mod parts;
 mod renaming;
 mod space;
 mod symmetry;
+mod union;
 
 use assembly::Assembly;
 pub(super) use assembly::Code;

@@ -1,9 +1,9 @@
 //! Encodings of parts, and of a state from those of its parts.
 //!
 //! Of a part in itself everything can be said once: a digest of its bytes, with each number told by its rank among those of
-//! its kind in this part. What remains for each state is how the numbers of the parts compare: the ranks of a part's
-//! numbers among those of the whole state. A digest has 128 bits, so that two parts share one by chance far less often than
-//! two states share a fingerprint.
+//! its kind in this part. What remains for each state is how the numbers of the parts compare: which of all the numbers of a
+//! kind a part has. A digest has 128 bits, so that two parts share one by chance far less often than two states share a
+//! fingerprint.
 
 use std::cmp::Ordering;
 use std::hash::Hasher as _;
@@ -11,7 +11,8 @@ use std::hash::Hasher as _;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::space::{Known, Mark, Space, Spaces};
+use super::space::{Known, Mark, Space, Spaces, rank, small};
+use super::union::{Union, with_union};
 use crate::engine::Encoder;
 
 /// The encoding of a part.
@@ -48,7 +49,7 @@ impl Code {
                 known.len() - 1
             });
             let kind = u8::try_from(at).expect("a few kinds of numbers");
-            bytes.extend_from_slice(&[kind, space.rank(mark.number)]);
+            bytes.extend_from_slice(&[kind, rank(space.numbers, mark.number)]);
         }
         Self(Box::new(Contents { digest: xxh3_128(&bytes), known, loose }))
     }
@@ -69,27 +70,19 @@ impl Code {
 #[derive(Debug)]
 pub(crate) struct Assembly<'a> {
     sink: &'a mut Encoder,
-    marks: SmallVec<[Mark; 96]>,
-    spaces: Spaces,
+    parts: SmallVec<[&'static Code; 24]>,
+    /// Numbers of no part, each with the index of its kind.
+    single: SmallVec<[(u16, u8); 16]>,
 }
 
 impl<'a> Assembly<'a> {
     pub(crate) fn new(sink: &'a mut Encoder) -> Self {
-        Self { sink, marks: SmallVec::new(), spaces: Spaces::default() }
+        Self { sink, parts: SmallVec::new(), single: SmallVec::new() }
     }
 
     /// Appends a part.
-    pub(crate) fn add(&mut self, code: &Code) {
-        self.sink.write(&code.digest().to_le_bytes());
-        for known in code.0.known.iter().chain(&code.0.loose) {
-            let space = self.spaces.merge(known);
-            let mut numbers = known.numbers;
-            while numbers != 0 {
-                let number = u8::try_from(numbers.trailing_zeros()).expect("at most 128 bits");
-                numbers &= numbers - 1;
-                self.mark(space, number);
-            }
-        }
+    pub(crate) fn add(&mut self, code: &'static Code) {
+        self.parts.push(code);
     }
 
     /// Writes a byte as it is.
@@ -97,23 +90,38 @@ impl<'a> Assembly<'a> {
         self.sink.write_u8(byte);
     }
 
-    /// Leaves a place for the rank of `number` among those of its kind.
+    /// Appends the rank of `number` among those of its kind.
     pub(crate) fn rank(&mut self, space: Space, number: u64) {
-        let (space, number) = self.spaces.note(space, number);
-        self.mark(space, number);
+        self.single.push((space.slot(), small(number)));
     }
 
-    fn mark(&mut self, space: u8, number: u8) {
-        let place = u16::try_from(self.sink.bytes().len()).expect("a state takes a few hundred bytes");
-        self.marks.push(Mark { space, number, place, loose: false });
-        self.byte(0);
-    }
-
-    /// Puts the ranks in their places.
+    /// Writes the digests of the parts, and how their numbers compare.
     pub(crate) fn finish(self) {
-        for mark in &self.marks {
-            let rank = self.spaces.get(mark.space).rank(mark.number);
-            self.sink.set(usize::from(mark.place), rank);
+        self.sink.write_usize(self.parts.len());
+        for code in &self.parts {
+            self.sink.write(&code.digest().to_le_bytes());
+        }
+        with_union(|union| self.compare(union));
+    }
+
+    fn compare(self, union: &mut Union) {
+        for known in self.parts.iter().flat_map(|code| code.0.known.iter().chain(&code.0.loose)) {
+            union.add(known.slot, known.numbers);
+        }
+        for (slot, number) in &self.single {
+            union.add(*slot, 1 << number);
+        }
+        for code in &self.parts {
+            for known in &code.0.known {
+                self.sink.write_u64(union.pattern(known.slot, known.numbers));
+            }
+            for known in &code.0.loose {
+                let number = u8::try_from(known.numbers.trailing_zeros()).expect("at most 64 bits");
+                self.sink.write_u8(rank(union.get(known.slot), number));
+            }
+        }
+        for (slot, number) in &self.single {
+            self.sink.write_u8(rank(union.get(*slot), *number));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers that are only compared: the spaces that they belong to, which of them occur, and where their ranks belong.
 
+use std::sync::{Mutex, PoisonError};
+
 use highwater_model::replication::ReplicaIdx;
 use smallvec::SmallVec;
 
@@ -44,12 +46,34 @@ impl Space {
         };
         u32::from_le_bytes(bytes)
     }
+
+    /// Its index in tables: every space has one of its own.
+    pub(super) fn slot(self) -> u16 {
+        match self {
+            Self::PartitionEpoch => 0,
+            Self::LeaderEpoch => 1,
+            Self::BrokerEpoch(replica) => 2 + u16::from(replica.0),
+            Self::Generation { .. } | Self::Proposal(_) | Self::Fetch { .. } => met(self.key()),
+        }
+    }
+}
+
+/// The index of a space that is one of many: those that occur get theirs one after the other.
+fn met(key: u32) -> u16 {
+    static MET: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = met.iter().position(|other| *other == key).unwrap_or_else(|| {
+        met.push(key);
+        met.len() - 1
+    });
+    // Before them come those of which each replica has one.
+    u16::try_from(at + 2 + usize::from(u8::MAX) + 1).expect("a few hundred kinds of numbers")
 }
 
 /// A number whose rank belongs at a place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    /// Index of its space among those of the part, or of the state.
+    /// Index of its space among those of the part.
     pub(super) space: u8,
     pub(super) number: u8,
     pub(super) place: u16,
@@ -58,39 +82,33 @@ pub(super) struct Mark {
 }
 
 /// Stands for the largest number of its kind.
-pub(super) const LARGEST: u8 = 127;
+pub(super) const LARGEST: u8 = 63;
 
 /// The numbers of a kind that occur, a bit for each; the one that stands for the largest counts, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Known {
     pub(super) key: u32,
-    pub(super) numbers: u128,
+    pub(super) slot: u16,
+    pub(super) numbers: u64,
 }
 
-impl Known {
-    /// The rank of a number, from 1; of what stands for the largest it is the rank of that one.
-    pub(super) fn rank(self, number: u8) -> u8 {
-        let below = self.numbers & ((1 << number) - 1);
-        let rank = below.count_ones() + u32::from(number != LARGEST);
-        u8::try_from(rank).expect("at most 128 bits")
-    }
+/// The rank of a number among `numbers`, from 1; of what stands for the largest it is the rank of that one.
+pub(super) fn rank(numbers: u64, number: u8) -> u8 {
+    let below = numbers & ((1 << number) - 1);
+    let rank = below.count_ones() + u32::from(number != LARGEST);
+    u8::try_from(rank).expect("at most 64 bits")
 }
 
-/// Number of places of the index; a power of two.
-const PLACES: usize = 64;
+/// The bit of a number that is only compared.
+pub(super) fn small(number: u64) -> u8 {
+    let number = u8::try_from(number).ok().filter(|number| *number < LARGEST);
+    number.expect("within the bounds of a world such numbers stay small")
+}
 
-/// The kinds of numbers that occur.
-#[derive(Debug)]
+/// The kinds of numbers that occur in a part.
+#[derive(Debug, Default)]
 pub(super) struct Spaces {
-    known: SmallVec<[Known; 24]>,
-    /// For the hash of a key one more than its index among those known, or 0; the kinds beyond that are searched for.
-    index: [u8; PLACES],
-}
-
-impl Default for Spaces {
-    fn default() -> Self {
-        Self { known: SmallVec::new(), index: [0; PLACES] }
-    }
+    known: SmallVec<[Known; 16]>,
 }
 
 impl Spaces {
@@ -99,40 +117,24 @@ impl Spaces {
         *self.known.get(usize::from(space)).expect("a mark is of a known space")
     }
 
-    /// Adds the numbers of a kind; gives the index of its space.
-    pub(super) fn merge(&mut self, more: &Known) -> u8 {
-        let space = self.slot(more.key);
-        self.known.get_mut(usize::from(space)).expect("a slot that was given").numbers |= more.numbers;
-        space
-    }
-
     /// Notes that a number occurs; gives the index of its space, and the number.
     pub(super) fn note(&mut self, space: Space, number: u64) -> (u8, u8) {
-        let number = u8::try_from(number).ok().filter(|number| *number < LARGEST);
-        let number = number.expect("within the bounds of a world such numbers stay small");
-        (self.merge(&Known { key: space.key(), numbers: 1 << number }), number)
+        let number = small(number);
+        (self.add(space, number), number)
     }
 
     /// Notes that the largest number of a kind is referred to.
     pub(super) fn note_largest(&mut self, space: Space) -> (u8, u8) {
-        (self.merge(&Known { key: space.key(), numbers: 1 << LARGEST }), LARGEST)
+        (self.add(space, LARGEST), LARGEST)
     }
 
-    /// Index of the space, where it is added if it is not known yet.
-    fn slot(&mut self, key: u32) -> u8 {
-        let place = (key.wrapping_mul(0x9e37_79b1) >> 26) as usize % PLACES;
-        let place = self.index.get_mut(place).expect("a remainder is within");
-        let here = |at: u8| self.known.get(usize::from(at)).is_some_and(|known| known.key == key);
-        if let Some(at) = place.checked_sub(1).filter(|at| here(*at)) {
-            return at;
-        }
-        let known = self.known.iter().position(|known| known.key == key);
-        let at = known.unwrap_or_else(|| {
-            self.known.push(Known { key, numbers: 0 });
+    fn add(&mut self, space: Space, number: u8) -> u8 {
+        let (key, numbers) = (space.key(), 1 << number);
+        let at = self.known.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            self.known.push(Known { key, slot: space.slot(), numbers });
             self.known.len() - 1
         });
-        let at = u8::try_from(at).ok().filter(|at| *at < u8::MAX).expect("a few dozen kinds of numbers");
-        *place = at + 1;
-        at
+        self.known.get_mut(at).expect("found or added").numbers |= numbers;
+        u8::try_from(at).expect("a few dozen kinds of numbers")
     }
 }
