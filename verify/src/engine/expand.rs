@@ -68,6 +68,8 @@ pub(super) struct Worker<'s, 'w, W: Checked> {
     encoder: Encoder,
     notes: Notes,
     actions: Vec<W::Action>,
+    /// Where the steps from one state lead, each with the identity of that state.
+    ends: Vec<(Option<u64>, W::State)>,
     /// How often each kind of action was taken.
     pub(super) taken: Vec<u64>,
     /// The next level, in chunks.
@@ -81,6 +83,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             encoder: Encoder::new(),
             notes: Notes::default(),
             actions: Vec::new(),
+            ends: Vec::new(),
             taken: vec![0; W::KINDS.len()],
             next: Vec::new(),
         }
@@ -88,7 +91,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
 
     /// Visits an initial state.
     pub(super) fn begin(&mut self, state: W::State) {
-        self.visit(0, state);
+        self.visit(0, None, state);
     }
 
     /// Takes every step from every state of `chunk`.
@@ -117,7 +120,20 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             self.step(parent, state, action);
         }
         self.actions = actions;
+        self.visit_ends(parent);
         count
+    }
+
+    /// Visits where the steps from `parent` led, all together: so that one need not wait for the memory of another.
+    fn visit_ends(&mut self, parent: u64) {
+        let mut ends = std::mem::take(&mut self.ends);
+        ends.iter()
+            .filter_map(|(identity, _)| *identity)
+            .for_each(|identity| self.shared.recent.approach(identity));
+        for (identity, state) in ends.drain(..) {
+            self.visit(parent, identity, state);
+        }
+        self.ends = ends;
     }
 
     fn step(&mut self, parent: u64, state: &W::State, action: W::Action) {
@@ -134,11 +150,10 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
         if let Some(broken) = self.notes.broken().cloned() {
             return self.broken(parent, Some(action), broken);
         }
-        self.visit(parent, next);
+        self.ends.push((world.identity(&next), next));
     }
 
-    fn visit(&mut self, parent: u64, state: W::State) {
-        let identity = self.shared.world.identity(&state);
+    fn visit(&mut self, parent: u64, identity: Option<u64>, state: W::State) {
         if identity.is_some_and(|identity| self.shared.recent.has(identity)) {
             return;
         }

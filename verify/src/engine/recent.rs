@@ -1,5 +1,6 @@
 //! What was met lately: most steps lead to a state that was just met, and to know that is cheaper than to encode it.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Places for an identity: they share a cache line.
@@ -31,11 +32,20 @@ impl Recent {
         }
     }
 
-    /// Whether this identity is known; from here on it is.
     #[expect(clippy::cast_possible_truncation, reason = "the low bits choose a set")]
+    fn set(&self, identity: u64) -> &[AtomicU64; WAYS] {
+        self.sets.get(identity as usize & (self.sets.len() - 1)).expect("a mask is within")
+    }
+
+    /// Brings the places of an identity near, which takes time while others are brought near, too.
+    pub(super) fn approach(&self, identity: u64) {
+        let [newer, _] = self.set(identity);
+        black_box(newer.load(Ordering::Relaxed));
+    }
+
+    /// Whether this identity is known; from here on it is.
     pub(super) fn has(&self, identity: u64) -> bool {
-        let at = identity as usize & (self.sets.len() - 1);
-        let [newer, older] = self.sets.get(at).expect("a mask is within");
+        let [newer, older] = self.set(identity);
         let last = newer.load(Ordering::Relaxed);
         if last == identity || older.load(Ordering::Relaxed) == identity {
             return true;
