@@ -10,7 +10,7 @@ use super::encoder::Encoder;
 use super::quiet::quietly;
 use super::recent::Recent;
 use super::trace::Found;
-use super::visited::Visited;
+use super::visited::{Table, Visited, Ways};
 use crate::world::{Broken, Checked, Notes, Seen};
 
 /// States handed to a worker at a time.
@@ -33,10 +33,11 @@ pub(super) struct Shared<'w, W: Checked> {
 }
 
 impl<'w, W: Checked> Shared<'w, W> {
-    pub(super) fn new(world: &'w W) -> Self {
+    /// For a search on so many threads.
+    pub(super) fn new(world: &'w W, threads: usize) -> Self {
         Self {
             world,
-            visited: Visited::new(),
+            visited: Visited::new(threads),
             recent: Recent::new(),
             unique: AtomicU64::new(0),
             generated: AtomicU64::new(0),
@@ -68,12 +69,14 @@ pub(super) struct Worker<'s, 'w, W: Checked> {
     encoder: Encoder,
     notes: Notes,
     actions: Vec<W::Action>,
-    /// Where the steps from one state lead, each with the identity of that state.
-    ends: Vec<(Option<u64>, W::State)>,
+    /// Where the steps from one state lead, each with the identity of that state (0 for none), then with its fingerprint.
+    ends: Vec<(u64, W::State)>,
     /// How often each kind of action was taken.
-    pub(super) taken: Vec<u64>,
+    taken: Vec<u64>,
     /// The next level, in chunks.
-    pub(super) next: Vec<Chunk<W>>,
+    next: Vec<Chunk<W>>,
+    /// How its states were reached.
+    ways: Ways,
 }
 
 impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
@@ -86,27 +89,36 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             ends: Vec::new(),
             taken: vec![0; W::KINDS.len()],
             next: Vec::new(),
+            ways: Ways::new(),
         }
     }
 
     /// Visits an initial state.
     pub(super) fn begin(&mut self, state: W::State) {
-        self.visit(0, None, state);
+        self.ends.push((0, state));
+        self.visit_ends(0, &self.shared.visited.table(0));
+    }
+
+    /// Ends the worker's part in a level: gives how often each kind of action was taken, and the states of the next one.
+    pub(super) fn finish(self) -> (Vec<u64>, Vec<Chunk<W>>) {
+        self.shared.visited.reached(self.ways);
+        (self.taken, self.next)
     }
 
     /// Takes every step from every state of `chunk`.
     pub(super) fn expand(&mut self, chunk: Chunk<W>) {
         let mut taken = 0;
+        let table = self.shared.visited.table(self.shared.unique.load(Ordering::Relaxed));
         for (fingerprint, state) in chunk {
             if self.shared.stop.load(Ordering::Relaxed) {
                 break;
             }
-            taken += self.expand_one(fingerprint, &state);
+            taken += self.expand_one(fingerprint, &state, &table);
         }
         self.shared.generated.fetch_add(taken, Ordering::Relaxed);
     }
 
-    fn expand_one(&mut self, parent: u64, state: &W::State) -> u64 {
+    fn expand_one(&mut self, parent: u64, state: &W::State, table: &Table) -> u64 {
         let world = self.shared.world;
         let mut actions = std::mem::take(&mut self.actions);
         if let Err(message) = quietly(|| world.actions(state, &mut actions)) {
@@ -120,18 +132,24 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             self.step(parent, state, action);
         }
         self.actions = actions;
-        self.visit_ends(parent);
+        self.visit_ends(parent, table);
         count
     }
 
     /// Visits where the steps from `parent` led, all together: so that one need not wait for the memory of another.
-    fn visit_ends(&mut self, parent: u64) {
+    fn visit_ends(&mut self, parent: u64, table: &Table) {
         let mut ends = std::mem::take(&mut self.ends);
-        ends.iter()
-            .filter_map(|(identity, _)| *identity)
-            .for_each(|identity| self.shared.recent.approach(identity));
-        for (identity, state) in ends.drain(..) {
-            self.visit(parent, identity, state);
+        let recent = &self.shared.recent;
+        ends.iter().for_each(|(identity, _)| recent.approach(*identity));
+        ends.retain(|(identity, _)| *identity == 0 || !recent.has(*identity));
+        for (at, state) in &mut ends {
+            *at = self.fingerprint(state);
+            table.approach(*at);
+        }
+        for (fingerprint, state) in ends.drain(..) {
+            if table.insert(fingerprint) {
+                self.visit(parent, fingerprint, state);
+            }
         }
         self.ends = ends;
     }
@@ -150,17 +168,12 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
         if let Some(broken) = self.notes.broken().cloned() {
             return self.broken(parent, Some(action), broken);
         }
-        self.ends.push((world.identity(&next), next));
+        self.ends.push((world.identity(&next).unwrap_or(0), next));
     }
 
-    fn visit(&mut self, parent: u64, identity: Option<u64>, state: W::State) {
-        if identity.is_some_and(|identity| self.shared.recent.has(identity)) {
-            return;
-        }
-        let fingerprint = self.fingerprint(&state);
-        if !self.shared.visited.insert(fingerprint, parent) {
-            return;
-        }
+    /// Judges a state that is new.
+    fn visit(&mut self, parent: u64, fingerprint: u64, state: W::State) {
+        self.ways.push((fingerprint, parent));
         self.shared.unique.fetch_add(1, Ordering::Relaxed);
         let world = self.shared.world;
         match quietly(|| world.judge(&state)) {

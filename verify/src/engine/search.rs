@@ -34,10 +34,11 @@ struct Search<'w, W: Checked> {
 pub fn search<W: Checked>(world: &W, limits: Limits, progress: &mut dyn FnMut(Progress)) -> Outcome<W> {
     let clock = Stopwatch::start();
     let taken = vec![0; W::KINDS.len()];
-    let mut search = Search { shared: Shared::new(world), limits, clock, depth: 0, taken, cut: false };
+    let mut search =
+        Search { shared: Shared::new(world, limits.threads), limits, clock, depth: 0, taken, cut: false };
     let mut worker = Worker::new(&search.shared);
     world.init_states().into_iter().for_each(|state| worker.begin(state));
-    let mut frontier = worker.next;
+    let (_, mut frontier) = worker.finish();
     while !frontier.is_empty() && !search.ended() {
         frontier = search.level(frontier, progress);
         search.depth += u32::from(!frontier.is_empty());
@@ -147,7 +148,7 @@ fn drain<W: Checked>(
         let chunk = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match chunk {
             Some(chunk) if !shared.stop.load(Ordering::Relaxed) && !enough() => worker.expand(chunk),
-            _ => return (worker.taken, worker.next),
+            _ => return worker.finish(),
         }
     }
 }

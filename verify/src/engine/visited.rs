@@ -1,92 +1,123 @@
-//! The set of visited states: fingerprint -> fingerprint of the state it was first reached from.
+//! The set of visited states, and from which state each was first reached.
 //!
-//! Sixteen bytes an entry, in open-addressed tables of which each guards a slice of the fingerprints, so that
-//! threads rarely meet.
+//! The set is an open-addressed table of fingerprints, into which every thread writes without a lock; it grows between two
+//! chunks of a frontier. Whence a state was reached is only asked of a violation, so it is merely written down.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-/// Number of tables; the upper bits of a fingerprint choose one.
-const SHARDS: usize = 64;
+/// Places kept free for what a thread adds before it looks again: more than the steps from all states of a chunk.
+const ROOM: usize = 1 << 14;
 
-/// A table of (fingerprint, parent); 0 marks a free place.
-struct Shard {
-    slots: Vec<(u64, u64)>,
-    len: usize,
+/// A table of fingerprints; 0 marks a free place.
+pub(super) struct Table {
+    places: Box<[AtomicU64]>,
 }
 
-impl Shard {
-    fn new() -> Self {
-        Self { slots: vec![(0, 0); 64], len: 0 }
+impl Table {
+    /// A table of so many places, a power of two.
+    fn new(places: usize) -> Self {
+        Self { places: std::iter::repeat_with(AtomicU64::default).take(places).collect() }
     }
 
-    /// Index of the fingerprint, or of the free place where it belongs.
-    #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose a place")]
-    fn place(slots: &[(u64, u64)], fingerprint: u64) -> usize {
-        let mask = slots.len() - 1;
-        let mut at = fingerprint as usize & mask;
-        while slots.get(at).is_some_and(|slot| slot.0 != 0 && slot.0 != fingerprint) {
-            at = (at + 1) & mask;
-        }
-        at
+    /// The places where a fingerprint may be, in order.
+    #[expect(clippy::cast_possible_truncation, reason = "the low bits choose a place")]
+    fn places(&self, fingerprint: u64) -> impl Iterator<Item = &AtomicU64> {
+        let (before, from) = self.places.split_at(fingerprint as usize & (self.places.len() - 1));
+        from.iter().chain(before)
     }
 
-    fn insert(&mut self, fingerprint: u64, parent: u64) -> bool {
-        if self.len * 4 >= self.slots.len() * 3 {
-            self.grow();
+    /// Brings the place of a fingerprint near, which takes time while others are brought near, too.
+    pub(super) fn approach(&self, fingerprint: u64) {
+        let place = self.places(fingerprint).next();
+        black_box(place.map(|place| place.load(Ordering::Relaxed)));
+    }
+
+    /// Adds a fingerprint. `false` when it was known.
+    pub(super) fn insert(&self, fingerprint: u64) -> bool {
+        for place in self.places(fingerprint) {
+            let mut there = place.load(Ordering::Relaxed);
+            if there == 0 {
+                match place.compare_exchange(0, fingerprint, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return true,
+                    Err(faster) => there = faster,
+                }
+            }
+            if there == fingerprint {
+                return false;
+            }
         }
-        let at = Self::place(&self.slots, fingerprint);
-        let slot = self.slots.get_mut(at).expect("a place is within the table");
-        if slot.0 == fingerprint {
-            return false;
-        }
-        *slot = (fingerprint, parent);
-        self.len += 1;
-        true
+        panic!("the table has room for what the threads add before they look again");
     }
 
     fn grow(&mut self) {
-        let mut slots = vec![(0, 0); self.slots.len() * 2];
-        for slot in self.slots.iter().filter(|slot| slot.0 != 0) {
-            let at = Self::place(&slots, slot.0);
-            *slots.get_mut(at).expect("a place is within the table") = *slot;
+        let more = Self::new(self.places.len() * 2);
+        for place in &self.places {
+            let fingerprint = place.load(Ordering::Relaxed);
+            if fingerprint != 0 {
+                more.insert(fingerprint);
+            }
         }
-        self.slots = slots;
-    }
-
-    fn parent(&self, fingerprint: u64) -> Option<u64> {
-        let slot = self.slots.get(Self::place(&self.slots, fingerprint))?;
-        (slot.0 == fingerprint).then_some(slot.1)
+        *self = more;
     }
 }
+
+/// The fingerprints of some states, each with that of the state it was first reached from (0 for an initial state).
+pub(super) type Ways = Vec<(u64, u64)>;
 
 /// The visited states. Shared by the threads of a search.
 pub(super) struct Visited {
-    shards: Vec<Mutex<Shard>>,
+    table: RwLock<Table>,
+    /// Places to keep free for the threads.
+    room: usize,
+    /// Those of a level come after those of the levels before it.
+    ways: Mutex<Vec<Ways>>,
 }
 
 impl Visited {
-    pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect() }
+    /// An empty set for so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        let room = ROOM * threads.max(1);
+        let table = Table::new((room * 2).next_power_of_two());
+        Self { table: RwLock::new(table), room, ways: Mutex::default() }
     }
 
-    fn shard(&self, fingerprint: u64) -> MutexGuard<'_, Shard> {
-        let at = usize::try_from(fingerprint >> 58).expect("six bits");
-        let shard = self.shards.get(at).expect("there is a shard for every value of six bits");
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The table, with room for what comes of a chunk. So many states are `known` to be in it.
+    pub(super) fn table(&self, known: u64) -> RwLockReadGuard<'_, Table> {
+        let known = usize::try_from(known).expect("they are in memory");
+        let has_room = |table: &Table| {
+            let free = table.places.len().saturating_sub(known);
+            free >= self.room.max(table.places.len() / 4)
+        };
+        loop {
+            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            if has_room(&table) {
+                return table;
+            }
+            drop(table);
+            let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+            if !has_room(&table) {
+                table.grow();
+            }
+        }
     }
 
-    /// Notes the state, first reached from `parent` (0 for an initial state). `false` when it was known.
-    pub(super) fn insert(&self, fingerprint: u64, parent: u64) -> bool {
-        self.shard(fingerprint).insert(fingerprint, parent)
+    /// Writes down how states of a level were reached.
+    pub(super) fn reached(&self, ways: Ways) {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner).push(ways);
     }
 
     /// The fingerprints from an initial state to this one.
     pub(super) fn path_to(&self, fingerprint: u64) -> Vec<u64> {
         let mut path = vec![fingerprint];
         let mut at = fingerprint;
-        while let Some(parent) = self.shard(at).parent(at).filter(|parent| *parent != 0) {
-            path.push(parent);
-            at = parent;
+        let ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        for (reached, parent) in ways.iter().rev().flatten() {
+            if *reached == at && *parent != 0 {
+                path.push(*parent);
+                at = *parent;
+            }
         }
         path.reverse();
         path
@@ -97,14 +128,39 @@ impl Visited {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_state_is_new_once_and_keeps_its_first_parent() {
-        let visited = Visited::new();
-        let spread = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1);
+    fn spread(n: u64) -> u64 {
+        n.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1)
+    }
 
-        assert!(visited.insert(spread(1), 0));
-        assert!((2..20_000).all(|n| visited.insert(spread(n), spread(n / 2))));
-        assert!((1..20_000).all(|n| !visited.insert(spread(n), 7)));
-        assert_eq!(visited.path_to(spread(5)), [spread(1), spread(2), spread(5)]);
+    #[test]
+    fn a_state_is_new_once_however_much_the_table_grows() {
+        let visited = Visited::new(1);
+        let all = || (1..200_000).map(|n| (n, spread(n)));
+
+        assert!(all().all(|(n, fingerprint)| visited.table(n).insert(fingerprint)));
+        assert!(all().all(|(_, fingerprint)| !visited.table(200_000).insert(fingerprint)));
+    }
+
+    #[test]
+    fn two_threads_agree_on_who_was_first() {
+        let visited = Visited::new(2);
+        let add = || (1..20_000).filter(|n| visited.table(0).insert(spread(*n))).count();
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(add);
+            (add(), other.join().expect("it adds"))
+        });
+
+        assert_eq!(one + other, 19_999);
+    }
+
+    #[test]
+    fn the_way_to_a_state_is_found_level_by_level() {
+        let visited = Visited::new(1);
+        [vec![(1, 0)], vec![(2, 1), (3, 1)], vec![(5, 2)], vec![(6, 3)]]
+            .into_iter()
+            .for_each(|ways| visited.reached(ways));
+
+        assert_eq!(visited.path_to(5), [1, 2, 5]);
+        assert_eq!(visited.path_to(1), [1]);
     }
 }
