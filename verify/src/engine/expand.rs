@@ -10,7 +10,7 @@ use super::encoder::Encoder;
 use super::quiet::quietly;
 use super::recent::Recent;
 use super::trace::Found;
-use super::visited::{Table, Visited, Ways};
+use super::visited::{Table, Visited, Way};
 use crate::world::{Broken, Checked, Notes, Seen};
 
 /// States handed to a worker at a time.
@@ -75,8 +75,8 @@ pub(super) struct Worker<'s, 'w, W: Checked> {
     taken: Vec<u64>,
     /// The next level, in chunks.
     next: Vec<Chunk<W>>,
-    /// How its states were reached.
-    ways: Ways,
+    /// How the states were reached that came of this chunk.
+    ways: Vec<Way>,
 }
 
 impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
@@ -89,7 +89,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             ends: Vec::new(),
             taken: vec![0; W::KINDS.len()],
             next: Vec::new(),
-            ways: Ways::new(),
+            ways: Vec::new(),
         }
     }
 
@@ -97,11 +97,12 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     pub(super) fn begin(&mut self, state: W::State) {
         self.ends.push((0, state));
         self.visit_ends(0, &self.shared.visited.table(0));
+        self.shared.visited.reached(&self.ways);
+        self.ways.clear();
     }
 
     /// Ends the worker's part in a level: gives how often each kind of action was taken, and the states of the next one.
     pub(super) fn finish(self) -> (Vec<u64>, Vec<Chunk<W>>) {
-        self.shared.visited.reached(self.ways);
         (self.taken, self.next)
     }
 
@@ -116,6 +117,8 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             taken += self.expand_one(fingerprint, &state, &table);
         }
         self.shared.generated.fetch_add(taken, Ordering::Relaxed);
+        self.shared.visited.reached(&self.ways);
+        self.ways.clear();
     }
 
     fn expand_one(&mut self, parent: u64, state: &W::State, table: &Table) -> u64 {
@@ -144,8 +147,8 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
         ends.retain(|(identity, _)| *identity == 0 || !recent.has(*identity));
         for (at, state) in &mut ends {
             *at = self.fingerprint(state);
-            table.approach(*at);
         }
+        ends.iter().for_each(|(fingerprint, _)| table.approach(*fingerprint));
         for (fingerprint, state) in ends.drain(..) {
             if table.insert(fingerprint) {
                 self.visit(parent, fingerprint, state);

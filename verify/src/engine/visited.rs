@@ -63,8 +63,8 @@ impl Table {
     }
 }
 
-/// The fingerprints of some states, each with that of the state it was first reached from (0 for an initial state).
-pub(super) type Ways = Vec<(u64, u64)>;
+/// The fingerprint of a state, and of the state it was first reached from (0 for an initial state).
+pub(super) type Way = (u64, u64);
 
 /// The visited states. Shared by the threads of a search.
 pub(super) struct Visited {
@@ -72,7 +72,7 @@ pub(super) struct Visited {
     /// Places to keep free for the threads.
     room: usize,
     /// Those of a level come after those of the levels before it.
-    ways: Mutex<Vec<Ways>>,
+    ways: Mutex<Vec<Box<[Way]>>>,
 }
 
 impl Visited {
@@ -104,8 +104,8 @@ impl Visited {
     }
 
     /// Writes down how states of a level were reached.
-    pub(super) fn reached(&self, ways: Ways) {
-        self.ways.lock().unwrap_or_else(PoisonError::into_inner).push(ways);
+    pub(super) fn reached(&self, ways: &[Way]) {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner).push(ways.into());
     }
 
     /// The fingerprints from an initial state to this one.
@@ -158,7 +158,7 @@ mod tests {
         let visited = Visited::new(1);
         [vec![(1, 0)], vec![(2, 1), (3, 1)], vec![(5, 2)], vec![(6, 3)]]
             .into_iter()
-            .for_each(|ways| visited.reached(ways));
+            .for_each(|ways| visited.reached(&ways));
 
         assert_eq!(visited.path_to(5), [1, 2, 5]);
         assert_eq!(visited.path_to(1), [1]);
