@@ -9,12 +9,14 @@ mod action;
 mod bounds;
 mod claims;
 mod cluster;
+mod dead;
 mod disk;
 mod drive;
 mod encode;
 mod memory;
 mod network;
 mod part;
+mod past;
 mod sight;
 mod state;
 mod step;
@@ -96,6 +98,7 @@ impl World {
             network: Network::default(),
             ledger: self.memory.ledgers.share(Ledger::default()),
             left: Left::of(&self.bounds),
+            past: Vec::new(),
         };
         let (applied, known) = (view.metadata_offset, view.leader_epoch);
         for replica in (0..self.bounds.brokers).map(ReplicaIdx) {
@@ -151,7 +154,7 @@ impl Checked for World {
         let mut next = state.clone();
         Driver { world: self, state: &mut next, notes: &mut *notes }.act(*action);
         Driver { world: self, state: &mut next, notes: &mut *notes }.complete_what_ends_at_once();
-        self.tidy(&mut next);
+        self.tidy(&mut next, notes);
         watch::compare(self, state, &next, notes);
         next
     }

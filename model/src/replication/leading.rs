@@ -3,7 +3,7 @@
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::{AlterPartition, Answered, FlushPolicy, IsrSet, ReadRound, ReplicaIdx};
+use super::{AlterPartition, Answered, FlushPolicy, IsrSet, REPLICAS_MAX, ReadRound, ReplicaIdx};
 use crate::id::{BrokerEpoch, Offset, RequestId};
 
 /// A follower's position, from its last valid fetch in this leader epoch (R12, R30).
@@ -148,6 +148,11 @@ impl Leading {
             round: ReadRound::default(),
             end_reads: SmallVec::new(),
         }
+    }
+
+    pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaIdx> + use<> {
+        let count = u8::try_from(self.followers.len()).unwrap_or(REPLICAS_MAX);
+        (0..count).map(ReplicaIdx)
     }
 
     pub(super) fn follower(&self, replica: ReplicaIdx) -> Option<&Follower> {

@@ -49,6 +49,12 @@ impl<F: Faults> Replica<F> {
         lead.progress(follower).map(|progress| progress.durable_end)
     }
 
+    /// Whether another replica was caught up less than the lag time ago (R41), if this one leads; for people to read.
+    #[must_use]
+    pub fn is_caught_up(&self, follower: ReplicaIdx) -> bool {
+        self.lead().is_ok_and(|lead| lead.follower(follower).is_some_and(|known| known.caught_up))
+    }
+
     /// The end of the log as plain reads are told it (`latest`), and a coordinator's notion of what is committed (R23).
     ///
     /// # Errors
@@ -93,15 +99,24 @@ impl<F: Faults> Replica<F> {
     /// replicas that are about to join (for their sake only, so that they need not chase it).
     fn watermark_candidate(&self, tenure: &Tenure) -> Option<Offset> {
         let lead = self.lead().ok()?;
-        let maximal = self.maximal(lead).with(tenure.own);
-        let joining =
-            |replica: &ReplicaIdx| !maximal.contains(*replica) && self.is_waited_for(lead, *replica);
-        let waited_for = tenure.others().filter(joining).fold(maximal, IsrSet::with);
         let mut candidate = self.log.end();
-        for replica in waited_for.iter() {
+        for replica in self.waited_for(lead, tenure.own).iter() {
             candidate = candidate.min(self.counted(tenure, lead, replica)?);
         }
         Some(candidate)
+    }
+
+    /// The replicas that the high watermark waits for, itself included, if this one leads; for people to read.
+    #[must_use]
+    pub fn watermark_waits_for(&self) -> Option<IsrSet> {
+        Some(self.waited_for(self.lead().ok()?, self.view.leader?))
+    }
+
+    fn waited_for(&self, lead: &Leading, own: ReplicaIdx) -> IsrSet {
+        let maximal = self.maximal(lead).with(own);
+        let joining =
+            |replica: &ReplicaIdx| !maximal.contains(*replica) && self.is_waited_for(lead, *replica);
+        lead.replicas().filter(joining).fold(maximal, IsrSet::with)
     }
 
     fn is_waited_for(&self, lead: &Leading, replica: ReplicaIdx) -> bool {

@@ -4,6 +4,7 @@ use highwater_model::id::Offset;
 use highwater_model::replication::{Message, ReplicaIdx, Timer};
 
 use super::World;
+use super::encode::settled;
 use super::network::Envelope;
 use super::state::{Run, Standing, State};
 
@@ -44,6 +45,8 @@ pub enum Action {
     Unfence(ReplicaIdx),
     /// A broker asks to shut down, or whether it may by now.
     Stop(ReplicaIdx),
+    /// A leader of the past hears what it needs for its high watermark to rise.
+    Hear(ReplicaIdx),
 }
 
 /// The kinds, by [`kind`].
@@ -65,6 +68,7 @@ pub(super) const KINDS: &[&str] = &[
     "a session ends",
     "a fenced broker is heard from again",
     "a broker shuts down",
+    "a leader of the past hears what it needs",
 ];
 
 /// Index into [`KINDS`].
@@ -87,6 +91,7 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::Expire(_) => 14,
         Action::Unfence(_) => 15,
         Action::Stop(_) => 16,
+        Action::Hear(_) => 17,
     }
 }
 
@@ -106,7 +111,9 @@ fn deliveries(state: &State, actions: &mut Vec<Action>) {
     let envelopes = state.network.envelopes();
     for (at, envelope) in (0..).zip(envelopes) {
         let twin = usize::from(at).checked_sub(1).and_then(|before| envelopes.get(before));
-        if twin != Some(envelope) && !is_early(state, envelope) {
+        // A leader of the past hears messages together, as it needs them.
+        let by_need = || state.past_receiver(envelope).is_some();
+        if twin != Some(envelope) && !is_early(state, envelope) && !by_need() {
             actions.push(Action::Deliver(at));
         }
     }
@@ -114,7 +121,7 @@ fn deliveries(state: &State, actions: &mut Vec<Action>) {
 
 /// Whether the receiver would refuse the message for now, because it is behind in the metadata. To deliver it then is to
 /// lose it, after which its sender repeats it: nothing follows that does not follow from a delivery later on.
-fn is_early(state: &State, envelope: &Envelope) -> bool {
+pub(super) fn is_early(state: &State, envelope: &Envelope) -> bool {
     match envelope {
         Envelope::Peer { from, to, message, .. } => {
             let Some(run) = state.run(*to) else { return false };
@@ -136,6 +143,20 @@ fn is_early(state: &State, envelope: &Envelope) -> bool {
 /// its way there, where a second one is only taken as the same.
 fn may_repeat(world: &World, state: &State, replica: ReplicaIdx, run: &Run) -> bool {
     let open = run.core.open_fetch();
+    let waits = |leader: &Run| {
+        leader.known == run.known
+            && leader.core.parked_fetch(replica).is_some_and(|parked| {
+                Some(parked.request_id) == open && parked.broker_epoch == run.broker_epoch
+            })
+    };
+    let waits = run.core.view().leader.and_then(|leader| state.run(leader)).is_some_and(waits);
+    let fetches = state.network.fetches_of(replica, |envelope| state.past_receiver(envelope).is_none());
+    fetches < usize::from(world.bounds.in_flight) && !waits && !is_fetch_under_way(state, replica, run)
+}
+
+/// Whether the fetch that a follower waits for is on its way to its leader.
+fn is_fetch_under_way(state: &State, replica: ReplicaIdx, run: &Run) -> bool {
+    let open = run.core.open_fetch();
     let of_open = |envelope: &Envelope| match envelope {
         Envelope::Peer { from, message: Message::Fetch(fetch), .. } => {
             *from == replica
@@ -145,16 +166,7 @@ fn may_repeat(world: &World, state: &State, replica: ReplicaIdx, run: &Run) -> b
         }
         Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
     };
-    let waits = |leader: &Run| {
-        leader.known == run.known
-            && leader.core.parked_fetch(replica).is_some_and(|parked| {
-                Some(parked.request_id) == open && parked.broker_epoch == run.broker_epoch
-            })
-    };
-    let waits = run.core.view().leader.and_then(|leader| state.run(leader)).is_some_and(waits);
-    state.network.fetches_of(replica) < usize::from(world.bounds.in_flight)
-        && !waits
-        && !state.network.envelopes().iter().any(|envelope| of_open(envelope))
+    state.network.envelopes().iter().any(|envelope| of_open(envelope))
 }
 
 fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, actions: &mut Vec<Action>) {
@@ -169,14 +181,31 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
             actions.push(Action::WriteFails(replica));
         }
     }
-    if !disk.syncs.is_empty() {
+    let waits = world.reduces() && may_sync_later(state, replica, run);
+    if !disk.syncs.is_empty() && !waits {
         actions.push(Action::Flush(replica));
     }
-    if run.leads() {
-        of_clients(world, state, replica, actions);
+    if let Some(past) = state.past_of(replica) {
+        if past.may_hear().is_some() {
+            actions.push(Action::Hear(replica));
+        }
+    } else {
+        if run.leads() {
+            of_clients(world, state, replica, actions);
+        }
+        of_timers(world, state, replica, run, actions);
     }
-    of_timers(world, state, replica, run, actions);
     of_faults(state, replica, actions);
+}
+
+/// Whether a sync of this follower may as well end when its leader has heard its open fetch: until then nothing else happens to
+/// it where nobody can be elected any more, and what it would tell of the sync can only be heard after the fetch.
+fn may_sync_later(state: &State, replica: ReplicaIdx, run: &Run) -> bool {
+    settled(state).is_some_and(|leader| leader != replica)
+        && state.left.full_disks == 0
+        && run.core.is_following()
+        && state.cluster.next_view(run.applied).is_none()
+        && is_fetch_under_way(state, replica, run)
 }
 
 fn of_clients(world: &World, state: &State, leader: ReplicaIdx, actions: &mut Vec<Action>) {

@@ -41,7 +41,7 @@ crate::bounds! {
         writes("writes"): Writes = Writes::Apart,
         /// Whether a sync ends at any later moment (apart), before its broker does anything else (in-turn), or at-once
         syncs("syncs"): Syncs = Syncs::Apart,
-        /// Whether messages that can only be refused stay deliverable and are told apart, and views of the forsaken wait
+        /// Whether nothing is left out that should come to nothing: dead messages, syncs, views, leaders of the past
         keep_dead("keep-dead"): bool = false,
         /// Whether followers are interchangeable once nobody can be elected any more
         symmetry("symmetry"): bool = true,

@@ -20,9 +20,10 @@
 //!   one that it may accept, whether a member of the ISR is named with its current broker epoch or without any.
 //! - of a view the ISR and the partition epoch, where its leader knows as much from the answer to its proposal.
 //! - once no lag timer may run out any more, which of them run.
+//! - what a leader of the past knows of its followers, and what is under way to it, but for its reach (`past`).
 //!
-//! Of these, what concerns proposals is told apart all the same with `keep-dead=true`, and with a planted bug, which may be one
-//! that reads it.
+//! Of these, what concerns proposals and leaders of the past is told apart all the same with `keep-dead=true`, and with a
+//! planted bug, which may be one that reads it.
 //!
 //! And once nobody can be elected any more, followers go by whichever names make the encoding the least (`symmetry`).
 //!
@@ -33,6 +34,7 @@ use std::hash::{Hash as _, Hasher as _};
 use highwater_model::replication::{IsrSet, PartitionView, ReplicaIdx, ReplicaView};
 use smallvec::SmallVec;
 
+use super::dead::is_doomed;
 use super::network::Envelope;
 use super::part::Part;
 use super::state::State;
@@ -50,13 +52,14 @@ use assembly::Assembly;
 pub(super) use assembly::Code;
 pub(super) use canon::Canon;
 use canon::Members;
-use parts::{broker_into, cluster_into, envelope_into, ledger_into};
+use parts::{broker_into, cluster_into, envelope_into, ledger_into, past_broker_into};
 use renaming::Renaming;
 use space::Space;
+pub(super) use symmetry::settled;
 
 /// Feeds `state` to `sink`.
 pub(super) fn encode(state: &State, sink: &mut Encoder) {
-    match symmetry::settled(state) {
+    match settled(state) {
         Some(leader) => symmetry::write_least(state, leader, sink),
         None => write(state, Renaming::NONE, false, sink),
     }
@@ -67,14 +70,19 @@ pub(super) fn encode(state: &State, sink: &mut Encoder) {
 fn write(state: &State, renaming: Renaming, sorted: bool, sink: &mut Encoder) {
     let mut canon = Assembly::new(sink);
     for name in state.replicas() {
-        canon.add(broker_code(state, renaming.of(name), renaming));
+        let replica = renaming.of(name);
+        canon.add(broker_code(state, replica, renaming));
+        if let Some(past) = state.past_of(replica) {
+            past.write(|replicas| renaming.of_set(replicas), |byte| canon.byte(byte));
+        }
     }
     canon.add(state.cluster.code_of(FLAGS * renaming.index(), |cluster, canon| {
         canon.rename(renaming);
         cluster_into(cluster, canon);
     }));
     views_into(state, renaming, &mut canon);
-    let envelopes = state.network.envelopes().iter();
+    let is_told_apart = |envelope: &&Part<Envelope>| state.past_receiver(envelope).is_none();
+    let envelopes = state.network.envelopes().iter().filter(is_told_apart);
     let envelopes = envelopes.map(|envelope| envelope_code(state, *envelope, renaming));
     if sorted {
         let mut envelopes: SmallVec<[&Code; 8]> = envelopes.collect();
@@ -102,7 +110,16 @@ fn write(state: &State, renaming: Renaming, sorted: bool, sink: &mut Encoder) {
 /// Number of encodings of a part for each naming of the replicas, by what else they heed.
 const FLAGS: usize = 4;
 
+/// The first encoding of a leader of the past; there is one for each naming.
+const OF_PAST: usize = 16;
+
 fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'static Code {
+    if state.past_of(replica).is_some() {
+        return state.part(replica).code_of(OF_PAST + renaming.index(), |broker, canon| {
+            canon.rename(renaming);
+            past_broker_into(broker, canon);
+        });
+    }
     let lag_matters = state.left.shrinks > 0;
     let retry_matters = state.left.timeouts > 0 || state.cluster.heeds_all();
     let which = usize::from(lag_matters) + 2 * usize::from(retry_matters) + FLAGS * renaming.index();
@@ -129,16 +146,6 @@ fn envelope_code(state: &State, envelope: Part<Envelope>, renaming: Renaming) ->
     })
 }
 
-/// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).
-fn is_doomed(state: &State, envelope: &Envelope) -> bool {
-    match envelope {
-        Envelope::Proposal { proposal, .. } => {
-            proposal.partition_epoch < state.cluster.partition().partition_epoch
-        }
-        Envelope::Peer { .. } | Envelope::Decision { .. } => false,
-    }
-}
-
 /// The views that brokers have yet to apply, and by which. Of a view a broker that does not lead by it reads who leads, in
 /// which leader epoch, and what holds for any leader; a view that tells its readers nothing but that again is one with
 /// the view before it, since both are applied together.
@@ -147,7 +154,8 @@ fn views_into(state: &State, renaming: Renaming, canon: &mut Assembly<'_>) {
     for view in state.cluster.views().iter().map(|view| view.get()) {
         let readers: IsrSet =
             state.replicas().filter(|replica| has_yet_to_apply(state, *replica, view)).collect();
-        let leads = view.leader.is_some_and(|leader| readers.contains(leader));
+        let leads = |leader: ReplicaIdx| readers.contains(leader) && !is_past(state, leader, view);
+        let leads = view.leader.is_some_and(leads);
         if readers.is_empty() || (!leads && before.is_some_and(|before| says_the_same(before, view))) {
             continue;
         }
@@ -159,6 +167,11 @@ fn views_into(state: &State, renaming: Renaming, canon: &mut Assembly<'_>) {
         view_into(view, renaming, leads, news, canon);
     }
     canon.byte(0);
+}
+
+/// Whether this view is of a leader of the past, whose stages tell what there is to it.
+fn is_past(state: &State, leader: ReplicaIdx, view: &PartitionView) -> bool {
+    state.past_of(leader).is_some() && state.run(leader).is_some_and(|run| run.known == view.leader_epoch)
 }
 
 fn bits(replicas: IsrSet) -> u8 {

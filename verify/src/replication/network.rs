@@ -75,13 +75,20 @@ impl Network {
         self.envelopes.retain(|_| dead.next() != Some(&true));
     }
 
-    /// Fetches of `follower` and answers to it.
-    pub(super) fn fetches_of(&self, follower: ReplicaIdx) -> usize {
+    /// Drops of equal answers to a fetch all but one: when one is taken, the others are of a fetch without an open end.
+    pub(super) fn drop_twins(&mut self) {
+        let is_answer =
+            |envelope: &Envelope| matches!(envelope, Envelope::Peer { message: Message::FetchAnswer(_), .. });
+        self.envelopes.dedup_by(|one, other| one == other && is_answer(one));
+    }
+
+    /// Fetches of `follower` and answers to it, of those messages that count.
+    pub(super) fn fetches_of(&self, follower: ReplicaIdx, counts: impl Fn(&Envelope) -> bool) -> usize {
         let of_follower = |envelope: &&Part<Envelope>| match &***envelope {
             Envelope::Peer { from, message: Message::Fetch(_), .. } => *from == follower,
             Envelope::Peer { to, message: Message::FetchAnswer(_), .. } => *to == follower,
             Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
         };
-        self.envelopes.iter().filter(of_follower).count()
+        self.envelopes.iter().filter(of_follower).filter(|envelope| counts(envelope)).count()
     }
 }

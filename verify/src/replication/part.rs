@@ -28,7 +28,7 @@ pub struct Part<T: Kind>(&'static Kept<T>);
 
 struct Kept<T: Kind> {
     value: T,
-    codes: [OnceLock<Code>; 16],
+    codes: [OnceLock<Code>; 20],
     /// What came of the events that happened to it, each by its key.
     fates: Fates<T::Fate>,
 }

@@ -9,10 +9,12 @@ use smallvec::SmallVec;
 
 use super::bounds::Bounds;
 use super::cluster::Cluster;
+use super::dead::epoch_of;
 use super::disk::{Disk, Entries};
 use super::encode::encode;
-use super::network::Network;
+use super::network::{Envelope, Network};
 use super::part::{Kind, Part};
+use super::past::Past;
 use super::turn::Turn;
 use crate::engine::Encoder;
 
@@ -115,6 +117,8 @@ pub struct State {
     pub ledger: Part<Ledger>,
     /// What may still happen.
     pub left: Left,
+    /// What follows of the rest for leaders of the past.
+    pub(super) past: Vec<Past>,
 }
 
 impl Left {
@@ -192,6 +196,24 @@ impl State {
     /// The place of a replica's broker.
     pub(super) fn part_mut(&mut self, replica: ReplicaIdx) -> &mut Part<Broker> {
         self.brokers.get_mut(usize::from(replica.0)).expect("every replica has a broker")
+    }
+
+    /// This replica, if it is a leader of the past.
+    pub(super) fn past_of(&self, replica: ReplicaIdx) -> Option<&Past> {
+        self.past.iter().find(|past| past.leader == replica)
+    }
+
+    /// The leader of the past that a message is for, unless it is for a reign to come.
+    pub(super) fn past_receiver(&self, envelope: &Envelope) -> Option<&Past> {
+        match envelope {
+            Envelope::Peer { to, message, .. } => {
+                let past = self.past_of(*to)?;
+                let is_of_now = self.run(*to).is_some_and(|run| epoch_of(message) <= run.known);
+                is_of_now.then_some(past)
+            }
+            Envelope::Decision { to, .. } => self.past_of(*to),
+            Envelope::Proposal { .. } => None,
+        }
     }
 
     /// The process of a replica's broker, while it runs.

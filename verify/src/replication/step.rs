@@ -10,7 +10,7 @@ use highwater_model::replication::{
 use smallvec::SmallVec;
 
 use super::World;
-use super::action::Action;
+use super::action::{Action, is_early};
 use super::bounds::{Bounds, Syncs, Writes};
 use super::claims::name;
 use super::cluster::Request;
@@ -18,6 +18,7 @@ use super::disk::Disk;
 use super::drive::Driver;
 use super::network::Envelope;
 use super::part::Part;
+use super::past::{self, Past};
 use super::state::{Broker, Run, Standing};
 use super::turn::{Event, summary};
 
@@ -69,7 +70,31 @@ impl Driver<'_> {
             }
             Action::Unfence(replica) => _ = self.heartbeat(replica, false),
             Action::Stop(replica) => self.stop(replica),
+            Action::Hear(replica) => self.hear_members(replica),
         }
+    }
+
+    /// A leader of the past hears its members until each has told enough for its reach. What more they have told, and what
+    /// others have, changes nothing.
+    fn hear_members(&mut self, replica: ReplicaIdx) {
+        let Some((members, reach)) = self.state.past_of(replica).and_then(Past::may_hear) else { return };
+        for member in members.iter() {
+            while self.state.run(replica).is_some_and(|run| past::counted(run, member) < reach) {
+                let Some(at) = self.next_from(member, replica) else { break };
+                self.deliver(at);
+            }
+        }
+    }
+
+    /// The place of the earliest message from one replica to another.
+    fn next_from(&self, sender: ReplicaIdx, receiver: ReplicaIdx) -> Option<usize> {
+        let is_next = |envelope: &Envelope| match envelope {
+            Envelope::Peer { from, to, .. } => {
+                *from == sender && *to == receiver && !is_early(self.state, envelope)
+            }
+            Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+        };
+        self.state.network.envelopes().iter().position(|envelope| is_next(envelope))
     }
 
     fn expired(&mut self, at: ReplicaIdx, timer: Timer) {

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use highwater_model::fault::Bug;
+use highwater_model::id::LeaderEpoch;
 use stateright::{Checker as _, Model as _};
 
-use super::{Bounds, State, World};
+use super::{Bounds, Entries, Standing, State, World};
 use crate::bounds::Bounds as _;
 use crate::engine::{Encoder, Limits, Outcome, Verdict, alike, search};
 use crate::world::{Checked as _, Notes, misdeclared};
 
+mod past;
 mod symmetry;
 
 fn world(line: &str) -> World {
@@ -82,14 +84,29 @@ fn a_planted_bug_is_found_where_its_mutant_says() {
     }
 }
 
-/// What can be seen of a state from outside: what the controller knows, what the disks hold, and what clients were told.
+/// What can be seen of states from outside: what the controller knows, who runs, what the disks hold, what clients were told,
+/// and which faults may come. Of leader epochs only the order tells anything, and a client that waits knows no more than one
+/// that was told that nobody knows.
 fn outside(line: &str) -> BTreeSet<String> {
     seen(line, &|state| {
-        let partition = state.cluster.partition();
-        let controller =
-            (partition.leader, partition.leader_epoch, partition.isr, partition.eligible_leaders);
-        let disks: Vec<_> = state.brokers.iter().map(|broker| &broker.disk.entries).collect();
-        format!("{controller:?} {disks:?} {:?} {:?}", state.ledger.clients, state.ledger.ghost.committed)
+        let (partition, committed) = (state.cluster.partition(), &state.ledger.ghost.committed);
+        let on_disks = state.brokers.iter().flat_map(|broker| &broker.disk.entries);
+        let written = on_disks.chain(committed).map(|entry| entry.leader_epoch);
+        let known: BTreeSet<_> = written.chain([partition.leader_epoch]).collect();
+        let rank = |epoch: LeaderEpoch| known.range(..epoch).count();
+        let entries = |entries: &Entries| -> Vec<_> {
+            entries.iter().map(|entry| (rank(entry.leader_epoch), entry.value)).collect()
+        };
+        let brokers =
+            state.brokers.iter().map(|broker| (entries(&broker.disk.entries), broker.run.is_some()));
+        let clients = state.ledger.clients.iter().map(|standing| match standing {
+            Standing::Open(_) => Standing::Unknown,
+            told @ (Standing::Acknowledged | Standing::Unknown | Standing::Refused) => *told,
+        });
+        let sets = (partition.leader, partition.isr, partition.eligible_leaders);
+        let controller = (sets, rank(partition.leader_epoch), partition.recovering);
+        let (brokers, clients): (Vec<_>, Vec<_>) = (brokers.collect(), clients.collect());
+        format!("{controller:?} {brokers:?} {clients:?} {:?} {:?}", entries(committed), state.left)
     })
 }
 
@@ -119,6 +136,11 @@ fn what_is_left_out_can_not_be_seen_from_outside() {
         "brokers=2 elections=1",
         "brokers=2 power-losses=1 flush=os",
         "brokers=2 elections=1 shrinks=1 flush=os",
+        "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os writes=at-once in-flight=1",
+        "brokers=2 records=2 elections=1 flush=os writes=at-once",
+        "brokers=2 elections=1 kills=1 flush=os writes=at-once in-flight=1",
+        "brokers=2 elections=1 full-disks=1 min-isr=1 flush=os",
+        "brokers=3 elections=1 flush=os writes=at-once symmetry=false",
     ] {
         let (reduced, whole) = (outside(line), outside(&format!("{line} keep-dead=true")));
 
@@ -142,6 +164,8 @@ fn states_that_are_encoded_alike_are_alike() {
         "brokers=3 elections=1 kills=1 writes=at-once",
         "brokers=3 shrinks=1 timeouts=1 kills=1 flush=os writes=at-once",
         "brokers=2 elections=1 kills=1 syncs=in-turn",
+        "brokers=3 elections=1 shrinks=1 writes=at-once",
+        "brokers=2 records=2 elections=1 shrinks=1 writes=at-once",
     ] {
         let compared = alike(&world(line), 3_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));
 

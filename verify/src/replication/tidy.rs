@@ -1,15 +1,16 @@
 //! Reductions: what is removed from a state because nothing can come of it.
 //!
-//! Messages that can only be refused go (a bound keeps them, and a planted bug does, since it may be one that heeds them);
-//! views that tell a replica nothing are applied at once, and forgotten when all have applied them.
+//! Messages that come to nothing go (`dead`); views that tell a replica nothing are applied at once, and forgotten when all
+//! have applied them.
 
-use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset, RequestId};
-use highwater_model::replication::{Message, PartitionView, ReplicaIdx};
+use highwater_model::id::Offset;
+use highwater_model::replication::{IsrChangeStage, PartitionView, ReplicaIdx};
 
 use smallvec::SmallVec;
 
 use super::World;
 use super::cluster::Request;
+use super::dead::{epoch_of, is_dead};
 use super::drive::Driver;
 use super::encode::says_the_same;
 use super::network::Envelope;
@@ -20,18 +21,32 @@ use crate::world::Notes;
 
 impl World {
     /// Whether what can only be refused is left out. A planted bug may be one that heeds it.
-    fn reduces(&self) -> bool {
+    pub(super) fn reduces(&self) -> bool {
         self.planted.0.is_none() && !self.bounds.keep_dead
     }
 
     /// Removes what no later step can tell from nothing.
-    pub(super) fn tidy(&self, state: &mut State) {
-        self.apply_silent_views(state);
+    pub(super) fn tidy(&self, state: &mut State, notes: &mut Notes) {
+        loop {
+            state.past.clear();
+            self.drop_dead(state);
+            state.past = self.leaders_of_the_past(state);
+            if !state.past.is_empty() {
+                self.drop_dead(state);
+            }
+            if !self.apply_silent_views(state, notes) {
+                break;
+            }
+        }
         self.drop_views(state);
+    }
+
+    fn drop_dead(&self, state: &mut State) {
         if self.reduces() {
             let dead = |envelope: &Part<Envelope>| is_dead(state, envelope);
             let dead: SmallVec<[bool; 8]> = state.network.envelopes().iter().map(dead).collect();
             state.network.drop_dead(&dead);
+            state.network.drop_twins();
         }
     }
 
@@ -42,7 +57,8 @@ impl World {
     /// too early is a fetch that is delivered late.
     ///
     /// A follower whose leader is gone for good, and to which nothing is under way, can do nothing before it has applied the
-    /// next view either, and whatever may happen after it has may wait: so it applies it at once, too.
+    /// next view either, and whatever may happen after it has may wait: so it applies it at once, too. Likewise a leader
+    /// of the past that can bring about nothing more, and a leader that knows all that the view tells.
     fn silent_view(&self, state: &State, replica: ReplicaIdx) -> Option<Part<PartitionView>> {
         let run = state.run(replica)?;
         let next = state.cluster.next_view(run.applied)?;
@@ -51,19 +67,29 @@ impl World {
         let idle = !run.leads() && !run.core.is_following();
         let same = says_the_same(known, &next);
         let silent = idle || (seen && same && !run.leads());
-        (silent || (self.reduces() && is_left_alone(state, replica, run, &next))).then_some(next)
+        let comes_to_nothing = || {
+            is_left_alone(state, replica, run, &next)
+                || leads_for_nothing(state, replica, run, &next)
+                || tells_nothing_new(run, &next)
+        };
+        (silent || (self.reduces() && comes_to_nothing())).then_some(next)
     }
 
-    /// Applies views to replicas that do not lead and that are told nothing new by them. Whether a view is silent does not
-    /// depend on which other replicas have applied theirs before: what they send is of their new leader epoch, and who
-    /// comes to lead by a view applies no further one.
-    fn apply_silent_views(&self, state: &mut State) {
+    /// Applies the views that are silent; tells whether there was any. One may make another silent, never the opposite:
+    /// what is sent then is of the new leader epoch, and no leader is of the past while another broker is in its own.
+    fn apply_silent_views(&self, state: &mut State, notes: &mut Notes) -> bool {
+        let mut any = false;
         for replica in state.replicas() {
             while let Some(view) = self.silent_view(state, replica) {
-                Driver { world: self, state: &mut *state, notes: &mut Notes::default() }
+                any = true;
+                if state.run(replica).is_some_and(|run| run.known < view.leader_epoch) {
+                    state.past.retain(|past| past.leader != replica);
+                }
+                Driver { world: self, state: &mut *state, notes: &mut *notes }
                     .feed(replica, Event::View(view));
             }
         }
+        any
     }
 
     /// Views that every running broker has applied. A broker that starts is told the current one first.
@@ -74,6 +100,25 @@ impl World {
             Driver { world: self, state, notes: &mut Notes::default() }.ask(Request::Forget(applied));
         }
     }
+}
+
+/// Whether a leader of the past can bring about nothing more. While it syncs it waits for the view that ends its leader
+/// epoch: what it tells its new leader depends on which comes first.
+fn leads_for_nothing(state: &State, replica: ReplicaIdx, run: &Run, next: &PartitionView) -> bool {
+    let syncs = !state.broker(replica).disk.syncs.is_empty();
+    let waits = syncs && next.leader_epoch > run.known;
+    !waits && state.past_of(replica).is_some_and(|past| !past.may_reach())
+}
+
+/// Whether a leader knows all that this view tells, by the answer to its proposal, and holds no proposal back until any newer
+/// view (R45).
+fn tells_nothing_new(run: &Run, next: &PartitionView) -> bool {
+    if !run.leads() {
+        return false;
+    }
+    let known = run.core.view();
+    let told = PartitionView { metadata_offset: known.metadata_offset, ..next.clone() };
+    told == *known && run.core.isr_change_stage() != Some(IsrChangeStage::Held)
 }
 
 /// Whether a replica follows a leader that will never answer it, in a leader epoch that `next` ends, with nothing of that
@@ -91,88 +136,4 @@ fn is_left_alone(state: &State, replica: ReplicaIdx, run: &Run, next: &Partition
         && disk.writes.is_empty()
         && disk.syncs.is_empty()
         && !state.network.envelopes().iter().any(|envelope| to_it(envelope))
-}
-
-fn epoch_of(message: &Message) -> LeaderEpoch {
-    match message {
-        Message::Fetch(fetch) => fetch.leader_epoch,
-        Message::Progress(progress) => progress.leader_epoch,
-        Message::FetchAnswer(answer) => answer.leader_epoch,
-    }
-}
-
-/// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.
-fn is_dead(state: &State, envelope: &Envelope) -> bool {
-    match envelope {
-        Envelope::Peer { from, to, message, .. } => state
-            .run(*to)
-            .is_none_or(|run| is_dead_message(run, *from, message) || is_told(state, run, *from, message)),
-        // The controller knows a broker's current incarnation alone, and so does the connection of an answer. What the
-        // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
-        Envelope::Proposal { from, proposal } => state.run(*from).is_none_or(|run| {
-            let open = run.core.open_proposal() == Some(proposal.request_id);
-            let current = state.cluster.partition().partition_epoch == proposal.partition_epoch;
-            run.broker_epoch != proposal.broker_epoch || !(open || current)
-        }),
-        Envelope::Decision { to, broker_epoch, answer } => state.run(*to).is_none_or(|run| {
-            run.broker_epoch != *broker_epoch || run.core.open_proposal() != Some(answer.request_id)
-        }),
-    }
-}
-
-/// A receiver that is down comes back as another incarnation, in a later leader epoch if it leads.
-fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) -> bool {
-    match message {
-        Message::Fetch(fetch) => {
-            let (leader_epoch, broker_epoch) = (fetch.leader_epoch, fetch.broker_epoch);
-            run.known > leader_epoch || is_outdated(run, from, leader_epoch, broker_epoch, fetch.request_id)
-        }
-        Message::Progress(progress) => {
-            let (leader_epoch, broker_epoch) = (progress.leader_epoch, progress.broker_epoch);
-            run.known > leader_epoch
-                || is_outdated(run, from, leader_epoch, broker_epoch, progress.request_id)
-        }
-        Message::FetchAnswer(answer) => {
-            let answered = answer.answered;
-            let reached = run.known == answer.leader_epoch;
-            run.known > answer.leader_epoch
-                || run.broker_epoch != answered.broker_epoch
-                || run.core.log().generation() != answered.generation
-                || (reached && run.core.open_fetch() != Some(answered.request_id))
-        }
-    }
-}
-
-/// Whether a later registration of the sender is known to the receiver, or a later request: of those that it knows only
-/// where both are of the leader epoch that it leads in, since ids begin anew with each.
-fn is_outdated(
-    run: &Run,
-    from: ReplicaIdx,
-    leader_epoch: LeaderEpoch,
-    broker_epoch: BrokerEpoch,
-    request_id: RequestId,
-) -> bool {
-    let registered = run.core.view().replica(from).and_then(|replica| replica.broker_epoch);
-    let last = run.core.last_fetch(from).filter(|_| run.known == leader_epoch);
-    registered.is_some_and(|registered| registered > broker_epoch)
-        || last.is_some_and(|last| last > (broker_epoch, request_id))
-}
-
-/// Whether a sync that a follower tells of is known to its leader, or will be by every fetch that it could amend.
-fn is_told(state: &State, leader: &Run, from: ReplicaIdx, message: &Message) -> bool {
-    let Message::Progress(progress) = message else { return false };
-    let amends = (progress.broker_epoch, progress.request_id);
-    if leader.known == progress.leader_epoch && leader.core.last_fetch(from) == Some(amends) {
-        return leader.core.follower_durable_end(from) >= Some(progress.durable_end);
-    }
-    let amended = |envelope: &Part<Envelope>| match &**envelope {
-        Envelope::Peer { from: sender, message: Message::Fetch(fetch), .. } => {
-            *sender == from
-                && fetch.leader_epoch == progress.leader_epoch
-                && (fetch.broker_epoch, fetch.request_id) == amends
-                && fetch.durable_end < progress.durable_end
-        }
-        Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
-    };
-    !state.network.envelopes().iter().any(amended)
 }

@@ -37,6 +37,9 @@ pub(super) fn describe(before: &State, action: Action) -> String {
         Action::Expire(replica) => format!("the controller fences {replica}: its session has ended"),
         Action::Unfence(replica) => format!("the controller hears from {replica} and unfences it"),
         Action::Stop(replica) => format!("{replica} asks to shut down"),
+        Action::Hear(replica) => {
+            format!("{replica}, whom all others have left, hears what its members have told it")
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Canon {
     /// The kind of the number that comes.
     next: Option<Kind>,
     all_of_view: bool,
+    /// Whether what a replica does in its role matters.
+    role_matters: bool,
     lag_matters: bool,
     /// Whether a proposal may be repeated.
     retry_matters: bool,
@@ -99,6 +101,7 @@ impl Default for Canon {
             ids: Ids::Fetches,
             next: None,
             all_of_view: true,
+            role_matters: true,
             lag_matters: true,
             retry_matters: true,
             members: Members::AsNamed,
@@ -198,6 +201,11 @@ impl Canon {
         self.all_of_view = all;
     }
 
+    /// Whether what a replica does in its role matters in what comes.
+    pub(crate) fn heed_role(&mut self, matters: bool) {
+        self.role_matters = matters;
+    }
+
     /// The encoding of the part.
     pub(crate) fn into_code(self) -> Code {
         Code::new(self.sink.bytes(), &self.marks, &self.spaces)
@@ -286,6 +294,7 @@ impl Canon {
             || (unread && !self.all_of_view)
             || (field == "armed" && !self.lag_matters)
             || (field == "change" && !self.retry_matters)
+            || (field == "role" && !self.role_matters)
             || (field == "members" && self.members == Members::Unread)
         {
             return Ok(());

@@ -42,19 +42,10 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
 
 pub(super) fn broker_into(broker: &Broker, lag_matters: bool, retry_matters: bool, canon: &mut Canon) {
     let replica = broker.replica;
-    canon.requester(replica);
-    if let Some(run) = &broker.run {
-        canon.fetches(run.broker_epoch, run.known);
-    }
-    disk_into(replica, &broker.disk, canon);
+    begin_broker(broker, canon);
     let Some(run) = &broker.run else { return canon.byte(0) };
     canon.byte(1);
-    canon.rank(Space::BrokerEpoch(replica), run.broker_epoch.0);
-    canon.byte(u8::from(run.applied.0 > run.broker_epoch.0));
-    canon.rank(Space::LeaderEpoch, u64::from(run.known.0));
-    canon.heed_view(run.leads());
-    value_into(replica, &run.core, canon);
-    canon.heed_view(true);
+    run_into(replica, run, run.leads(), canon);
     if !retry_matters {
         change_into(run, canon);
     }
@@ -66,6 +57,34 @@ pub(super) fn broker_into(broker: &Broker, lag_matters: bool, retry_matters: boo
         value_into(replica, timer, canon);
     }
     canon.byte(0);
+}
+
+fn begin_broker(broker: &Broker, canon: &mut Canon) {
+    canon.requester(broker.replica);
+    if let Some(run) = &broker.run {
+        canon.fetches(run.broker_epoch, run.known);
+    }
+    disk_into(broker.replica, &broker.disk, canon);
+}
+
+fn run_into(replica: ReplicaIdx, run: &Run, all_of_view: bool, canon: &mut Canon) {
+    canon.rank(Space::BrokerEpoch(replica), run.broker_epoch.0);
+    canon.byte(u8::from(run.applied.0 > run.broker_epoch.0));
+    canon.rank(Space::LeaderEpoch, u64::from(run.known.0));
+    canon.heed_view(all_of_view);
+    value_into(replica, &run.core, canon);
+    canon.heed_view(true);
+}
+
+/// A leader of the past: its reach is told with the state. Its role ends with the next view, whatever is in it.
+pub(super) fn past_broker_into(broker: &Broker, canon: &mut Canon) {
+    begin_broker(broker, canon);
+    canon.byte(2);
+    canon.heed_role(false);
+    if let Some(run) = &broker.run {
+        run_into(broker.replica, run, false, canon);
+    }
+    canon.heed_role(true);
 }
 
 /// What remains of a leader's change of the ISR once it repeats no proposal: how long it waits, whom it counts beyond the ISR

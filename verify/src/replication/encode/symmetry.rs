@@ -26,7 +26,7 @@ use super::{broker_code, write};
 use crate::engine::Encoder;
 
 /// The leader whose reign nothing can end, if there is one and followers are to be interchangeable.
-pub(super) fn settled(state: &State) -> Option<ReplicaIdx> {
+pub(in super::super) fn settled(state: &State) -> Option<ReplicaIdx> {
     let left = &state.left;
     if left.elections + left.kills + left.power_losses + left.shutdowns > 0 || !state.cluster.is_symmetric() {
         return None;

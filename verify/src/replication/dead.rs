@@ -1,0 +1,136 @@
+//! Messages that can only be refused, or that tell nothing: of those a state is rid.
+//!
+//! A bound keeps them, and a planted bug does, since it may be one that heeds them.
+
+use highwater_model::id::{BrokerEpoch, LeaderEpoch, RequestId};
+use highwater_model::replication::{AlterPartitionAnswer, AlterPartitionOutcome, Message, ReplicaIdx};
+
+use super::network::Envelope;
+use super::part::Part;
+use super::state::{Run, State};
+
+pub(super) fn epoch_of(message: &Message) -> LeaderEpoch {
+    match message {
+        Message::Fetch(fetch) => fetch.leader_epoch,
+        Message::Progress(progress) => progress.leader_epoch,
+        Message::FetchAnswer(answer) => answer.leader_epoch,
+    }
+}
+
+/// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.
+pub(super) fn is_dead(state: &State, envelope: &Envelope) -> bool {
+    // Whether a leader that has proposed does nothing more about it until it is told.
+    let waits = state.left.timeouts == 0;
+    match envelope {
+        Envelope::Peer { from, to, message, .. } => {
+            state.run(*to).is_none_or(|run| {
+                is_dead_message(run, *from, message)
+                    || is_told(state, run, *from, message)
+                    || is_heard(state, run, *from, message)
+            }) || state.past_receiver(envelope).is_some_and(|past| !past.may_reach())
+        }
+        // The controller knows a broker's current incarnation alone, and so does the connection of an answer. What the
+        // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
+        Envelope::Proposal { from, proposal } => state.run(*from).is_none_or(|run| {
+            let open = run.core.open_proposal() == Some(proposal.request_id);
+            let current = state.cluster.partition().partition_epoch == proposal.partition_epoch;
+            let is_of_now = run.broker_epoch == proposal.broker_epoch && (open || current);
+            !is_of_now || state.past_of(*from).is_some() || (waits && is_doomed(state, envelope))
+        }),
+        Envelope::Decision { to, broker_epoch, answer } => state.run(*to).is_none_or(|run| {
+            let is_of_now =
+                run.broker_epoch == *broker_epoch && run.core.open_proposal() == Some(answer.request_id);
+            !is_of_now || state.past_receiver(envelope).is_some() || (waits && tells_to_wait(answer))
+        }),
+    }
+}
+
+/// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).
+pub(super) fn is_doomed(state: &State, envelope: &Envelope) -> bool {
+    match envelope {
+        Envelope::Proposal { proposal, .. } => {
+            proposal.partition_epoch < state.cluster.partition().partition_epoch
+        }
+        Envelope::Peer { .. } | Envelope::Decision { .. } => false,
+    }
+}
+
+/// Whether an answer tells a leader to wait for newer metadata, which is all that it can do, too, while it waits for the answer
+/// and repeats no proposal any more (R45).
+fn tells_to_wait(answer: &AlterPartitionAnswer) -> bool {
+    matches!(answer.outcome, AlterPartitionOutcome::Behind(_))
+}
+
+/// A receiver that is down comes back as another incarnation, in a later leader epoch if it leads.
+pub(super) fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) -> bool {
+    match message {
+        Message::Fetch(fetch) => {
+            let (leader_epoch, broker_epoch) = (fetch.leader_epoch, fetch.broker_epoch);
+            run.known > leader_epoch || is_outdated(run, from, leader_epoch, broker_epoch, fetch.request_id)
+        }
+        Message::Progress(progress) => {
+            let (leader_epoch, broker_epoch) = (progress.leader_epoch, progress.broker_epoch);
+            run.known > leader_epoch
+                || is_outdated(run, from, leader_epoch, broker_epoch, progress.request_id)
+        }
+        Message::FetchAnswer(answer) => {
+            let answered = answer.answered;
+            let reached = run.known == answer.leader_epoch;
+            run.known > answer.leader_epoch
+                || run.broker_epoch != answered.broker_epoch
+                || run.core.log().generation() != answered.generation
+                || (reached && run.core.open_fetch() != Some(answered.request_id))
+        }
+    }
+}
+
+/// Whether a later registration of the sender is known to the receiver, or a later request: of those that it knows only
+/// where both are of the leader epoch that it leads in, since ids begin anew with each.
+fn is_outdated(
+    run: &Run,
+    from: ReplicaIdx,
+    leader_epoch: LeaderEpoch,
+    broker_epoch: BrokerEpoch,
+    request_id: RequestId,
+) -> bool {
+    let registered = run.core.view().replica(from).and_then(|replica| replica.broker_epoch);
+    let last = run.core.last_fetch(from).filter(|_| run.known == leader_epoch);
+    registered.is_some_and(|registered| registered > broker_epoch)
+        || last.is_some_and(|last| last > (broker_epoch, request_id))
+}
+
+/// Whether a fetch is a repetition of what its receiver has heard, and nobody waits for the answer: of one that is caught up,
+/// and so will be until its next registration as no lag timer may run out, nothing in it is news.
+fn is_heard(state: &State, leader: &Run, from: ReplicaIdx, message: &Message) -> bool {
+    let Message::Fetch(fetch) = message else { return false };
+    let waits = |run: &Run| {
+        run.broker_epoch == fetch.broker_epoch
+            && run.known == fetch.leader_epoch
+            && run.core.open_fetch() == Some(fetch.request_id)
+    };
+    state.left.shrinks == 0
+        && leader.known == fetch.leader_epoch
+        && leader.core.last_fetch(from) == Some((fetch.broker_epoch, fetch.request_id))
+        && leader.core.is_caught_up(from)
+        && leader.core.follower_durable_end(from) >= Some(fetch.durable_end)
+        && !state.run(from).is_some_and(waits)
+}
+
+/// Whether a sync that a follower tells of is known to its leader, or will be by every fetch that it could amend.
+fn is_told(state: &State, leader: &Run, from: ReplicaIdx, message: &Message) -> bool {
+    let Message::Progress(progress) = message else { return false };
+    let amends = (progress.broker_epoch, progress.request_id);
+    if leader.known == progress.leader_epoch && leader.core.last_fetch(from) == Some(amends) {
+        return leader.core.follower_durable_end(from) >= Some(progress.durable_end);
+    }
+    let amended = |envelope: &Part<Envelope>| match &**envelope {
+        Envelope::Peer { from: sender, message: Message::Fetch(fetch), .. } => {
+            *sender == from
+                && fetch.leader_epoch == progress.leader_epoch
+                && (fetch.broker_epoch, fetch.request_id) == amends
+                && fetch.durable_end < progress.durable_end
+        }
+        Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+    };
+    !state.network.envelopes().iter().any(amended)
+}
