@@ -33,7 +33,7 @@ pub(super) fn is_dead(state: &State, envelope: &Envelope) -> bool {
         // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
         Envelope::Proposal { from, proposal } => state.run(*from).is_none_or(|run| {
             let open = run.core.open_proposal() == Some(proposal.request_id);
-            let current = state.cluster.partition().partition_epoch == proposal.partition_epoch;
+            let current = state.cluster.current().partition_epoch == proposal.partition_epoch;
             let is_of_now = run.broker_epoch == proposal.broker_epoch && (open || current);
             !is_of_now || state.past_of(*from).is_some() || (waits && is_doomed(state, envelope))
         }),
@@ -49,7 +49,7 @@ pub(super) fn is_dead(state: &State, envelope: &Envelope) -> bool {
 pub(super) fn is_doomed(state: &State, envelope: &Envelope) -> bool {
     match envelope {
         Envelope::Proposal { proposal, .. } => {
-            proposal.partition_epoch < state.cluster.partition().partition_epoch
+            proposal.partition_epoch < state.cluster.current().partition_epoch
         }
         Envelope::Peer { .. } | Envelope::Decision { .. } => false,
     }

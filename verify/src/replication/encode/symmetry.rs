@@ -31,7 +31,7 @@ pub(in super::super) fn settled(state: &State) -> Option<ReplicaIdx> {
     if left.elections + left.kills + left.power_losses + left.shutdowns > 0 || !state.cluster.is_symmetric() {
         return None;
     }
-    let leader = state.cluster.partition().leader?;
+    let leader = state.cluster.current().leader?;
     let run = state.run(leader)?;
     let known = state.cluster.broker(leader);
     (known.is_active() && known.broker_epoch == run.broker_epoch).then_some(leader)
