@@ -1,7 +1,7 @@
 //! One worker: takes states off the frontier, takes every step from each, and judges what is new.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stateright::Model;
 
@@ -24,6 +24,8 @@ pub(super) struct Shared<'w, W: Checked> {
     pub(super) world: &'w W,
     pub(super) visited: Visited,
     recent: Recent,
+    /// The room of chunks that were expanded, for those to come: fresh room would have to be cleared.
+    spare: Mutex<Vec<Chunk<W>>>,
     pub(super) unique: AtomicU64,
     pub(super) generated: AtomicU64,
     /// Bit per sometimes-claim that has been met.
@@ -39,6 +41,7 @@ impl<'w, W: Checked> Shared<'w, W> {
             world,
             visited: Visited::new(threads),
             recent: Recent::new(),
+            spare: Mutex::default(),
             unique: AtomicU64::new(0),
             generated: AtomicU64::new(0),
             seen: AtomicU64::new(0),
@@ -53,6 +56,10 @@ impl<'w, W: Checked> Shared<'w, W> {
         if states.next().is_some_and(|state| self.world.identity(state).is_some()) {
             self.recent.fit(level.len() * CHUNK);
         }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Chunk<W>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the first violation and stops the search.
@@ -107,15 +114,16 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     }
 
     /// Takes every step from every state of `chunk`.
-    pub(super) fn expand(&mut self, chunk: Chunk<W>) {
+    pub(super) fn expand(&mut self, mut chunk: Chunk<W>) {
         let mut taken = 0;
         let table = self.shared.visited.table(self.shared.unique.load(Ordering::Relaxed));
-        for (fingerprint, state) in chunk {
+        for (fingerprint, state) in chunk.drain(..) {
             if self.shared.stop.load(Ordering::Relaxed) {
                 break;
             }
             taken += self.expand_one(fingerprint, &state, &table);
         }
+        self.shared.spare().push(chunk);
         self.shared.generated.fetch_add(taken, Ordering::Relaxed);
         self.shared.visited.reached(&self.ways);
         self.ways.clear();
@@ -188,7 +196,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
         match self.next.last_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => chunk.push((fingerprint, state)),
             None => {
-                let mut chunk = Vec::with_capacity(CHUNK);
+                let mut chunk = self.shared.spare().pop().unwrap_or_else(|| Vec::with_capacity(CHUNK));
                 chunk.push((fingerprint, state));
                 self.next.push(chunk);
             }

@@ -41,6 +41,8 @@ crate::bounds! {
         writes("writes"): Writes = Writes::Apart,
         /// Whether a sync ends at any later moment (apart), before its broker does anything else (in-turn), or at-once
         syncs("syncs"): Syncs = Syncs::Apart,
+        /// Whether a leader may apply later what it knows already from the answer to its proposal; else it does so at once
+        known_views_wait("known-views-wait"): bool = true,
         /// Whether nothing is left out that should come to nothing: dead messages, syncs, views, leaders of the past
         keep_dead("keep-dead"): bool = false,
         /// Whether followers are interchangeable once nobody can be elected any more

@@ -10,6 +10,9 @@
 //! what concerns its reach is told apart then; and one without a reach applies the next view at once, since to wait serves
 //! nobody.
 //!
+//! This is sound because whatever it does then it might as well have done before the last of the others left: nothing of it
+//! depends on their leaving, and until then every order is explored.
+//!
 //! Views of its own leader epoch that it has yet to apply may change whom it waits for: so it has a reach at each of these
 //! *stages*. Whom it waits for must not depend on what it hears: a leader that waits for a replica outside of its
 //! maximal ISR (R44), or will if it hears it, or would at a later stage wait for one that it does not wait for before, is left as it is; and so is
@@ -17,7 +20,7 @@
 
 use highwater_model::id::Offset;
 use highwater_model::log::Position;
-use highwater_model::replication::{AlterPartitionOutcome, FlushPolicy, IsrSet, Message, ReplicaIdx};
+use highwater_model::replication::{AlterPartitionOutcome, Fetch, FlushPolicy, IsrSet, Message, ReplicaIdx};
 use smallvec::SmallVec;
 
 use super::World;
@@ -128,7 +131,7 @@ impl World {
         };
         state.replicas().filter(|other| *other != leader).all(has_left)
             && state.ledger.clients.len() >= usize::from(self.bounds.records)
-            && state.left.retries == 0
+            && self.bounds.retries == 0
             && state.broker(leader).disk.writes.is_empty()
             && !state.network.envelopes().iter().any(|envelope| is_applied(envelope))
     }
@@ -188,25 +191,40 @@ fn may_be_heard(state: &State, run: &Run, leader: ReplicaIdx, sender: ReplicaIdx
 fn under_way(state: &State, run: &Run, leader: ReplicaIdx, member: ReplicaIdx) -> Offset {
     let told = |envelope: &Envelope| match envelope {
         Envelope::Peer { from, to, message, .. } if *from == member && *to == leader => {
-            if is_dead_message(run, member, message) { Offset::ZERO } else { told_by(run, message) }
+            if is_dead_message(run, member, message) {
+                Offset::ZERO
+            } else {
+                told_by(state, run, member, message)
+            }
         }
         Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => Offset::ZERO,
     };
     state.network.envelopes().iter().map(|envelope| told(envelope)).max().unwrap_or(Offset::ZERO)
 }
 
-fn told_by(run: &Run, message: &Message) -> Offset {
+fn told_by(state: &State, run: &Run, member: ReplicaIdx, message: &Message) -> Offset {
     let by_flush = |written: Offset, synced: Offset| match run.core.view().flush {
         FlushPolicy::Os => written,
         FlushPolicy::Commit => synced,
     };
+    let counts = |fetch: &Fetch| {
+        let position = run.core.log().position(fetch.fetch_offset, fetch.last_epoch);
+        fetch.leader_epoch == run.known && position == Position::Valid
+    };
     match message {
-        Message::Fetch(fetch) => {
-            let position = run.core.log().position(fetch.fetch_offset, fetch.last_epoch);
-            let counts = fetch.leader_epoch == run.known && position == Position::Valid;
-            if counts { by_flush(fetch.fetch_offset, fetch.durable_end) } else { Offset::ZERO }
+        Message::Fetch(fetch) if counts(fetch) => by_flush(fetch.fetch_offset, fetch.durable_end),
+        Message::Progress(told) if told.leader_epoch == run.known => {
+            let amended = (told.broker_epoch, told.request_id);
+            let is_amended = |envelope: &Envelope| match envelope {
+                Envelope::Peer { from, message: Message::Fetch(fetch), .. } => {
+                    *from == member && (fetch.broker_epoch, fetch.request_id) == amended && counts(fetch)
+                }
+                Envelope::Peer { .. } | Envelope::Proposal { .. } | Envelope::Decision { .. } => false,
+            };
+            let is_heard = run.core.last_fetch(member) == Some(amended);
+            let amends = is_heard || state.network.envelopes().iter().any(|envelope| is_amended(envelope));
+            if amends { by_flush(Offset::ZERO, told.durable_end) } else { Offset::ZERO }
         }
-        Message::Progress(told) if told.leader_epoch == run.known => by_flush(Offset::ZERO, told.durable_end),
-        Message::Progress(_) | Message::FetchAnswer(_) => Offset::ZERO,
+        Message::Fetch(_) | Message::Progress(_) | Message::FetchAnswer(_) => Offset::ZERO,
     }
 }

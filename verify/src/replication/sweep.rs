@@ -25,6 +25,8 @@ const QUICK: &[&str] = &[
     "brokers=2 elections=1 retries=1 flush=os",
     "brokers=2 power-losses=1 flush=os keep-dead=true",
     "brokers=2 elections=1 kills=1 flush=os keep-dead=true",
+    "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os writes=at-once keep-dead=true",
+    "brokers=2 elections=1 shrinks=2 min-isr=1 flush=os writes=at-once in-flight=1 keep-dead=true",
     "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
     "brokers=2 elections=1 shutdowns=1",
     "brokers=2 elections=1 kills=1",
@@ -45,12 +47,14 @@ const QUICK: &[&str] = &[
     "brokers=3 elections=1 kills=1 writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 writes=at-once",
-    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
-    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
+    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once known-views-wait=false",
+    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once known-views-wait=false",
 ];
 
 /// What takes some minutes more.
 const STANDARD: &[&str] = &[
+    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
+    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=3 records=2 elections=1 kills=1 flush=os writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os",

@@ -165,6 +165,8 @@ fn states_that_are_encoded_alike_are_alike() {
         "brokers=3 shrinks=1 timeouts=1 kills=1 flush=os writes=at-once",
         "brokers=2 elections=1 kills=1 syncs=in-turn",
         "brokers=3 elections=1 shrinks=1 writes=at-once",
+        "brokers=2 elections=2 retries=2",
+        "brokers=2 elections=2 retries=2 acks=one",
         "brokers=2 records=2 elections=1 shrinks=1 writes=at-once",
     ] {
         let compared = alike(&world(line), 3_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));

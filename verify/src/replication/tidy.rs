@@ -58,7 +58,7 @@ impl World {
     ///
     /// A follower whose leader is gone for good, and to which nothing is under way, can do nothing before it has applied the
     /// next view either, and whatever may happen after it has may wait: so it applies it at once, too. Likewise a leader
-    /// of the past that can bring about nothing more, and a leader that knows all that the view tells.
+    /// of the past that can bring about nothing more.
     fn silent_view(&self, state: &State, replica: ReplicaIdx) -> Option<Part<PartitionView>> {
         let run = state.run(replica)?;
         let next = state.cluster.next_view(run.applied)?;
@@ -67,12 +67,10 @@ impl World {
         let idle = !run.leads() && !run.core.is_following();
         let same = says_the_same(known, &next);
         let silent = idle || (seen && same && !run.leads());
-        let comes_to_nothing = || {
-            is_left_alone(state, replica, run, &next)
-                || leads_for_nothing(state, replica, run, &next)
-                || tells_nothing_new(run, &next)
-        };
-        (silent || (self.reduces() && comes_to_nothing())).then_some(next)
+        let comes_to_nothing =
+            || is_left_alone(state, replica, run, &next) || leads_for_nothing(state, replica, run, &next);
+        let is_known = || !self.bounds.known_views_wait && tells_what_is_known(run, &next);
+        (silent || is_known() || (self.reduces() && comes_to_nothing())).then_some(next)
     }
 
     /// Applies the views that are silent; tells whether there was any. One may make another silent, never the opposite:
@@ -110,9 +108,9 @@ fn leads_for_nothing(state: &State, replica: ReplicaIdx, run: &Run, next: &Parti
     !waits && state.past_of(replica).is_some_and(|past| !past.may_reach())
 }
 
-/// Whether a leader knows all that this view tells, by the answer to its proposal, and holds no proposal back until any newer
-/// view (R45).
-fn tells_nothing_new(run: &Run, next: &PartitionView) -> bool {
+/// Whether a view tells a leader what it knows already. To apply it is nothing then, yet may be something when the leader has
+/// gone on to another proposal: so it is applied at once only where a bound says so.
+fn tells_what_is_known(run: &Run, next: &PartitionView) -> bool {
     if !run.leads() {
         return false;
     }
