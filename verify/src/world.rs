@@ -7,22 +7,29 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use highwater_model::fault::Bug;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use stateright::{Model, Property};
 
 use crate::bounds::Bounds;
 use crate::engine::Encoder;
 
 mod notes;
+mod picture;
 mod properties;
 
 pub use notes::{Broken, Notes};
+pub use picture::{Cell, Fact, Kept, Lane, LaneKind, Message, Part, Picture, Shown};
 
 /// A world that the engine can check.
 ///
 /// The rules that keep a verdict honest: `actions` lists enabled actions only, in a fixed order; `step` is a function of
 /// its arguments alone, `notes` being its only other output; `next_state` is `Some(step)` and never `None`.
 pub trait Checked:
-    Model<State: Clone + PartialEq + Hash + Debug + Send + Sync, Action: Clone + PartialEq + Debug + Send + Sync>
+    Model<
+        State: Clone + PartialEq + Hash + Debug + Send + Sync,
+        Action: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync,
+    >
 where
     Self: Sized + Send + Sync + 'static,
 {
@@ -85,6 +92,16 @@ where
 
     /// What the step changed, one line each: "high watermark of broker 1: 0 -> 1". Empty when nothing did.
     fn changes(&self, before: &Self::State, after: &Self::State) -> Vec<String>;
+
+    /// The state as people see it. A world that shows nothing is told by its steps' words alone.
+    fn picture(&self, _state: &Self::State) -> Picture {
+        Picture::default()
+    }
+
+    /// Whom `action` concerns, in the lanes and among the messages of [`Self::picture`] of `before`.
+    fn part(&self, _before: &Self::State, _action: &Self::Action) -> Part {
+        Part::default()
+    }
 
     /// The sweep of a profile (`quick`, …): bounds, smallest first. Empty when there is no such profile.
     fn profile(name: &str) -> Vec<Self::Bounds>;

@@ -3,6 +3,7 @@
 use std::hash::Hasher as _;
 
 use highwater_model::fault::Bug;
+use serde::{Deserialize, Serialize};
 use stateright::{Checker, Model, Property};
 
 use super::{Encoder, Limits, PANIC, Verdict, alike, search};
@@ -24,7 +25,7 @@ crate::bounds! {
 /// Two jugs of water, to be filled, emptied and poured over.
 struct Jugs(Size);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Pour {
     Fill(usize),
     Empty(usize),

@@ -3,6 +3,7 @@
 use highwater_model::id::{NodeId, Offset, PartitionIndex, TopicId, TopicPartition};
 use highwater_model::metadata::{Broker, Image};
 use highwater_model::replication::ReplicaIdx;
+use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::state::{Envelope, State};
@@ -11,7 +12,8 @@ use super::state::{Envelope, State};
 pub const PARTITION: TopicPartition = TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) };
 
 /// An ISR change that a leader proposes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Proposed {
     /// Without this member.
     Shrink(ReplicaIdx),
@@ -20,7 +22,8 @@ pub enum Proposed {
 }
 
 /// What an operator asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// The first topic is made, with a replica on every broker.
     CreateFirst,
@@ -39,7 +42,8 @@ pub enum Change {
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A broker that does not run starts.
     Start(NodeId),

@@ -2,13 +2,15 @@
 
 use highwater_model::id::Offset;
 use highwater_model::quorum::{Body, Fetched, RoleName, SnapshotId, Timer, VoterChange};
+use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::network;
 use super::state::{Node, Place, State, key, tenure};
 
 /// One step of the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A timer of a replica ran out, and it stands for election.
     Stand(Place),

@@ -2,6 +2,7 @@
 
 use highwater_model::id::Offset;
 use highwater_model::replication::{Message, ReplicaIdx, Timer};
+use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::encode::settled;
@@ -9,7 +10,8 @@ use super::network::Envelope;
 use super::state::{Run, Standing, State};
 
 /// One event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// The message at this place of the network is delivered.
     Deliver(u8),
