@@ -12,6 +12,7 @@ mod cluster;
 mod dead;
 mod disk;
 mod drive;
+mod dropped;
 mod encode;
 mod memory;
 mod network;
@@ -58,6 +59,8 @@ use turn::Event;
 pub struct World {
     bounds: Bounds,
     planted: Planted,
+    /// Whether what can only be refused is left out. A planted bug may be one that heeds it.
+    reduces: bool,
     nodes: SmallVec<[highwater_model::id::NodeId; 3]>,
     memory: Arc<Memory>,
 }
@@ -143,7 +146,8 @@ impl Checked for World {
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
         let nodes = (0..bounds.brokers).map(|replica| node(ReplicaIdx(replica))).collect();
-        Self { bounds, planted: Planted(planted), nodes, memory: Arc::default() }
+        let reduces = planted.is_none() && !bounds.keep_dead;
+        Self { bounds, planted: Planted(planted), reduces, nodes, memory: Arc::default() }
     }
 
     fn bounds(&self) -> &Bounds {

@@ -183,7 +183,7 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
             actions.push(Action::WriteFails(replica));
         }
     }
-    let waits = world.reduces() && may_sync_later(state, replica, run);
+    let waits = world.reduces && may_sync_later(state, replica, run);
     if !disk.syncs.is_empty() && !waits {
         actions.push(Action::Flush(replica));
     }

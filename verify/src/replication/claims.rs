@@ -25,6 +25,7 @@ pub(super) mod name {
     pub(crate) const NOTHING_UNDONE: &str = "replication/leader_leaves_nothing_undone";
     pub(crate) const READ_IS_COMMITTED: &str = "replication/readers_see_what_is_committed";
     pub(crate) const DISK_IS_BELIEVED: &str = "replication/replica_believes_what_its_disk_holds";
+    pub(crate) const DROPPED: &str = "replication/nothing_comes_of_what_is_dropped";
     pub(crate) const LED_AGAIN: &str = "replication/partition_that_kept_its_data_is_led_again";
 
     pub(crate) const ACKED: &str = "replication/some_record_is_acked";
@@ -68,6 +69,7 @@ pub(super) static ALWAYS: LazyLock<Vec<Always<World>>> = LazyLock::new(|| {
         of_step(name::CAS_LINEAR, "RI11", name::ALTER_REJECTED),
         of_step(name::CUT_SETTLES, "RL8", name::TRUNCATED),
         of_step(name::NOTHING_UNDONE, "RL5", name::SHRUNK),
+        of_step(name::DROPPED, "R11, R13, R43", name::NEW_LEADER),
         Always {
             name: name::READ_IS_COMMITTED,
             rule: "R5",

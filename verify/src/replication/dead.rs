@@ -17,32 +17,65 @@ pub(super) fn epoch_of(message: &Message) -> LeaderEpoch {
     }
 }
 
-/// Whether delivery of a message can only be refused, now and ever: epochs, incarnations and request ids never return.
-pub(super) fn is_dead(state: &State, envelope: &Envelope) -> bool {
+/// Why nothing can come of a message, now and ever: epochs, incarnations and request ids never return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// There is nobody to hear it: its receiver is down, or on the connection of another incarnation.
+    Unheard,
+    /// Its receiver refuses it.
+    Refused,
+    /// It tells of a sync that its receiver knows of, or of one of a fetch that never comes.
+    Told,
+    /// It repeats what its receiver has heard, and nobody waits for the answer.
+    Heard,
+    /// Its receiver is a leader of the past that can bring about nothing more.
+    Past,
+    /// The controller refuses it, and its sender can only wait for metadata then, as it does now.
+    Doomed,
+    /// It tells a leader to wait, which does just that.
+    Waits,
+}
+
+/// Why a message may be dropped, if it may.
+pub(super) fn why_dead(state: &State, envelope: &Envelope) -> Option<Why> {
     // Whether a leader that has proposed does nothing more about it until it is told.
     let waits = state.left.timeouts == 0;
     match envelope {
         Envelope::Peer { from, to, message, .. } => {
-            state.run(*to).is_none_or(|run| {
-                is_dead_message(run, *from, message)
-                    || is_told(state, run, *from, message)
-                    || is_heard(state, run, *from, message)
-            }) || state.past_receiver(envelope).is_some_and(|past| !past.may_reach())
+            let Some(run) = state.run(*to) else { return Some(Why::Unheard) };
+            let cannot_reach = || state.past_receiver(envelope).is_some_and(|past| !past.may_reach());
+            first([
+                (Why::Refused, &|| is_dead_message(run, *from, message)),
+                (Why::Told, &|| is_told(state, run, *from, message)),
+                (Why::Heard, &|| is_heard(state, run, *from, message)),
+                (Why::Past, &cannot_reach),
+            ])
         }
         // The controller knows a broker's current incarnation alone, and so does the connection of an answer. What the
         // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
-        Envelope::Proposal { from, proposal } => state.run(*from).is_none_or(|run| {
+        Envelope::Proposal { from, proposal } => {
+            let Some(run) = state.run(*from) else { return Some(Why::Unheard) };
             let open = run.core.open_proposal() == Some(proposal.request_id);
             let current = state.cluster.current().partition_epoch == proposal.partition_epoch;
-            let is_of_now = run.broker_epoch == proposal.broker_epoch && (open || current);
-            !is_of_now || state.past_of(*from).is_some() || (waits && is_doomed(state, envelope))
-        }),
-        Envelope::Decision { to, broker_epoch, answer } => state.run(*to).is_none_or(|run| {
-            let is_of_now =
-                run.broker_epoch == *broker_epoch && run.core.open_proposal() == Some(answer.request_id);
-            !is_of_now || state.past_receiver(envelope).is_some() || (waits && tells_to_wait(answer))
-        }),
+            first([
+                (Why::Refused, &|| run.broker_epoch != proposal.broker_epoch || !(open || current)),
+                (Why::Doomed, &|| state.past_of(*from).is_some() || (waits && is_doomed(state, envelope))),
+            ])
+        }
+        Envelope::Decision { to, broker_epoch, answer } => {
+            let run = state.run(*to).filter(|run| run.broker_epoch == *broker_epoch);
+            let Some(run) = run else { return Some(Why::Unheard) };
+            first([
+                (Why::Refused, &|| run.core.open_proposal() != Some(answer.request_id)),
+                (Why::Past, &|| state.past_receiver(envelope).is_some()),
+                (Why::Waits, &|| waits && tells_to_wait(answer)),
+            ])
+        }
     }
+}
+
+fn first<const N: usize>(reasons: [(Why, &dyn Fn() -> bool); N]) -> Option<Why> {
+    reasons.into_iter().find(|(_, holds)| holds()).map(|(why, _)| why)
 }
 
 /// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).

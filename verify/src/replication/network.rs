@@ -69,10 +69,10 @@ impl Network {
         self.envelopes.remove(at)
     }
 
-    /// Drops the messages at the places where `dead` holds.
-    pub(super) fn drop_dead(&mut self, dead: &[bool]) {
+    /// Drops the messages at the places where there is a reason to.
+    pub(super) fn drop_dead<R>(&mut self, dead: &[Option<R>]) {
         let mut dead = dead.iter();
-        self.envelopes.retain(|_| dead.next() != Some(&true));
+        self.envelopes.retain(|_| !dead.next().is_some_and(Option::is_some));
     }
 
     /// Drops of equal answers to a fetch all but one: when one is taken, the others are of a fetch without an open end.

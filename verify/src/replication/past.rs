@@ -94,7 +94,7 @@ impl Past {
 impl World {
     /// The leaders of the past in this state.
     pub(super) fn leaders_of_the_past(&self, state: &State) -> Vec<Past> {
-        if !self.reduces() {
+        if !self.reduces {
             return Vec::new();
         }
         state.replicas().filter_map(|replica| self.past(state, replica)).collect()

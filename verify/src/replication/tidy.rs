@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::World;
 use super::cluster::Request;
-use super::dead::{epoch_of, is_dead};
+use super::dead::{Why, epoch_of, why_dead};
 use super::drive::Driver;
 use super::encode::says_the_same;
 use super::network::Envelope;
@@ -20,19 +20,14 @@ use super::turn::Event;
 use crate::world::Notes;
 
 impl World {
-    /// Whether what can only be refused is left out. A planted bug may be one that heeds it.
-    pub(super) fn reduces(&self) -> bool {
-        self.planted.0.is_none() && !self.bounds.keep_dead
-    }
-
     /// Removes what no later step can tell from nothing.
     pub(super) fn tidy(&self, state: &mut State, notes: &mut Notes) {
         loop {
             state.past.clear();
-            self.drop_dead(state);
+            self.drop_dead(state, notes);
             state.past = self.leaders_of_the_past(state);
             if !state.past.is_empty() {
-                self.drop_dead(state);
+                self.drop_dead(state, notes);
             }
             if !self.apply_silent_views(state, notes) {
                 break;
@@ -41,10 +36,13 @@ impl World {
         self.drop_views(state);
     }
 
-    fn drop_dead(&self, state: &mut State) {
-        if self.reduces() {
-            let dead = |envelope: &Part<Envelope>| is_dead(state, envelope);
-            let dead: SmallVec<[bool; 8]> = state.network.envelopes().iter().map(dead).collect();
+    fn drop_dead(&self, state: &mut State, notes: &mut Notes) {
+        if self.reduces {
+            let dead = |envelope: &Part<Envelope>| why_dead(state, envelope);
+            let dead: SmallVec<[Option<Why>; 8]> = state.network.envelopes().iter().map(dead).collect();
+            for (envelope, why) in state.network.envelopes().iter().zip(&dead) {
+                why.iter().for_each(|why| self.try_dropped(state, *envelope, *why, notes));
+            }
             state.network.drop_dead(&dead);
             state.network.drop_twins();
         }
@@ -70,7 +68,7 @@ impl World {
         let comes_to_nothing =
             || is_left_alone(state, replica, run, &next) || leads_for_nothing(state, replica, run, &next);
         let is_known = || !self.bounds.known_views_wait && tells_what_is_known(run, &next);
-        (silent || is_known() || (self.reduces() && comes_to_nothing())).then_some(next)
+        (silent || is_known() || (self.reduces && comes_to_nothing())).then_some(next)
     }
 
     /// Applies the views that are silent; tells whether there was any. One may make another silent, never the opposite:
