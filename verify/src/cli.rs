@@ -145,20 +145,17 @@ fn is_closed(error: &io::Error) -> bool {
 
 /// The worlds of this name.
 fn named(name: &str) -> anyhow::Result<Vec<Box<dyn World>>> {
-    among(worlds(), name)
-}
-
-/// Those of this name among some worlds.
-fn among(all: Vec<Box<dyn World>>, name: &str) -> anyhow::Result<Vec<Box<dyn World>>> {
+    let all = worlds();
     let names: Vec<&str> = all.iter().map(|world| world.name()).collect();
     let known = format!("the models are {}, or all", names.join(", "));
     let found: Vec<_> = all.into_iter().filter(|world| name == "all" || world.name() == name).collect();
     if found.is_empty() { Err(anyhow!("there is no model `{name}`; {known}")) } else { Ok(found) }
 }
 
-/// The worlds of this name, with the claims of their recovery runs.
-fn recovering(name: &str) -> anyhow::Result<Vec<Box<dyn World>>> {
-    if name == "all" { Ok(recoveries()) } else { among(recoveries(), &format!("{name}-liveness")) }
+/// The worlds of this name, which there is, with the claims of their recovery runs.
+fn recovering(name: &str) -> Vec<Box<dyn World>> {
+    let name = format!("{name}-liveness");
+    recoveries().into_iter().filter(|world| name == "all-liveness" || world.name() == name).collect()
 }
 
 fn check(asked: &Check) -> anyhow::Result<u8> {
@@ -166,7 +163,10 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         Some(id) => Some(Bug::by_id(id).ok_or_else(|| anyhow!("there is no bug `{id}`; see `verify list`"))?),
         None => None,
     };
-    let mut chosen = if asked.liveness { recovering(&asked.model)? } else { named(&asked.model)? };
+    let mut chosen = named(&asked.model)?;
+    if asked.liveness {
+        chosen = recovering(&asked.model);
+    }
     if asked.model == "all" {
         if !asked.bounds.is_empty() {
             bail!("bounds belong to one model; name it instead of `all`");
@@ -209,7 +209,7 @@ fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
     let mut screen = Terminal::new(false);
     let limits = asked.spend.limits();
     let mut rows: Vec<MutantRow> = Vec::new();
-    for world in named(&asked.model)?.into_iter().chain(recovering(&asked.model)?) {
+    for world in named(&asked.model)?.into_iter().chain(recovering(&asked.model)) {
         rows.extend(world.mutants(limits, &mut screen));
     }
     let caught = rows.iter().all(|row| row.caught);
