@@ -157,8 +157,11 @@ impl Image {
     }
 }
 
-fn find(topic: &TopicDetail, partition: PartitionIndex) -> Option<&PartitionDetail> {
-    topic.partitions.iter().find(|detail| detail.partition == partition)
+/// A partition of a topic; at its own place, as a rule.
+pub(crate) fn find(topic: &TopicDetail, partition: PartitionIndex) -> Option<&PartitionDetail> {
+    let is_it = |detail: &&PartitionDetail| detail.partition == partition;
+    let at_its_place = topic.partitions.get(partition.0 as usize).filter(is_it);
+    at_its_place.or_else(|| topic.partitions.iter().find(is_it))
 }
 
 /// The later of two descriptions of one topic, with what the earlier one has of later epochs.

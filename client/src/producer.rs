@@ -22,7 +22,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, on
 
 use crate::client::{Client, MISSING_FOR};
 use crate::error::{ClientError, Outcome, ProduceError};
-use crate::metadata::Leader;
+use crate::metadata::{Image, Leader};
 use crate::partitioner::Partitioner;
 use crate::settings::ProducerSettings;
 
@@ -154,14 +154,16 @@ impl Producer {
             return Err(ProduceError::TooLarge { bytes, bytes_max: settings.record_bytes_max });
         }
         self.client.keep_fresh();
-        let mut detail = self.topic(topic).await?;
+        let mut image = self.image_with(topic).await?;
         let room = self.room(bytes).await?;
-        if record.partition.is_some_and(|wanted| !has(&detail, wanted)) {
+        if record.partition.is_some_and(|wanted| image.topic(topic).is_some_and(|topic| !has(topic, wanted)))
+        {
             // It may have grown.
             self.client.refresh(Some(&[topic.to_owned()])).await?;
-            detail = self.topic(topic).await?;
+            image = self.image_with(topic).await?;
         }
-        let index = self.choose(&detail, &record, bytes)?;
+        let detail = image.topic(topic).ok_or_else(|| ClientError::Refused(unknown_topic(topic)))?;
+        let index = self.choose(detail, &record, bytes)?;
         record.partition = Some(index);
         let timestamp_ms = record
             .timestamp_ms
@@ -201,23 +203,21 @@ impl Producer {
         self.shared.in_flight.load(Ordering::Relaxed)
     }
 
-    /// The topic, as it is known; asks for it if it is not.
-    async fn topic(&self, name: &str) -> Result<TopicDetail, ProduceError> {
-        let known = |image: &crate::metadata::Image| {
-            image.topic(name).filter(|topic| !topic.partitions.is_empty()).cloned()
-        };
-        if let Some(topic) = known(&self.client.image()) {
-            return Ok(topic);
+    /// What is known of the cluster, with this topic in it; asks for it if it is not known. Nothing of it is copied: this
+    /// is done for every record, and a topic may have thousands of partitions.
+    async fn image_with(&self, name: &str) -> Result<Arc<Image>, ProduceError> {
+        let knows = |image: &Image| image.topic(name).is_some_and(|topic| !topic.partitions.is_empty());
+        let image = self.client.image();
+        if knows(&image) {
+            return Ok(image);
         }
         let began = self.client.env().now();
         let mut backoff = self.client.backoff();
         loop {
             let block_max = self.shared.settings.block_max;
             let (error, patience) = match self.client.refresh(Some(&[name.to_owned()])).await {
-                Ok(image) => match known(&image) {
-                    Some(topic) => return Ok(topic),
-                    None => (ClientError::Refused(unknown_topic(name)), MISSING_FOR.min(block_max)),
-                },
+                Ok(image) if knows(&image) => return Ok(image),
+                Ok(_) => (ClientError::Refused(unknown_topic(name)), MISSING_FOR.min(block_max)),
                 Err(error) => (error, block_max),
             };
             let again_at = self.client.env().now() + backoff.next();
@@ -231,6 +231,10 @@ impl Producer {
     async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProduceError> {
         let settings = &self.shared.settings;
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // Mostly there is room, and a timer for each record would cost more than the rest of this.
+        if let Ok(room) = Arc::clone(&self.memory).try_acquire_many_owned(permits) {
+            return Ok(room);
+        }
         let room = Arc::clone(&self.memory).acquire_many_owned(permits);
         match self.client.env().timeout(settings.block_max, room).await {
             Ok(Ok(room)) => Ok(room),
@@ -290,7 +294,7 @@ impl Producer {
 }
 
 fn has(topic: &TopicDetail, wanted: PartitionIndex) -> bool {
-    topic.partitions.iter().any(|detail| detail.partition == wanted)
+    crate::metadata::find(topic, wanted).is_some()
 }
 
 fn unknown_topic(name: &str) -> highwater_model::api::ApiError {
