@@ -17,4 +17,3 @@ pub mod log;
 pub mod metadata;
 pub mod quorum;
 pub mod replication;
-pub mod trace;

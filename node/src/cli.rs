@@ -4,6 +4,7 @@
 //! brokers.
 
 mod args;
+mod bench;
 mod cluster;
 mod dev;
 pub mod failure;
@@ -92,6 +93,9 @@ async fn run<F: Faults>(cli: &Cli, output: &Output, faults: F) -> Result<u8, Fai
         }
         Command::Quickstart(args) => {
             until_interrupted(Box::pin(quickstart::run(args, &cli.global, output))).await
+        }
+        Command::Bench(command) => {
+            until_interrupted(Box::pin(bench::run(command, &cli.global, output))).await
         }
         Command::Topic(command) => {
             until_interrupted(Box::pin(topics::run(command, &session(cli, output)?))).await

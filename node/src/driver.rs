@@ -7,4 +7,4 @@ mod issued;
 pub(crate) mod lifecycle;
 pub(crate) mod quorum;
 pub(crate) mod replication;
-pub(crate) mod timers;
+mod timers;

@@ -12,4 +12,3 @@ mod partitions;
 mod peers;
 mod requests;
 pub mod server;
-pub mod trace;

@@ -1,7 +1,6 @@
 //! What a replica of the quorum log asks of its driver.
 
 use alloc::vec::Vec;
-use serde::Serialize;
 
 use super::input::{ProposalId, Timer, Vote};
 use super::message::{Batch, Message, SnapshotId};
@@ -9,7 +8,7 @@ use super::token::{Commitment, CommittedEnd, ReadPoint};
 use crate::id::{LogGeneration, NodeId, Offset, QuorumEpoch};
 
 /// Something that the driver must do. The effects of one step are issued in order; none is awaited.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Replace the stored vote, durably and atomically; then report `Input::VoteStored`.
     StoreVote(Vote),
@@ -116,7 +115,7 @@ pub enum Effect {
 }
 
 /// Where the bytes of appended batches are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// With the proposer.
     Proposal(ProposalId),

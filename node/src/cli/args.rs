@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::bench::args::Bench;
 use crate::config::value::typed_duration;
 
 /// A partitioned, replicated log whose protocol core is model-checked.
@@ -29,7 +30,14 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Brokers to ask first, as HOST:PORT,…
-    #[arg(short = 'b', long, global = true, env = "HIGHWATER_BOOTSTRAP_SERVER", value_name = "HOST:PORT")]
+    #[arg(
+        short = 'b',
+        long,
+        alias = "bootstrap",
+        global = true,
+        env = "HIGHWATER_BOOTSTRAP_SERVER",
+        value_name = "HOST:PORT"
+    )]
     pub(crate) bootstrap_server: Option<String>,
     /// File of client properties (Java .properties or TOML), such as ssl.keystore.location
     #[arg(long, global = true, env = "HIGHWATER_COMMAND_CONFIG", value_name = "FILE")]
@@ -99,6 +107,9 @@ pub(crate) enum Command {
     Dev(Dev),
     /// See a cluster survive the kill of a leader: start, produce, kill, restart, consume, compare
     Quickstart(Quickstart),
+    /// Measure throughput, latency, fail-over and cost, beside what the machine's network and disk can do
+    #[command(subcommand)]
+    Bench(Bench),
     /// Create, list, describe, grow and delete topics
     #[command(subcommand)]
     Topic(Topic),

@@ -8,8 +8,6 @@ mod clients;
 mod effects;
 mod explain;
 mod portions;
-mod recording;
-mod slips;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -30,25 +28,21 @@ use highwater_model::replication::{
     AlterPartitionAnswer, Batches, Effect, Input, Message, Recovered, Refusal, Replica, ReplicaIdx, Tenure,
     Timer,
 };
-use highwater_model::trace::Act;
 use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use explain::missing_replica;
-pub(crate) use summary::of as summary_of;
 
 use self::portions::Portions;
 use crate::controller_client::ControllerClient;
-use crate::disk::Fault;
+use crate::disk::{Completion, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
 use crate::log::{self, Flushed, PartitionLog, Written};
 use crate::peers::Peers;
 use crate::peers::wire::ReplicaMessage;
 use crate::server::{Limits, Timing};
-use crate::trace::edge::{EdgeLog, EdgeTimers, Reply, Watched};
-use crate::trace::{CoreTrace, Recorder};
 
 /// What a client is told, or why not.
 pub(crate) type Told<T> = Result<T, ApiError>;
@@ -144,7 +138,6 @@ pub(crate) struct ReplicaParts<F> {
     pub(crate) failures: mpsc::Sender<DirectoryId>,
     /// Told when the replica goes offline though its directory is sound.
     pub(crate) retired: Retired,
-    pub(crate) recorder: Recorder,
 }
 
 /// In which leader epoch a replica went offline though its directory is sound, if it did. In a later one it may be
@@ -166,19 +159,18 @@ impl Retired {
 
 /// The task's state.
 pub(crate) struct ReplicaDriver<F: Faults> {
-    parts: Held<F>,
+    parts: Held,
     core: Replica<F>,
-    trace: CoreTrace,
-    log: EdgeLog,
+    log: PartitionLog,
     inbox: mpsc::Receiver<Command>,
     /// For what this task starts aside.
     own: mpsc::WeakSender<Command>,
     image: Option<Arc<Image>>,
-    timers: EdgeTimers<Timer>,
+    timers: Timers<Timer, Instant>,
     deadlines: Timers<RequestId, Instant>,
     deferral: Deferral,
-    writes: Issued<Watched<Written>, LogGeneration>,
-    syncs: Issued<Watched<Flushed>, LogGeneration>,
+    writes: Issued<Completion<Written>, LogGeneration>,
+    syncs: Issued<Completion<Flushed>, LogGeneration>,
     /// Records to be sent, and how often the log had been cut when they were asked for.
     sends: Issued<Reading, (u64, NodeId, ReplicaMessage)>,
     /// How often the log has been cut.
@@ -196,16 +188,13 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     /// Readers that wait for more.
     readers: Vec<Arc<Notify>>,
     last_request: u64,
-    /// Counts the chances of a planted slip.
-    chances: u32,
     /// Why this replica does nothing any more, if storage failed it.
     failed: Option<String>,
 }
 
 /// What a driver has and does not change.
-struct Held<F> {
+struct Held {
     env: Env,
-    faults: F,
     tenure: Tenure,
     directory: DirectoryId,
     timing: Timing,
@@ -218,8 +207,8 @@ struct Held<F> {
 
 /// A client that waits.
 enum Open {
-    Produce(Reply<Offset, ApiError>),
-    EndRead(Reply<(Offset, LeaderEpoch), ApiError>),
+    Produce(oneshot::Sender<Told<Offset>>),
+    EndRead(oneshot::Sender<Told<(Offset, LeaderEpoch)>>),
 }
 
 /// What woke the task.
@@ -246,17 +235,14 @@ impl<F: Faults> ReplicaDriver<F> {
             high_watermark: parts.recovered.start,
             batches: &batches,
         };
-        let mut trace = parts.recorder.core();
-        recording::begin(&mut trace, &parts.tenure, &recovered);
         let core = Replica::recover(&parts.tenure, parts.faults, recovered);
         Self {
             core,
-            log: EdgeLog::new(parts.log, &trace),
+            log: parts.log,
             inbox,
             own: own.downgrade(),
             image: None,
-            timers: EdgeTimers::<Timer>::new(&trace),
-            trace,
+            timers: Timers::new(),
             deadlines: Timers::new(),
             deferral: Deferral::default(),
             writes: Issued::new(),
@@ -271,11 +257,9 @@ impl<F: Faults> ReplicaDriver<F> {
             early: BTreeMap::new(),
             readers: Vec::new(),
             last_request: 0,
-            chances: 0,
             failed: None,
             parts: Held {
                 env: parts.env,
-                faults: parts.faults,
                 tenure: parts.tenure,
                 directory: parts.directory,
                 timing: parts.timing,
@@ -298,8 +282,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 Turn::Failed(fault) => self.fail(&fault),
                 Turn::Command(Command::Stop(reply)) => {
                     self.let_go("the replica is being stopped");
-                    self.trace.ended();
-                    drop(reply.send(self.log.into_inner()));
+                    drop(reply.send(self.log));
                     return;
                 }
                 Turn::Command(command) => self.on_command(command),
@@ -320,21 +303,21 @@ impl<F: Faults> ReplicaDriver<F> {
         tokio::select! {
             biased;
             (written, generation) = self.writes.next() => match written {
-                Ok(written) => Turn::Step(Input::Written { end: written.end, generation: self.named(generation) }),
+                Ok(written) => Turn::Step(Input::Written { end: written.end, generation }),
                 // Submitted behind one that found no room, it did not continue the log.
                 Err(Fault::Misplaced { .. }) if generation != self.core.generation() => Turn::Nothing,
                 Err(fault) if fault.is_full() => self.no_room(&fault, generation),
                 Err(fault) => Turn::Failed(fault),
             },
             (flushed, generation) = self.syncs.next() => match flushed {
-                Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation: self.named(generation) }),
+                Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation }),
                 Err(fault) => Turn::Failed(fault),
             },
             (read, (cuts, to, message)) = self.sends.next() => match read {
                 // The log was cut meanwhile: the read may have met anything, and the message is void with it.
-                _ if cuts != self.cuts => self.not_sent(),
+                _ if cuts != self.cuts => Turn::Nothing,
                 Ok(bytes) => Turn::Send(bytes, to, message),
-                Err(Fault::OutOfRange { .. }) => self.not_sent(),
+                Err(Fault::OutOfRange { .. }) => Turn::Nothing,
                 Err(fault) => Turn::Failed(fault),
             },
             command = self.inbox.recv() => command.map_or(Turn::Ended, Turn::Command),
@@ -373,7 +356,8 @@ impl<F: Faults> ReplicaDriver<F> {
             Command::ProposalAnswered(answer) => self.step_or_trace(Input::AlterPartitionAnswered(answer)),
             Command::LinkChanged => {
                 // The fetch may have been lost with the link; the core asks again.
-                if self.timers.expire(Timer::FetchRetry) {
+                if self.timers.is_armed(Timer::FetchRetry) {
+                    self.timers.disarm(Timer::FetchRetry);
                     self.step_or_trace(Input::Expired(Timer::FetchRetry));
                 }
             }
@@ -391,7 +375,6 @@ impl<F: Faults> ReplicaDriver<F> {
         self.image = Some(image);
         if let Some(view) = view {
             self.step_or_trace(Input::View(view));
-            self.invent();
             for (from, message) in std::mem::take(&mut self.early) {
                 self.take_message(from, message, Batches::new());
             }
@@ -415,7 +398,6 @@ impl<F: Faults> ReplicaDriver<F> {
             return tracing::warn!(%from, %error, "dropped a message with a wrong checksum");
         }
         let batches = attached.iter().map(|batch| summary::of(batch.header())).collect();
-        let message = self.passed_off(message);
         self.attached = attached;
         self.take_message(from, message, batches);
         self.attached.clear();
@@ -454,16 +436,11 @@ impl<F: Faults> ReplicaDriver<F> {
             return Ok(());
         }
         let mut effects: Vec<Effect> = Vec::new();
-        self.show_if_stale();
         if matches!(input, Input::Written { .. }) && std::mem::take(&mut self.lacks_room) {
             tracing::info!(partition = %self.parts.tenure.partition, "there is room again");
         }
         let flushed = if let Input::Flushed { end, .. } = &input { Some(*end) } else { None };
-        let noted = self.trace.noted(&input);
-        let taken = self.core.step(&self.parts.tenure, input, &mut effects);
-        self.trace.stepped(noted, taken.is_ok().then_some(effects.as_slice()));
-        taken?;
-        self.slip_in_order(&mut effects);
+        self.core.step(&self.parts.tenure, input, &mut effects)?;
         // A sync of before a cut has been refused: it says nothing of the log as it is.
         if let Some(end) = flushed {
             self.log.note_flushed(end);
@@ -511,7 +488,6 @@ impl<F: Faults> ReplicaDriver<F> {
 
     /// Tells everyone who waits that no answer will come from here.
     fn let_go(&mut self, why: &str) {
-        self.trace.did(|| Act::Offline);
         for open in std::mem::take(&mut self.open).into_values() {
             let error =
                 ApiError::new(ErrorCode::NotLeaderOrFollower, format!("{why}; it may still take effect"));
@@ -524,8 +500,8 @@ impl<F: Faults> ReplicaDriver<F> {
 impl Open {
     fn refuse(self, error: ApiError) {
         match self {
-            Self::Produce(reply) => reply.send(Err(error)),
-            Self::EndRead(reply) => reply.send(Err(error)),
+            Self::Produce(reply) => drop(reply.send(Err(error))),
+            Self::EndRead(reply) => drop(reply.send(Err(error))),
         }
     }
 }

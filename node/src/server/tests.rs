@@ -1,6 +1,5 @@
 //! What a whole node leaves on its disk.
 
-use crate::trace::Recorder;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use highwater_model::fault::Sound;
@@ -43,7 +42,6 @@ fn settings() -> Settings {
         timing: Timing::default(),
         topics: TopicDefaults::default(),
         limits: Limits::default(),
-        trace: Recorder::default(),
     }
 }
 
