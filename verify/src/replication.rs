@@ -18,6 +18,7 @@ mod memory;
 mod network;
 mod part;
 mod past;
+mod reduce;
 mod sight;
 mod state;
 mod step;
@@ -48,6 +49,7 @@ pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
 pub use part::{Kind, Part};
+pub use reduce::{Reduction, Reductions};
 pub use state::{Broker, Ghost, Ledger, Left, Run, Standing, State};
 
 use drive::Driver;
@@ -59,8 +61,8 @@ use turn::Event;
 pub struct World {
     bounds: Bounds,
     planted: Planted,
-    /// Whether what can only be refused is left out. A planted bug may be one that heeds it.
-    reduces: bool,
+    /// What is left out. A planted bug may be one that heeds what a sound core refuses.
+    reduce: Reductions,
     nodes: SmallVec<[highwater_model::id::NodeId; 3]>,
     memory: Arc<Memory>,
 }
@@ -93,7 +95,7 @@ impl World {
 
     /// Every broker runs and has applied the current view; followers have sent their first fetch.
     fn start(&self) -> State {
-        let cluster = Cluster::start(&self.bounds, self.planted, &self.memory.views);
+        let cluster = Cluster::start(&self.bounds, self.planted, self.reduce, &self.memory.views);
         let view = cluster.current();
         let mut state = State {
             brokers: SmallVec::new(),
@@ -146,8 +148,8 @@ impl Checked for World {
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
         let nodes = (0..bounds.brokers).map(|replica| node(ReplicaIdx(replica))).collect();
-        let reduces = planted.is_none() && !bounds.keep_dead;
-        Self { bounds, planted: Planted(planted), reduces, nodes, memory: Arc::default() }
+        let reduce = if planted.is_some() { bounds.reduce.for_any_core() } else { bounds.reduce };
+        Self { bounds, planted: Planted(planted), reduce, nodes, memory: Arc::default() }
     }
 
     fn bounds(&self) -> &Bounds {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::World;
 use super::encode::settled;
 use super::network::Envelope;
+use super::reduce::Reduction;
 use super::state::{Run, Standing, State};
 
 /// One event.
@@ -99,7 +100,7 @@ pub(super) fn kind(action: &Action) -> usize {
 
 /// Lists what is enabled.
 pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
-    deliveries(state, actions);
+    deliveries(world, state, actions);
     for replica in state.replicas() {
         match &state.broker(replica).run {
             Some(run) => of_running(world, state, replica, run, actions),
@@ -109,13 +110,14 @@ pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
     }
 }
 
-fn deliveries(state: &State, actions: &mut Vec<Action>) {
+fn deliveries(world: &World, state: &State, actions: &mut Vec<Action>) {
     let envelopes = state.network.envelopes();
     for (at, envelope) in (0..).zip(envelopes) {
         let twin = usize::from(at).checked_sub(1).and_then(|before| envelopes.get(before));
         // A leader of the past hears messages together, as it needs them.
         let by_need = || state.past_receiver(envelope).is_some();
-        if twin != Some(envelope) && !is_early(state, envelope) && !by_need() {
+        let is_early = world.reduce.has(Reduction::Parked) && is_early(state, envelope);
+        if twin != Some(envelope) && !is_early && !by_need() {
             actions.push(Action::Deliver(at));
         }
     }
@@ -153,7 +155,9 @@ fn may_repeat(world: &World, state: &State, replica: ReplicaIdx, run: &Run) -> b
     };
     let waits = run.core.view().leader.and_then(|leader| state.run(leader)).is_some_and(waits);
     let fetches = state.network.fetches_of(replica, |envelope| state.past_receiver(envelope).is_none());
-    fetches < usize::from(world.bounds.in_flight) && !waits && !is_fetch_under_way(state, replica, run)
+    let comes_to_nothing = || waits || is_fetch_under_way(state, replica, run);
+    fetches < usize::from(world.bounds.in_flight)
+        && !(world.reduce.has(Reduction::Parked) && comes_to_nothing())
 }
 
 /// Whether the fetch that a follower waits for is on its way to its leader.
@@ -183,7 +187,7 @@ fn of_running(world: &World, state: &State, replica: ReplicaIdx, run: &Run, acti
             actions.push(Action::WriteFails(replica));
         }
     }
-    let waits = world.reduces && may_sync_later(state, replica, run);
+    let waits = world.reduce.has(Reduction::Syncs) && may_sync_later(state, replica, run);
     if !disk.syncs.is_empty() && !waits {
         actions.push(Action::Flush(replica));
     }

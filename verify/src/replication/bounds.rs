@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::reduce::Reductions;
 use highwater_model::api::Acks;
 use highwater_model::replication::FlushPolicy;
 
@@ -43,8 +44,8 @@ crate::bounds! {
         syncs("syncs"): Syncs = Syncs::Apart,
         /// Whether a leader may apply later what it knows already from the answer to its proposal; else it does so at once
         known_views_wait("known-views-wait"): bool = true,
-        /// Whether nothing is left out that should come to nothing: dead messages, syncs, views, leaders of the past
-        keep_dead("keep-dead"): bool = false,
+        /// What is left out because nothing can come of it: all, none, some (dead+told+views+waits+past+syncs+parked+proposals), or all but one (-dead)
+        reduce("reduce"): Reductions = Reductions::ALL,
         /// Whether followers are interchangeable once nobody can be elected any more
         symmetry("symmetry"): bool = true,
         /// When producers are answered: all or one

@@ -24,6 +24,7 @@ use super::disk::Disk;
 use super::memory::{Memory, Pool};
 use super::network::Envelope;
 use super::part::{self, Kind, Part};
+use super::reduce::{Reduction, Reductions};
 
 /// The one partition of this world.
 pub const PARTITION: TopicPartition = TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) };
@@ -43,7 +44,7 @@ pub struct Cluster {
     /// Whether followers may be taken for each other.
     symmetric: bool,
     /// Whether encodings leave nothing out that only a sound core never reads.
-    heeds_all: bool,
+    heeds_all_of_proposals: bool,
     /// By metadata offset; the last is the current one.
     views: Vec<Part<PartitionView>>,
 }
@@ -122,12 +123,17 @@ pub struct Ruling {
 
 impl Cluster {
     /// A cluster whose brokers are registered and unfenced, with the partition and its ISR as the bounds say.
-    pub(super) fn start(bounds: &Bounds, planted: Planted, views: &Pool<PartitionView>) -> Self {
+    pub(super) fn start(
+        bounds: &Bounds,
+        planted: Planted,
+        reduce: Reductions,
+        views: &Pool<PartitionView>,
+    ) -> Self {
         let cluster = Self {
             controller: Controller::new(planted, Image::default()),
             sessions: bounds.shutdowns > 0,
             symmetric: bounds.symmetry && bounds.shutdowns == 0,
-            heeds_all: bounds.keep_dead || planted.0.is_some(),
+            heeds_all_of_proposals: !reduce.has(Reduction::Proposals),
             views: Vec::new(),
         };
         let mut sitting = Sitting { cluster, views };
@@ -189,8 +195,8 @@ impl Cluster {
 
     /// Whether proposals are told apart even where a sound controller or leader reads no difference: a planted bug may be
     /// one that does.
-    pub(super) fn heeds_all(&self) -> bool {
-        self.heeds_all
+    pub(super) fn heeds_all_of_proposals(&self) -> bool {
+        self.heeds_all_of_proposals
     }
 
     /// The current view.

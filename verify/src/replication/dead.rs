@@ -7,6 +7,7 @@ use highwater_model::replication::{AlterPartitionAnswer, AlterPartitionOutcome, 
 
 use super::network::Envelope;
 use super::part::Part;
+use super::reduce::{Reduction, Reductions};
 use super::state::{Run, State};
 
 pub(super) fn epoch_of(message: &Message) -> LeaderEpoch {
@@ -36,15 +37,31 @@ pub(super) enum Why {
     Waits,
 }
 
-/// Why a message may be dropped, if it may.
-pub(super) fn why_dead(state: &State, envelope: &Envelope) -> Option<Why> {
+impl Why {
+    /// The reduction that drops for this reason.
+    fn reduction(self) -> Reduction {
+        match self {
+            Self::Unheard | Self::Refused | Self::Doomed | Self::Waits => Reduction::Dead,
+            Self::Told | Self::Heard => Reduction::Told,
+            Self::Past => Reduction::Past,
+        }
+    }
+}
+
+/// Why a message may be dropped by one of these reductions, if it may.
+pub(super) fn why_dead(state: &State, envelope: &Envelope, reduce: Reductions) -> Option<Why> {
+    let first = |reasons: &[(Why, &dyn Fn() -> bool)]| {
+        let mut made = reasons.iter().filter(|(why, _)| reduce.has(why.reduction()));
+        made.find(|(_, holds)| holds()).map(|(why, _)| *why)
+    };
+    let unheard = || reduce.has(Reduction::Dead).then_some(Why::Unheard);
     // Whether a leader that has proposed does nothing more about it until it is told.
     let waits = state.left.timeouts == 0;
     match envelope {
         Envelope::Peer { from, to, message, .. } => {
-            let Some(run) = state.run(*to) else { return Some(Why::Unheard) };
+            let Some(run) = state.run(*to) else { return unheard() };
             let cannot_reach = || state.past_receiver(envelope).is_some_and(|past| !past.may_reach());
-            first([
+            first(&[
                 (Why::Refused, &|| is_dead_message(run, *from, message)),
                 (Why::Told, &|| is_told(state, run, *from, message)),
                 (Why::Heard, &|| is_heard(state, run, *from, message)),
@@ -54,28 +71,24 @@ pub(super) fn why_dead(state: &State, envelope: &Envelope) -> Option<Why> {
         // The controller knows a broker's current incarnation alone, and so does the connection of an answer. What the
         // controller would refuse to a leader that no longer waits for the answer comes to nothing either.
         Envelope::Proposal { from, proposal } => {
-            let Some(run) = state.run(*from) else { return Some(Why::Unheard) };
+            let Some(run) = state.run(*from) else { return unheard() };
             let open = run.core.open_proposal() == Some(proposal.request_id);
             let current = state.cluster.current().partition_epoch == proposal.partition_epoch;
-            first([
+            first(&[
                 (Why::Refused, &|| run.broker_epoch != proposal.broker_epoch || !(open || current)),
                 (Why::Doomed, &|| state.past_of(*from).is_some() || (waits && is_doomed(state, envelope))),
             ])
         }
         Envelope::Decision { to, broker_epoch, answer } => {
             let run = state.run(*to).filter(|run| run.broker_epoch == *broker_epoch);
-            let Some(run) = run else { return Some(Why::Unheard) };
-            first([
+            let Some(run) = run else { return unheard() };
+            first(&[
                 (Why::Refused, &|| run.core.open_proposal() != Some(answer.request_id)),
                 (Why::Past, &|| state.past_receiver(envelope).is_some()),
                 (Why::Waits, &|| waits && tells_to_wait(answer)),
             ])
         }
     }
-}
-
-fn first<const N: usize>(reasons: [(Why, &dyn Fn() -> bool); N]) -> Option<Why> {
-    reasons.into_iter().find(|(_, holds)| holds()).map(|(why, _)| why)
 }
 
 /// Whether this is a proposal that the controller will refuse whatever it proposes: the partition has moved on (R43).

@@ -22,7 +22,7 @@
 //! - once no lag timer may run out any more, which of them run.
 //! - what a leader of the past knows of its followers, and what is under way to it, but for its reach (`past`).
 //!
-//! Of these, what concerns proposals and leaders of the past is told apart all the same with `keep-dead=true`, and with a
+//! Of these, what concerns proposals and leaders of the past is told apart all the same without the reductions `proposals` and `past`, and with a
 //! planted bug, which may be one that reads it.
 //!
 //! And once nobody can be elected any more, followers go by whichever names make the encoding the least (`symmetry`).
@@ -121,7 +121,7 @@ fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'stat
         });
     }
     let lag_matters = state.left.shrinks > 0;
-    let retry_matters = state.left.timeouts > 0 || state.cluster.heeds_all();
+    let retry_matters = state.left.timeouts > 0 || state.cluster.heeds_all_of_proposals();
     let which = usize::from(lag_matters) + 2 * usize::from(retry_matters) + FLAGS * renaming.index();
     state.part(replica).code_of(which, |broker, canon| {
         canon.rename(renaming);
@@ -132,7 +132,7 @@ fn broker_code(state: &State, replica: ReplicaIdx, renaming: Renaming) -> &'stat
 }
 
 fn envelope_code(state: &State, envelope: Part<Envelope>, renaming: Renaming) -> &'static Code {
-    let (which, members) = if state.cluster.heeds_all() {
+    let (which, members) = if state.cluster.heeds_all_of_proposals() {
         (0, Members::AsNamed)
     } else if is_doomed(state, &envelope) {
         (1, Members::Unread)
@@ -163,7 +163,7 @@ fn views_into(state: &State, renaming: Renaming, canon: &mut Assembly<'_>) {
         canon.byte(1 + bits(renaming.of_set(readers)));
         let known = view.leader.and_then(|leader| state.run(leader)).filter(|run| run.leads());
         let news = known.is_none_or(|run| run.core.view().partition_epoch < view.partition_epoch)
-            || state.cluster.heeds_all();
+            || state.cluster.heeds_all_of_proposals();
         view_into(view, renaming, leads, news, canon);
     }
     canon.byte(0);

@@ -29,6 +29,7 @@ use super::dead::{epoch_of, is_dead_message};
 use super::drive::Driver;
 use super::network::Envelope;
 use super::part::Part;
+use super::reduce::Reduction;
 use super::state::{Broker, Run, State};
 use super::turn::{self, Event};
 
@@ -94,7 +95,7 @@ impl Past {
 impl World {
     /// The leaders of the past in this state.
     pub(super) fn leaders_of_the_past(&self, state: &State) -> Vec<Past> {
-        if !self.reduces {
+        if !self.reduce.has(Reduction::Past) {
             return Vec::new();
         }
         state.replicas().filter_map(|replica| self.past(state, replica)).collect()

@@ -13,6 +13,7 @@ use crate::world::{Checked as _, Notes, misdeclared};
 
 mod dropped;
 mod past;
+mod reduce;
 mod symmetry;
 
 fn world(line: &str) -> World {
@@ -63,7 +64,7 @@ fn writes_that_find_no_room_break_no_claim() {
 #[test]
 fn dropping_dead_messages_changes_no_verdict_and_saves_states() {
     let dropped = searched("brokers=2 kills=1 flush=os", None);
-    let kept = searched("brokers=2 kills=1 flush=os keep-dead=true", None);
+    let kept = searched("brokers=2 kills=1 flush=os reduce=views+parked", None);
 
     assert!(matches!(dropped.verdict, Verdict::Holds));
     assert!(matches!(kept.verdict, Verdict::Holds));
@@ -143,7 +144,7 @@ fn what_is_left_out_can_not_be_seen_from_outside() {
         "brokers=2 elections=1 full-disks=1 min-isr=1 flush=os",
         "brokers=3 elections=1 flush=os writes=at-once symmetry=false",
     ] {
-        let (reduced, whole) = (outside(line), outside(&format!("{line} keep-dead=true")));
+        let (reduced, whole) = (outside(line), outside(&format!("{line} reduce=views+parked")));
 
         assert!(reduced.len() > 20, "{line}");
         assert_eq!(reduced, whole, "{line}");
@@ -156,7 +157,7 @@ fn states_that_are_encoded_alike_are_alike() {
         "brokers=1 records=2 kills=1 power-losses=1",
         "brokers=2 elections=1 shutdowns=1",
         "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
-        "brokers=2 power-losses=1 flush=os keep-dead=true",
+        "brokers=2 power-losses=1 flush=os reduce=views+parked",
         "brokers=2 kills=2 flush=os",
         "brokers=2 records=0 elections=2",
         "brokers=2 full-disks=1 elections=1",

@@ -15,6 +15,7 @@ use super::drive::Driver;
 use super::encode::says_the_same;
 use super::network::Envelope;
 use super::part::Part;
+use super::reduce::Reduction;
 use super::state::{Run, State};
 use super::turn::Event;
 use crate::world::Notes;
@@ -37,14 +38,16 @@ impl World {
     }
 
     fn drop_dead(&self, state: &mut State, notes: &mut Notes) {
-        if self.reduces {
-            let dead = |envelope: &Part<Envelope>| why_dead(state, envelope);
+        if self.reduce.has(Reduction::Dead) || self.reduce.has(Reduction::Told) {
+            let dead = |envelope: &Part<Envelope>| why_dead(state, envelope, self.reduce);
             let dead: SmallVec<[Option<Why>; 8]> = state.network.envelopes().iter().map(dead).collect();
             for (envelope, why) in state.network.envelopes().iter().zip(&dead) {
                 why.iter().for_each(|why| self.try_dropped(state, *envelope, *why, notes));
             }
             state.network.drop_dead(&dead);
-            state.network.drop_twins();
+            if self.reduce.has(Reduction::Dead) {
+                state.network.drop_twins();
+            }
         }
     }
 
@@ -68,7 +71,9 @@ impl World {
         let comes_to_nothing =
             || is_left_alone(state, replica, run, &next) || leads_for_nothing(state, replica, run, &next);
         let is_known = || !self.bounds.known_views_wait && tells_what_is_known(run, &next);
-        (silent || is_known() || (self.reduces && comes_to_nothing())).then_some(next)
+        let is_silent = silent && self.reduce.has(Reduction::Views);
+        let is_idle = self.reduce.has(Reduction::Waits) && comes_to_nothing();
+        (is_silent || is_known() || is_idle).then_some(next)
     }
 
     /// Applies the views that are silent; tells whether there was any. One may make another silent, never the opposite:

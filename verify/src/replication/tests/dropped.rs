@@ -1,5 +1,6 @@
 //! A reduction that rests on a fence finds out when the fence is not there.
 
+use super::super::Reductions;
 use super::*;
 use crate::replication::claims::name;
 
@@ -7,7 +8,7 @@ use crate::replication::claims::name;
 fn broken_though_reduced(bug: Bug, line: &str) -> Option<&'static str> {
     let bounds = Bounds::default().read(line.split(' ')).expect("bounds");
     let mut world = World::new(bounds, Some(bug));
-    world.reduces = true;
+    world.reduce = Reductions::ALL;
     match search(&world, Limits::default(), &mut |_| {}).verdict {
         Verdict::Violated(example) => Some(example.broken.claim),
         Verdict::Holds | Verdict::OutOfBudget => None,

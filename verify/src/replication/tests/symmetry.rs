@@ -105,7 +105,7 @@ fn settled_states_that_are_encoded_alike_are_alike() {
         "kills=1",
         "elections=1 timeouts=1 shrinks=1 writes=at-once",
         "full-disks=1 flush=os acks=one",
-        "isr=2 kills=1 records=2 flush=os keep-dead=true",
+        "isr=2 kills=1 records=2 flush=os reduce=views+parked",
         "brokers=4 kills=1 flush=os writes=at-once",
     ] {
         let compared = alike(&world(line), 2_000, 1).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));

@@ -1,0 +1,48 @@
+//! Each reduction can be taken back, and neither a verdict nor a bug that is caught depends on it.
+
+use super::*;
+
+const EACH: [&str; 8] = ["dead", "told", "views", "waits", "past", "syncs", "parked", "proposals"];
+
+#[test]
+fn no_reduction_hides_what_can_be_seen_from_outside() {
+    for line in [
+        "brokers=2 elections=1 flush=os in-flight=1",
+        "brokers=2 kills=1 flush=os in-flight=1",
+        "brokers=2 elections=1 shrinks=1 flush=os writes=at-once in-flight=1",
+    ] {
+        let reduced = outside(line);
+        assert!(reduced.len() > 10, "{line}");
+        for one in EACH {
+            assert_eq!(reduced, outside(&format!("{line} reduce=-{one}")), "{line} without {one}");
+        }
+        assert_eq!(reduced, outside(&format!("{line} reduce=none symmetry=false")), "{line} with none");
+    }
+}
+
+#[test]
+fn each_reduction_saves_states() {
+    let saves = |line: &str, one: &str| {
+        let [all, others] = ["all".to_owned(), format!("-{one}")]
+            .map(|reduce| searched(&format!("{line} reduce={reduce}"), None).unique);
+        assert!(others > all, "{one}: {others} states without it, {all} with it");
+    };
+    for one in EACH.into_iter().filter(|one| *one != "syncs") {
+        saves("brokers=2 elections=1 shrinks=1 flush=os writes=at-once", one);
+    }
+    saves("brokers=3 elections=1 writes=at-once", "syncs");
+}
+
+#[test]
+fn bugs_are_caught_without_any_reduction_too() {
+    let quick = ["B-06", "B-07", "B-08", "B-12", "B-13", "B-16", "B-22", "B-50a", "B-51", "B-52", "P-01"];
+    for mutant in World::mutants().into_iter().filter(|mutant| quick.contains(&mutant.bug.id())) {
+        let bounds = Bounds { reduce: super::super::Reductions::NONE, symmetry: false, ..mutant.bounds };
+        let outcome = search(&World::new(bounds, Some(mutant.bug)), Limits::default(), &mut |_| {});
+
+        let Verdict::Violated(example) = outcome.verdict else {
+            panic!("{} is not found: {outcome:?}", mutant.bug.id());
+        };
+        assert!(mutant.breaks.contains(&example.broken.claim), "{:?}", example.broken);
+    }
+}
