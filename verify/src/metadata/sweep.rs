@@ -11,6 +11,7 @@ use crate::world::Mutant;
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
     let lines: &[&str] = match name {
         "quick" => QUICK,
+        "small" => SMALL,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
@@ -34,6 +35,26 @@ const QUICK: &[&str] = &[
     "fresh=true losses=1 repeats=1 in-flight=1 lag=0",
     "fences=2 power-losses=1 flush=os in-flight=0 lag=0 uncommitted=0",
     "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=0 lag=0",
+    "brokers=2 changes=2 kills=1 power-losses=1 flush=os in-flight=0",
+];
+
+/// What a mechanical mutation is judged by (`verify/mutation`): a few seconds on one thread.
+const SMALL: &[&str] = &[
+    "brokers=1 min-isr=1 kills=2 in-flight=1 heal=true",
+    "brokers=1 min-isr=1 kills=1 power-losses=1 failovers=1 flush=os in-flight=1 heal=true",
+    "brokers=1 min-isr=1 kills=1 shutdowns=1 flush=os in-flight=1 heal=true",
+    "kills=1 heal=true",
+    "brokers=2 kills=1 fences=1 in-flight=1",
+    "brokers=2 power-losses=1 proposals=2 flush=os in-flight=1",
+    "brokers=2 shutdowns=1",
+    "kills=1 failovers=1",
+    "proposals=2 fences=1 in-flight=1",
+    "changes=3 failovers=1 in-flight=1 lag=0",
+    "fences=1 kills=1 in-flight=1",
+    "kills=1 shutdowns=1 in-flight=1 lag=0",
+    "brokers=2 kills=1 losses=1 repeats=1 failovers=1 in-flight=1 lag=0",
+    "fresh=true losses=1 in-flight=1 lag=0",
+    "fences=2 power-losses=1 flush=os in-flight=0 lag=0 uncommitted=0",
     "brokers=2 changes=2 kills=1 power-losses=1 flush=os in-flight=0",
 ];
 

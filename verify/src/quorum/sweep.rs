@@ -12,6 +12,7 @@ use crate::world::Mutant;
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
     let lines = match name {
         "quick" => QUICK,
+        "small" => SMALL,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
@@ -36,6 +37,27 @@ const QUICK: &[&str] = &[
     "start=cold elections=2 values=1",
     "start=second elections=4 split=true values=0",
     "elections=2 values=2 power-losses=1",
+];
+
+/// What a mechanical mutation is judged by (`verify/mutation`): some ten seconds on one thread.
+const SMALL: &[&str] = &[
+    "voters=1 values=2 kills=1 power-losses=1",
+    "voters=1 observers=1 values=1 changes=1 snapshots=2",
+    "voters=1 observers=1 elections=1 values=2 kills=1 resends=1 snapshots=2",
+    "start=tail elections=3 values=0",
+    "elections=1 values=2 resends=1 snapshots=2",
+    "elections=2 values=1 repeats=1",
+    "voters=2 observers=1 elections=2 values=0 changes=1",
+    "start=cold elections=1 values=0 pre-votes=asked",
+    "elections=1 values=0 changes=2",
+    "voters=5 elections=1 values=1",
+    "elections=1 values=2 power-losses=1",
+    "elections=2 values=1 resends=1",
+    "elections=2 values=1 reads=1",
+    "elections=2 values=0 resigns=1",
+    "elections=2 values=0 wipes=1",
+    "start=cold elections=2 values=0 pre-votes=asked",
+    "start=second elections=4 split=true values=0",
 ];
 
 fn at(line: &str) -> Bounds {

@@ -10,6 +10,7 @@ use crate::world::Mutant;
 /// The sweep of a profile, smallest first.
 pub(super) fn profile(profile: &str) -> Vec<Bounds> {
     let lines: &[&str] = match profile {
+        "small" => SMALL,
         "quick" => QUICK,
         "standard" => STANDARD,
         "deep" => DEEP,
@@ -49,6 +50,33 @@ const QUICK: &[&str] = &[
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 writes=at-once",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once known-views-wait=false",
     "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once known-views-wait=false",
+];
+
+/// What a mechanical mutation is judged by (`verify/mutation`): some ten seconds on one thread.
+const SMALL: &[&str] = &[
+    "brokers=1 kills=2",
+    "brokers=1 records=2 kills=1 power-losses=1",
+    "brokers=2 elections=1 retries=1 flush=os",
+    "brokers=2 power-losses=1 flush=os keep-dead=true",
+    "brokers=2 elections=1 kills=1 flush=os keep-dead=true",
+    "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os writes=at-once keep-dead=true",
+    "brokers=2 elections=1 shrinks=2 min-isr=1 flush=os writes=at-once in-flight=1 keep-dead=true",
+    "brokers=2 elections=1 shutdowns=1",
+    "brokers=2 elections=1 kills=1",
+    "brokers=2 power-losses=1 shrinks=1",
+    "brokers=2 kills=2 flush=os",
+    "brokers=2 records=2 elections=1 full-disks=1 min-isr=1 flush=os",
+    "brokers=2 elections=1 full-disks=1 retries=1",
+    "brokers=3 elections=1",
+    "brokers=3 elections=1 flush=os",
+    "brokers=3 kills=1",
+    "brokers=3 elections=1 shrinks=1 flush=os writes=at-once",
+    "brokers=3 shrinks=1 kills=1 flush=os writes=at-once",
+    "brokers=2 records=2 elections=1 kills=1 flush=os writes=at-once",
+    "brokers=3 elections=1 shrinks=1 writes=at-once",
+    "brokers=3 elections=1 kills=1 flush=os writes=at-once",
+    "brokers=3 shrinks=1 kills=1 writes=at-once",
+    "brokers=2 records=2 elections=1 power-losses=1 writes=at-once",
 ];
 
 /// What takes some minutes more.
