@@ -23,6 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["model", "transport"]),
     ("node", &["client", "model", "transport"]),
     ("verify", &["model"]),
+    // It reads and compiles the sources of the others, and knows none of them.
+    ("verify/mutation", &[]),
 ];
 
 /// Every package that may end up in the cores.

@@ -1,0 +1,139 @@
+//! What came out, mutant by mutant: a file to which each verdict is appended, so that a run can be interrupted.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::judge::Fate;
+use crate::mutant::Mutant;
+
+/// What became of a mutant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// It does not compile.
+    Unviable,
+    /// What each judge says.
+    Judged { unit: Fate, sweep: Fate },
+}
+
+impl Verdict {
+    /// Whether no judge noticed.
+    pub(crate) fn survives(&self) -> bool {
+        matches!(self, Self::Judged { unit, sweep } if !unit.is_caught() && !sweep.is_caught())
+    }
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    #[serde(flatten)]
+    pub(crate) mutant: Mutant,
+    /// Tells the text of its file, unit tests aside, from any other.
+    pub(crate) source: u64,
+    pub(crate) verdict: Verdict,
+    /// What the judges took, in seconds.
+    pub(crate) seconds: f64,
+}
+
+/// The number of a source text, its unit tests aside.
+pub(crate) fn source_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The entries of these files by key; of several for one mutant the last counts.
+///
+/// # Errors
+/// When a file cannot be read, or a line is none.
+pub(crate) fn load(paths: &[impl AsRef<Path>]) -> anyhow::Result<BTreeMap<String, Entry>> {
+    let mut entries = BTreeMap::new();
+    for path in paths {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        for (at, line) in text.lines().enumerate() {
+            let Ok(entry) = serde_json::from_str::<Entry>(line) else {
+                // A run that was killed may have left half a line at the end.
+                if at + 1 == text.lines().count() {
+                    continue;
+                }
+                bail!("{}:{}: no line of results", path.display(), at + 1);
+            };
+            entries.insert(entry.mutant.key(), entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// The file, to be appended to.
+pub(crate) struct Results(File);
+
+impl Results {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(|| path.display().to_string())?;
+        // A line that was left half is ended, so that the next one is whole.
+        if std::fs::read(path)?.last().is_some_and(|last| *last != b'\n') {
+            take_back_half(path)?;
+            file = OpenOptions::new().append(true).open(path)?;
+        }
+        Ok(Self(file))
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn append(&mut self, entry: &Entry) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        Ok(self.0.write_all(&line)?)
+    }
+}
+
+/// Takes back the half line at the end.
+fn take_back_half(path: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read(path)?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let file = OpenOptions::new().write(true).open(path)?;
+    Ok(file.set_len(u64::try_from(whole)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(change: &str, unit: Fate) -> Entry {
+        let mutant = Mutant { file: "a.rs".into(), line: 1, function: "f".into(), change: change.to_owned() };
+        let verdict = Verdict::Judged { unit, sweep: Fate::NotReached };
+        Entry { mutant, source: 7, verdict, seconds: 0.5 }
+    }
+
+    #[test]
+    fn the_last_verdict_counts_and_half_a_line_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.jsonl");
+        let mut results = Results::open(&path).unwrap();
+        results.append(&entry("x", Fate::Held)).unwrap();
+        results.append(&entry("x", Fate::Test("t".into()))).unwrap();
+        std::fs::write(&path, [std::fs::read(&path).unwrap(), b"{\"file\":".to_vec()].concat()).unwrap();
+        Results::open(&path).unwrap().append(&entry("y", Fate::Held)).unwrap();
+
+        let loaded = load(&[&path]).unwrap();
+        let survivors: Vec<_> = loaded.values().map(|entry| entry.verdict.survives()).collect();
+        assert_eq!(survivors, [false, true]);
+    }
+}
