@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use highwater_model::fault::Bug;
 
 use crate::engine::Limits;
-use crate::registry::{Request, World, worlds};
+use crate::registry::{Request, World, recoveries, worlds};
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
 mod screen;
@@ -53,6 +53,10 @@ struct Check {
     /// A sweep of many bounds, smallest first
     #[arg(long, default_value = "quick", conflicts_with = "bounds")]
     profile: String,
+    /// Tries, instead of the properties, whether states recover once faults stop: from each whose fingerprint is a multiple
+    /// of the bound `sample`
+    #[arg(long)]
+    liveness: bool,
     /// Plants this bug of the catalogue (B-01 …); by default at the bounds that show it
     #[arg(long, value_name = "ID")]
     mutant: Option<String>,
@@ -148,12 +152,21 @@ fn named(name: &str) -> anyhow::Result<Vec<Box<dyn World>>> {
     if found.is_empty() { Err(anyhow!("there is no model `{name}`; {known}")) } else { Ok(found) }
 }
 
+/// The worlds of this name, which there is, with the claims of their recovery runs.
+fn recovering(name: &str) -> Vec<Box<dyn World>> {
+    let name = format!("{name}-liveness");
+    recoveries().into_iter().filter(|world| name == "all-liveness" || world.name() == name).collect()
+}
+
 fn check(asked: &Check) -> anyhow::Result<u8> {
     let planted = match &asked.mutant {
         Some(id) => Some(Bug::by_id(id).ok_or_else(|| anyhow!("there is no bug `{id}`; see `verify list`"))?),
         None => None,
     };
     let mut chosen = named(&asked.model)?;
+    if asked.liveness {
+        chosen = recovering(&asked.model);
+    }
     if asked.model == "all" {
         if !asked.bounds.is_empty() {
             bail!("bounds belong to one model; name it instead of `all`");
@@ -196,7 +209,7 @@ fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
     let mut screen = Terminal::new(false);
     let limits = asked.spend.limits();
     let mut rows: Vec<MutantRow> = Vec::new();
-    for world in named(&asked.model)? {
+    for world in named(&asked.model)?.into_iter().chain(recovering(&asked.model)) {
         rows.extend(world.mutants(limits, &mut screen));
     }
     let caught = rows.iter().all(|row| row.caught);

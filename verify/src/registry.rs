@@ -18,6 +18,12 @@ pub fn worlds() -> Vec<Box<dyn World>> {
     vec![of::<crate::quorum::World>(), of::<crate::metadata::World>(), of::<crate::replication::World>()]
 }
 
+/// Every world with the claims of its recovery runs, in the same order.
+#[must_use]
+pub fn recoveries() -> Vec<Box<dyn World>> {
+    Vec::new()
+}
+
 /// What a check is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {

@@ -139,7 +139,7 @@ impl Run {
 fn violation<W: Checked>(example: &Counterexample<W>) -> Violation {
     let claim = example.broken.claim;
     let rule = W::always().iter().find(|always| always.name == claim).map(|always| always.rule);
-    let steps = example.steps.iter();
+    let steps = example.steps.iter().chain(example.aftermath.iter().map(|(step, _)| step));
     Violation {
         claim,
         rule: rule.unwrap_or(if claim == PANIC { "assertion" } else { "" }),

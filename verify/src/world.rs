@@ -103,6 +103,12 @@ where
         Part::default()
     }
 
+    /// What follows after a state that breaks a claim, where what follows is what breaks it: what happens next, in words, and
+    /// the state after it, as often as it takes.
+    fn aftermath(&self, _end: &Self::State) -> Vec<(String, Self::State)> {
+        Vec::new()
+    }
+
     /// The sweep of a profile (`quick`, …): bounds, smallest first. Empty when there is no such profile.
     fn profile(name: &str) -> Vec<Self::Bounds>;
 

@@ -27,6 +27,8 @@ pub struct Counterexample<W: Checked> {
     pub start: W::State,
     /// The steps in words, as many as there are actions.
     pub steps: Vec<Step>,
+    /// What follows, where that is what breaks the claim ([`Checked::aftermath`]): steps, and the state after each.
+    pub aftermath: Vec<(Step, W::State)>,
 }
 
 /// A broken claim, and where: at a visited state, or in one step further.
@@ -55,8 +57,20 @@ pub(super) fn counterexample<W: Checked>(
         state = next;
     }
     actions.extend(found.step);
-    let steps = in_words(world, &start, &actions);
-    Counterexample { broken: found.broken, actions, start, steps }
+    let (steps, end) = in_words(world, &start, &actions);
+    let aftermath = aftermath(world, end);
+    Counterexample { broken: found.broken, actions, start, steps, aftermath }
+}
+
+fn aftermath<W: Checked>(world: &W, end: W::State) -> Vec<(Step, W::State)> {
+    let story = quietly(|| world.aftermath(&end)).unwrap_or_default();
+    let mut before = end;
+    let step = |(action, after): (String, W::State)| {
+        let changes = world.changes(&before, &after);
+        before = after.clone();
+        (Step { action, changes }, after)
+    };
+    story.into_iter().map(step).collect()
 }
 
 fn fingerprint<W: Checked>(world: &W, state: &W::State, encoder: &mut Encoder) -> u64 {
@@ -91,7 +105,8 @@ fn step_to<W: Checked>(
         .expect("a visited state is one step from its parent: `step` depends on its arguments alone")
 }
 
-fn in_words<W: Checked>(world: &W, start: &W::State, actions: &[W::Action]) -> Vec<Step> {
+/// The steps in words, and the last state.
+fn in_words<W: Checked>(world: &W, start: &W::State, actions: &[W::Action]) -> (Vec<Step>, W::State) {
     let mut state = start.clone();
     let mut steps = Vec::new();
     for action in actions {
@@ -106,5 +121,5 @@ fn in_words<W: Checked>(world: &W, start: &W::State, actions: &[W::Action]) -> V
         };
         steps.push(Step { action: words, changes });
     }
-    steps
+    (steps, state)
 }

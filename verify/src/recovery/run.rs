@@ -1,0 +1,120 @@
+//! One recovery run.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::memo::Memo;
+use super::{ActionOf, COMES_TO_REST, Calm, Recovers, StateOf};
+use crate::engine::Encoder;
+use crate::world::{Broken, Checked as _, Notes};
+
+/// A run that has not come to rest after so many steps never will. The longest ones that do take a tenth of that.
+pub const STEPS_MAX: usize = 2000;
+
+/// Where a run stands.
+struct Standing<S> {
+    state: S,
+    /// The patient turn that comes next.
+    turn: u32,
+}
+
+/// What comes next.
+enum Next<A> {
+    Act(A),
+    /// Nothing is prompt, and everything holds that must in the end.
+    Rest,
+    /// Nothing ever happens any more, and something does not hold.
+    Dead,
+}
+
+/// What a run tells beside its verdict.
+pub(super) trait Listener<C: Calm> {
+    /// An action is taken.
+    fn step(
+        &mut self,
+        calm: &C,
+        before: &StateOf<C>,
+        action: &ActionOf<C>,
+        after: &StateOf<C>,
+        notes: &Notes,
+    );
+}
+
+/// Makes the run from `state`, or as much of it as is not known.
+///
+/// # Errors
+/// With what never comes to hold.
+pub(super) fn run<W: Recovers>(
+    calm: &W::Calm,
+    state: &W::State,
+    memo: Option<&Memo>,
+    listener: &mut impl Listener<W::Calm>,
+) -> Result<(), Broken> {
+    let mut at = Standing { state: calm.begin(state), turn: 0 };
+    let (mut way, mut encoder, mut notes) = (Vec::new(), Encoder::new(), Notes::default());
+    loop {
+        let key = key::<W>(calm, &at, &mut encoder);
+        if memo.is_some_and(|memo| memo.has(key)) {
+            break;
+        }
+        if let Some(first) = way.iter().position(|known| *known == key) {
+            let length = way.len() - first;
+            return Err(unmet::<W>(calm, &at.state, &format!("the same {length} steps over and over")));
+        }
+        if way.len() >= STEPS_MAX {
+            return Err(unmet::<W>(calm, &at.state, &format!("no rest after {STEPS_MAX} steps")));
+        }
+        way.push(key);
+        let action = match next::<W>(calm, &mut at) {
+            Next::Act(action) => action,
+            Next::Rest => break,
+            Next::Dead => return Err(unmet::<W>(calm, &at.state, "nothing happens any more")),
+        };
+        notes.clear();
+        let after = calm.step(&at.state, &action, &mut notes);
+        listener.step(calm, &at.state, &action, &after, &notes);
+        at.state = after;
+    }
+    if let Some(memo) = memo {
+        memo.add(&way);
+    }
+    Ok(())
+}
+
+/// A number for a state and whose turn it is.
+fn key<W: Recovers>(calm: &W::Calm, at: &Standing<W::State>, encoder: &mut Encoder) -> u64 {
+    encoder.clear();
+    calm.world().encode(&at.state, encoder);
+    xxh3_64_with_seed(encoder.bytes(), u64::from(at.turn))
+}
+
+fn next<W: Recovers>(calm: &W::Calm, at: &mut Standing<W::State>) -> Next<W::Action> {
+    if let Some(action) = calm.prompt(&at.state) {
+        return Next::Act(action);
+    }
+    if first_unmet::<W>(calm, &at.state).is_none() {
+        return Next::Rest;
+    }
+    let turns = calm.turns();
+    for _ in 0..turns {
+        let turn = at.turn;
+        at.turn = (turn + 1) % turns;
+        if let Some(action) = calm.patient(&at.state, turn) {
+            return Next::Act(action);
+        }
+    }
+    Next::Dead
+}
+
+fn first_unmet<W: Recovers>(calm: &W::Calm, state: &W::State) -> Option<(&'static str, String)> {
+    let promised = W::EVENTUALLY.iter().filter(|claim| calm.is_promised(state, claim.name));
+    promised.into_iter().find_map(|claim| {
+        let values = (claim.holds)(calm.world(), state).err()?;
+        Some((claim.name, values))
+    })
+}
+
+fn unmet<W: Recovers>(calm: &W::Calm, state: &W::State, how: &str) -> Broken {
+    let (claim, values) =
+        first_unmet::<W>(calm, state).unwrap_or_else(|| (COMES_TO_REST, "all holds now".to_owned()));
+    Broken { claim, values: format!("{}: {how}, and\n{values}", calm.describe()) }
+}
