@@ -20,7 +20,9 @@ mod tests;
 pub use encoder::Encoder;
 pub use likeness::{Unlike, alike};
 pub use outcome::{Limits, Outcome, Progress, Verdict};
+pub(crate) use quiet::quietly;
 pub use search::search;
+pub(crate) use trace::aftermath;
 pub use trace::{Counterexample, Step};
 
 /// Name of the claim that a core which fails one of its own assertions breaks.

@@ -13,6 +13,8 @@ pub mod metadata;
 pub mod quorum;
 pub mod recovery;
 pub mod registry;
+pub mod replay;
 pub mod replication;
 pub mod report;
+pub mod story;
 pub mod world;

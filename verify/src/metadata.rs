@@ -9,6 +9,7 @@ mod action;
 mod bounds;
 mod claims;
 mod office;
+mod picture;
 mod state;
 mod step;
 mod sweep;
@@ -21,7 +22,7 @@ use highwater_model::metadata::{Controller, Image, Input};
 use highwater_model::replication::FlushPolicy;
 use stateright::{Model, Property};
 
-use crate::world::{Always, Checked, Mutant, Notes, Sometimes, properties};
+use crate::world::{Always, Checked, Mutant, Notes, Part, Picture, Sometimes, properties};
 
 pub use action::{Action, Change, PARTITION, Proposed};
 pub use bounds::Bounds;
@@ -175,6 +176,14 @@ impl Checked for World {
 
     fn changes(&self, before: &State, after: &State) -> Vec<String> {
         words::changes(before, after)
+    }
+
+    fn picture(&self, state: &State) -> Picture {
+        picture::of(state)
+    }
+
+    fn part(&self, before: &State, action: &Action) -> Part {
+        picture::part(before, action)
     }
 
     fn profile(name: &str) -> Vec<Bounds> {

@@ -10,6 +10,7 @@ mod bounds;
 mod claims;
 mod drive;
 mod network;
+mod picture;
 mod shared;
 mod start;
 mod state;
@@ -22,7 +23,7 @@ use highwater_model::fault::{Bug, Faults as _, Planted};
 use highwater_model::quorum::VoterSet;
 use stateright::{Model, Property};
 
-use crate::world::{Always, Broken, Checked, Mutant, Notes, Sometimes, properties};
+use crate::world::{Always, Broken, Checked, Mutant, Notes, Part, Picture, Sometimes, properties};
 
 pub use action::Action;
 pub use bounds::{Bounds, PreVotes, Start};
@@ -143,6 +144,14 @@ impl Checked for World {
 
     fn changes(&self, before: &State, after: &State) -> Vec<String> {
         words::changes(before, after)
+    }
+
+    fn picture(&self, state: &State) -> Picture {
+        picture::of(state)
+    }
+
+    fn part(&self, before: &State, action: &Action) -> Part {
+        picture::part(before, action)
     }
 
     fn profile(name: &str) -> Vec<Bounds> {

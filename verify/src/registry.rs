@@ -9,7 +9,9 @@ use highwater_model::fault::Bug;
 use crate::bounds::Bounds as _;
 use crate::clock::Stopwatch;
 use crate::engine::{Limits, Progress, search};
+use crate::replay::{self, ReplayError, Replayed};
 use crate::report::{MutantRow, Run, Sweep};
+use crate::story::file::Recorded;
 use crate::world::{Checked, Mutant};
 
 /// Every world, in the order in which `all` checks them.
@@ -22,6 +24,12 @@ pub fn worlds() -> Vec<Box<dyn World>> {
 #[must_use]
 pub fn recoveries() -> Vec<Box<dyn World>> {
     Vec::new()
+}
+
+/// Name and rule of every claim of every world.
+#[must_use]
+pub fn claims() -> Vec<(&'static str, &'static str)> {
+    worlds().iter().chain(&recoveries()).flat_map(|world| world.claims()).collect()
 }
 
 /// What a check is asked for.
@@ -60,6 +68,15 @@ pub trait World {
     /// # Errors
     /// When the bounds cannot be read, there is no such profile, or the planted bug is none of this world's.
     fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep>;
+
+    /// Name and rule of every claim about states and steps.
+    fn claims(&self) -> Vec<(&'static str, &'static str)>;
+
+    /// Replays a counterexample of this world on the code of this build, with its planted bug unless `sound`.
+    ///
+    /// # Errors
+    /// When the file names bounds, a bug, a claim or an action that there is not.
+    fn replay(&self, recorded: &Recorded, sound: bool) -> Result<Replayed, ReplayError>;
 
     /// Whether this world has a mutant for the bug.
     fn catches(&self, bug: Bug) -> bool;
@@ -138,6 +155,14 @@ impl<W: Checked> World for Of<W> {
             }
         }
         Ok(Sweep::new::<W>(runs, whole, clock.elapsed()))
+    }
+
+    fn claims(&self) -> Vec<(&'static str, &'static str)> {
+        W::always().iter().map(|claim| (claim.name, claim.rule)).collect()
+    }
+
+    fn replay(&self, recorded: &Recorded, sound: bool) -> Result<Replayed, ReplayError> {
+        replay::replay::<W>(recorded, sound)
     }
 
     fn catches(&self, bug: Bug) -> bool {

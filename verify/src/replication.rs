@@ -18,6 +18,7 @@ mod memory;
 mod network;
 mod part;
 mod past;
+mod picture;
 mod reduce;
 mod sight;
 mod state;
@@ -41,7 +42,7 @@ use smallvec::SmallVec;
 use stateright::{Model, Property};
 
 use crate::engine::Encoder;
-use crate::world::{Always, Broken, Checked, Mutant, Notes, Sometimes, properties};
+use crate::world::{Always, Broken, Checked, Mutant, Notes, Part as Role, Picture, Sometimes, properties};
 
 pub use action::Action;
 pub use bounds::{Answered, Bounds, Flush, Syncs, Writes};
@@ -195,6 +196,14 @@ impl Checked for World {
 
     fn changes(&self, before: &State, after: &State) -> Vec<String> {
         words::changes(before, after)
+    }
+
+    fn picture(&self, state: &State) -> Picture {
+        picture::of(state)
+    }
+
+    fn part(&self, before: &State, action: &Action) -> Role {
+        picture::part(before, *action)
     }
 
     fn profile(name: &str) -> Vec<Bounds> {

@@ -7,7 +7,8 @@ use highwater_model::fault::Bug;
 use serde::Serialize;
 
 use crate::bounds::Bounds as _;
-use crate::engine::{Counterexample, Outcome, PANIC, Verdict};
+use crate::engine::{Counterexample, Outcome, Verdict};
+use crate::story::Story;
 use crate::world::{Checked, Mutant};
 
 pub mod text;
@@ -49,6 +50,9 @@ pub struct Violation {
     pub values: String,
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// All of it, for a file or a page.
+    #[serde(skip)]
+    pub story: Story,
 }
 
 /// A step of a violation.
@@ -108,7 +112,7 @@ impl Run {
         let (conclusion, violation) = match &outcome.verdict {
             Verdict::Holds => (Conclusion::Holds, None),
             Verdict::OutOfBudget => (Conclusion::OutOfBudget, None),
-            Verdict::Violated(example) => (Conclusion::Violated, Some(violation(example))),
+            Verdict::Violated(example) => (Conclusion::Violated, Some(violation(world, planted, example))),
         };
         let met = W::sometimes().iter().zip(&outcome.seen).filter(|(_, seen)| **seen);
         Self {
@@ -136,17 +140,15 @@ impl Run {
     }
 }
 
-fn violation<W: Checked>(example: &Counterexample<W>) -> Violation {
-    let claim = example.broken.claim;
-    let rule = W::always().iter().find(|always| always.name == claim).map(|always| always.rule);
-    let steps = example.steps.iter().chain(example.aftermath.iter().map(|(step, _)| step));
+fn violation<W: Checked>(world: &W, planted: Option<Bug>, example: &Counterexample<W>) -> Violation {
+    let story = Story::of(world, planted, example);
+    let steps = story.steps.iter().chain(&story.aftermath);
     Violation {
-        claim,
-        rule: rule.unwrap_or(if claim == PANIC { "assertion" } else { "" }),
-        values: example.broken.values.clone(),
-        steps: steps
-            .map(|step| Step { action: step.action.clone(), changes: step.changes.clone() })
-            .collect(),
+        claim: story.claim.name,
+        rule: story.claim.rule,
+        values: story.claim.values.clone(),
+        steps: steps.map(|step| Step { action: step.words.clone(), changes: step.changes.clone() }).collect(),
+        story,
     }
 }
 

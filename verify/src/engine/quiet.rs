@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// Runs `act`; a panic in it becomes an error that tells its message and place.
-pub(super) fn quietly<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn quietly<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(install);
     CAUGHT.with_borrow_mut(|caught| *caught = Some(String::new()));

@@ -62,7 +62,8 @@ pub(super) fn counterexample<W: Checked>(
     Counterexample { broken: found.broken, actions, start, steps, aftermath }
 }
 
-fn aftermath<W: Checked>(world: &W, end: W::State) -> Vec<(Step, W::State)> {
+/// What follows on a state that breaks a claim.
+pub(crate) fn aftermath<W: Checked>(world: &W, end: W::State) -> Vec<(Step, W::State)> {
     let story = quietly(|| world.aftermath(&end)).unwrap_or_default();
     let mut before = end;
     let step = |(action, after): (String, W::State)| {

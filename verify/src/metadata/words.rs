@@ -1,10 +1,14 @@
 //! A step in words.
 
 use highwater_model::id::NodeId;
-use highwater_model::metadata::{Broker, BrokerRequest, Image, Partition};
+use highwater_model::metadata::{Broker, BrokerAnswer, BrokerRequest, Image, Partition};
 
 use super::action::{Action, Proposed};
-use super::state::{Envelope, State};
+use super::state::{Disk, Envelope, State};
+use crate::world::Message;
+
+/// Name of the controller's lane.
+pub(super) const CONTROLLER: &str = "controller";
 
 /// What an action does.
 pub(super) fn describe(before: &State, action: &Action) -> String {
@@ -41,25 +45,56 @@ pub(super) fn describe(before: &State, action: &Action) -> String {
 }
 
 fn in_words(envelope: &Envelope) -> String {
-    match envelope {
-        Envelope::Ask { node, run, body: BrokerRequest::Register(_), .. } => {
-            format!("broker {node}, run {run} -> controller: register")
+    let message = sent(envelope);
+    format!("{} -> {}: {}", message.from, message.to, message.says)
+}
+
+/// Name of a broker's lane.
+pub(super) fn lane(node: NodeId) -> String {
+    format!("broker {node}")
+}
+
+/// A message under way, from lane to lane.
+pub(super) fn sent(envelope: &Envelope) -> Message {
+    let (to_controller, node, says) = match envelope {
+        Envelope::Ask { node, run, body: BrokerRequest::Register(registration), .. } => {
+            let replaces = registration.replaces.map_or_else(|| "none".to_owned(), |old| old.to_string());
+            (true, *node, format!("register run {run}, in place of registration {replaces}"))
         }
-        Envelope::Ask { node, run, body: BrokerRequest::Heartbeat(heartbeat), .. } => format!(
-            "broker {node}, run {run} -> controller: heartbeat of registration {} at metadata offset {}{}",
-            heartbeat.broker_epoch,
-            heartbeat.metadata_offset,
-            if heartbeat.want_shutdown { ", wants to stop" } else { "" }
-        ),
-        Envelope::Tell { node, run, answer, .. } => {
-            format!("controller -> broker {node}, run {run}: {answer:?}")
+        Envelope::Ask { node, run, body: BrokerRequest::Heartbeat(heartbeat), .. } => {
+            let stops = if heartbeat.want_shutdown { ", wants to stop" } else { "" };
+            let (registration, applied) = (heartbeat.broker_epoch, heartbeat.metadata_offset);
+            let says =
+                format!("heartbeat of run {run}, registration {registration}, metadata to {applied}{stops}");
+            (true, *node, says)
         }
-        Envelope::Propose { node, proposal, .. } => format!(
-            "broker {node} -> controller: isr {:?} (leader epoch {}, partition epoch {})",
-            proposal.isr(),
-            proposal.leader_epoch,
-            proposal.partition_epoch
-        ),
+        Envelope::Tell { node, run, answer, .. } => (false, *node, told(*run, answer)),
+        Envelope::Propose { node, proposal, .. } => {
+            let (leader_epoch, partition_epoch) = (proposal.leader_epoch, proposal.partition_epoch);
+            let isr = proposal.isr();
+            let says =
+                format!("isr {isr:?} (leader epoch {leader_epoch}, partition epoch {partition_epoch})");
+            (true, *node, says)
+        }
+    };
+    let (broker, controller) = (lane(node), CONTROLLER.to_owned());
+    let (from, to) = if to_controller { (broker, controller) } else { (controller, broker) };
+    Message { from, to, says }
+}
+
+fn told(run: u8, answer: &BrokerAnswer) -> String {
+    match answer {
+        BrokerAnswer::Registered { broker_epoch } => format!("run {run} has registration {broker_epoch}"),
+        BrokerAnswer::Heartbeat { fenced, may_stop } => {
+            let standing = if *fenced { "fenced" } else { "unfenced" };
+            let stops = if *may_stop { ", may stop" } else { "" };
+            format!("heard run {run}: {standing}{stops}")
+        }
+        BrokerAnswer::RegistrationMoved { registered } => {
+            let registered = registered.map_or_else(|| "none".to_owned(), |now| now.to_string());
+            format!("run {run} is not registered; the registration is {registered}")
+        }
+        BrokerAnswer::Refused(code) => format!("refused run {run}: {code}"),
     }
 }
 
@@ -91,8 +126,19 @@ fn of_broker(before: &State, after: &State, node: NodeId, lines: &mut Vec<String
         (Some(_), Some(_)) | (None, None) => {}
     }
     if before.broker(node).disk != after.broker(node).disk {
-        lines.push(format!("disk of broker {node}: {:?}", after.broker(node).disk));
+        lines.push(format!("disk of broker {node}: {}", disk_in_words(after.broker(node).disk)));
     }
+}
+
+/// What a disk tells at the next start.
+pub(super) fn disk_in_words(disk: Disk) -> String {
+    let told = [
+        disk.clean_stop.map(|run| format!("clean stop of registration {run}")),
+        disk.record.map(|run| format!("start-up record of registration {run}")),
+        disk.record.filter(|_| !disk.same_boot).map(|_| "another boot since".to_owned()),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    if told.is_empty() { "empty".to_owned() } else { told.join(", ") }
 }
 
 fn of_images(how: &str, before: &Image, after: &Image, lines: &mut Vec<String>) {
@@ -112,7 +158,8 @@ fn of_images(how: &str, before: &Image, after: &Image, lines: &mut Vec<String>) 
     }
 }
 
-fn standing(broker: &Broker) -> String {
+/// A broker as an image has it.
+pub(super) fn standing(broker: &Broker) -> String {
     let state = match (broker.fenced, broker.stopping) {
         (true, None) => "fenced",
         (false, None) => "unfenced",

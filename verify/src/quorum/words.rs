@@ -1,9 +1,10 @@
 //! Steps of the quorum world in words.
 
-use highwater_model::quorum::{Body, Fetched, Message, Timer, VoterChange};
+use highwater_model::quorum::{BatchKind, Body, Fetched, Message, Timer, VoterChange, VoterSet};
 
 use super::action::Action;
-use super::state::{Node, Packet, Place, State, place, tenure};
+use super::state::{Node, Packet, Place, State, kind, place, tenure};
+use crate::world::Message as Sent;
 
 /// The action in words.
 pub(super) fn describe(before: &State, action: &Action) -> String {
@@ -51,6 +52,38 @@ fn delivered(before: &State, index: usize, how: &str) -> String {
             said(message)
         )
     })
+}
+
+/// A message under way, from lane to lane.
+pub(super) fn sent(packet: &Packet) -> Sent {
+    let message = &packet.letter.message;
+    let contents: Vec<String> = packet.letter.contents.iter().map(|content| record(*content)).collect();
+    let contents = if contents.is_empty() { String::new() } else { format!(" ({})", contents.join(" ")) };
+    Sent {
+        from: lane(place(message.from.id)),
+        to: lane(packet.to),
+        says: format!("{}{contents}, epoch {}", said(message), message.quorum_epoch),
+    }
+}
+
+/// Name of a node's lane.
+pub(super) fn lane(at: Place) -> String {
+    format!("node {at}")
+}
+
+/// A record, by its content: a value by its number, the first record of a leader, a set of voters.
+pub(super) fn record(content: u64) -> String {
+    match kind(content) {
+        BatchKind::Data => content.to_string(),
+        BatchKind::LeaderChange => "L".to_owned(),
+        BatchKind::Voters(voters) => voters_in_words(&voters),
+    }
+}
+
+/// The nodes of a set of voters.
+pub(super) fn voters_in_words(voters: &VoterSet) -> String {
+    let nodes: Vec<String> = voters.keys().iter().map(|key| key.id.to_string()).collect();
+    format!("{{{}}}", nodes.join(","))
 }
 
 /// What a message says.

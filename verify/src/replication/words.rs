@@ -1,12 +1,16 @@
 //! A step in words.
 
 use highwater_model::id::Offset;
-use highwater_model::replication::{FetchBody, Message, ReplicaIdx};
+use highwater_model::replication::{AlterPartitionOutcome, FetchBody, Message, ReplicaIdx};
 
 use super::action::Action;
-use super::disk::Disk;
+use super::disk::{Disk, Entries};
 use super::network::Envelope;
 use super::state::{Standing, State};
+use crate::world::Message as Sent;
+
+/// Name of the controller's lane.
+pub(super) const CONTROLLER: &str = "controller";
 
 /// What an action does.
 pub(super) fn describe(before: &State, action: Action) -> String {
@@ -54,19 +58,43 @@ fn apply(before: &State, replica: ReplicaIdx) -> String {
 }
 
 fn in_words(envelope: &Envelope) -> String {
+    let message = sent(envelope);
+    format!("{} -> {}: {}", message.from, message.to, message.says)
+}
+
+/// A message under way, from lane to lane.
+pub(super) fn sent(envelope: &Envelope) -> Sent {
     match envelope {
-        Envelope::Peer { from, to, message, .. } => format!("{from} -> {to}: {}", message_in_words(message)),
-        Envelope::Proposal { from, proposal } => format!(
-            "{from} -> controller: isr {:?} (leader epoch {}, partition epoch {})",
-            proposal.isr(),
-            proposal.leader_epoch,
-            proposal.partition_epoch
-        ),
-        Envelope::Decision { to, answer, .. } => format!("controller -> {to}: {:?}", answer.outcome),
+        Envelope::Peer { from, to, message, records } => {
+            Sent { from: from.to_string(), to: to.to_string(), says: message_in_words(message, records) }
+        }
+        Envelope::Proposal { from, proposal } => Sent {
+            from: from.to_string(),
+            to: CONTROLLER.to_owned(),
+            says: format!(
+                "isr {:?} (leader epoch {}, partition epoch {})",
+                proposal.isr(),
+                proposal.leader_epoch,
+                proposal.partition_epoch
+            ),
+        },
+        Envelope::Decision { to, answer, .. } => {
+            Sent { from: CONTROLLER.to_owned(), to: to.to_string(), says: outcome_in_words(&answer.outcome) }
+        }
     }
 }
 
-fn message_in_words(message: &Message) -> String {
+fn outcome_in_words(outcome: &AlterPartitionOutcome) -> String {
+    match outcome {
+        AlterPartitionOutcome::Applied { leader_epoch, partition_epoch, isr, .. } => {
+            format!("isr {isr:?} applied (leader epoch {leader_epoch}, partition epoch {partition_epoch})")
+        }
+        AlterPartitionOutcome::NotApplied => "isr not applied: a member is not eligible".to_owned(),
+        AlterPartitionOutcome::Behind(code) => format!("refused, the leader is behind: {code}"),
+    }
+}
+
+fn message_in_words(message: &Message, records: &Entries) -> String {
     match message {
         Message::Fetch(fetch) => format!(
             "fetch {} from offset {}, synced to {}, leader epoch {}, broker epoch {}",
@@ -78,17 +106,19 @@ fn message_in_words(message: &Message) -> String {
         Message::FetchAnswer(answer) => format!(
             "answer to fetch {}: {}, high watermark {}, leader epoch {}",
             answer.answered.request_id,
-            body_in_words(&answer.body),
+            body_in_words(&answer.body, records),
             answer.high_watermark,
             answer.leader_epoch
         ),
     }
 }
 
-fn body_in_words(body: &FetchBody) -> String {
+fn body_in_words(body: &FetchBody, records: &Entries) -> String {
     match body {
         FetchBody::Records { from, end } if from == end => "nothing new".to_owned(),
-        FetchBody::Records { from, end } => format!("records {from} to {end}"),
+        FetchBody::Records { from, .. } => {
+            format!("records [{}] from offset {from}", entries_in_words(records))
+        }
         FetchBody::Diverging(at) => format!("diverges at the end {} of epoch {}", at.end, at.epoch),
         FetchBody::OutOfRange => "out of range".to_owned(),
     }
@@ -105,20 +135,36 @@ pub(super) fn changes(before: &State, after: &State) -> Vec<String> {
         after.network.envelopes().iter().filter(|envelope| !before.network.envelopes().contains(envelope));
     lines.extend(sent.map(|envelope| format!("sent: {}", in_words(envelope))));
     if before.ledger.ghost.committed != after.ledger.ghost.committed {
-        lines.push(format!("committed: {:?}", after.ledger.ghost.committed));
+        lines.push(format!("committed: [{}]", entries_in_words(&after.ledger.ghost.committed)));
     }
     for (value, standing) in after.ledger.clients.iter().enumerate() {
         if before.ledger.clients.get(value) != Some(standing) && *standing != Standing::Unknown {
-            lines.push(format!("record {value}: {standing:?}"));
+            lines.push(format!("record {value}: {}", standing_in_words(*standing)));
         }
     }
     lines
 }
 
-fn log_in_words(disk: &Disk) -> String {
+/// What a client knows of its record.
+pub(super) fn standing_in_words(standing: Standing) -> String {
+    match standing {
+        Standing::Open(at) => format!("waits for {at}"),
+        Standing::Acknowledged => "acknowledged".to_owned(),
+        Standing::Unknown => "unknown".to_owned(),
+        Standing::Refused => "refused".to_owned(),
+    }
+}
+
+/// Each record with the epoch of the leader that appended it: `0@1`.
+fn entries_in_words(entries: &Entries) -> String {
     let entries: Vec<String> =
-        disk.entries.iter().map(|entry| format!("{}@{}", entry.value, entry.leader_epoch)).collect();
-    format!("[{}] written {} synced {}", entries.join(" "), disk.written, disk.flushed)
+        entries.iter().map(|entry| format!("{}@{}", entry.value, entry.leader_epoch)).collect();
+    entries.join(" ")
+}
+
+fn log_in_words(disk: &Disk) -> String {
+    let entries = entries_in_words(&disk.entries);
+    format!("[{entries}] written {} synced {}", disk.written, disk.flushed)
 }
 
 fn of_broker(before: &State, after: &State, replica: ReplicaIdx, lines: &mut Vec<String>) {

@@ -64,8 +64,9 @@ pub struct Cell {
     pub record: String,
     /// The epoch of the leader that appended it: the leader epoch of a partition, the quorum epoch of the metadata log.
     pub under: u32,
-    /// What it would survive.
-    pub kept: Kept,
+    /// What it would survive; `None` where that is no question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// Whether it is below the high watermark that this lane knows.
     pub covered: bool,
 }

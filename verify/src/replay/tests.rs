@@ -1,0 +1,1 @@
+//! What becomes of counterexamples when the file or the code has changed.
