@@ -4,6 +4,7 @@
 //! mutant that survives), 5 the budget ran out first.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,8 +16,12 @@ use crate::engine::Limits;
 use crate::registry::{Request, World, recoveries, worlds};
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
+mod keep;
+mod replay;
 mod screen;
 
+use keep::Keep;
+use replay::{Replay, replay};
 use screen::Terminal;
 
 /// Checks Highwater's protocol cores exhaustively, within stated bounds.
@@ -38,6 +43,8 @@ enum Command {
     Check(Check),
     /// Plants known bugs of real systems, one at a time, and demands that each is caught
     Mutants(Mutants),
+    /// Takes the steps of a counterexample again, on the code of this build
+    Replay(Replay),
     /// Serves stateright's Explorer on the loopback interface, to walk through a model by hand
     Explore(Explore),
     /// Lists the models, their bounds and the bugs that can be planted
@@ -62,6 +69,11 @@ struct Check {
     mutant: Option<String>,
     #[command(flatten)]
     spend: Spend,
+    #[command(flatten)]
+    keep: Keep,
+    /// Shows what is in flight after each step of a counterexample
+    #[arg(long, short)]
+    verbose: bool,
     /// One JSON document on standard output
     #[arg(long)]
     json: bool,
@@ -72,6 +84,9 @@ struct Mutants {
     /// quorum, metadata, replication, or all
     #[arg(default_value = "all")]
     model: String,
+    /// Writes each counterexample into this folder, as MODEL-ID.json and MODEL-ID.html
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     spend: Spend,
     /// One JSON document on standard output
@@ -125,6 +140,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(asked) => check(&asked),
         Command::Mutants(asked) => mutants(&asked),
+        Command::Replay(asked) => replay(&asked),
         Command::Explore(asked) => explore(&asked),
         Command::List => list(),
     };
@@ -182,7 +198,8 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         planted,
         limits: asked.spend.limits(),
     };
-    let mut screen = Terminal::new(!asked.json);
+    let places = asked.keep.places()?;
+    let mut screen = Terminal::new(!asked.json, asked.verbose);
     let mut sweeps = Vec::new();
     for world in chosen {
         let sweep = world.check(&request, &mut screen)?;
@@ -193,6 +210,7 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         }
         sweeps.push(sweep);
     }
+    places.keep_first(&sweeps)?;
     conclude(asked.json, &sweeps)
 }
 
@@ -206,12 +224,14 @@ fn conclude(json: bool, sweeps: &[Sweep]) -> anyhow::Result<u8> {
 }
 
 fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
-    let mut screen = Terminal::new(false);
+    asked.out.as_deref().map_or(Ok(()), keep::folder)?;
+    let mut screen = Terminal::new(false, false);
     let limits = asked.spend.limits();
     let mut rows: Vec<MutantRow> = Vec::new();
     for world in named(&asked.model)?.into_iter().chain(recovering(&asked.model)) {
         rows.extend(world.mutants(limits, &mut screen));
     }
+    asked.out.as_deref().map_or(Ok(()), |folder| keep::keep_all(folder, &rows))?;
     let caught = rows.iter().all(|row| row.caught);
     let mut out = io::stdout().lock();
     if asked.json {

@@ -13,7 +13,7 @@ use crate::story::{Claim, Story, Telling, picture, telling};
 use crate::world::{Broken, Checked, Notes};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Why a counterexample cannot be replayed.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use crate::engine::{Counterexample, Outcome, Verdict};
 use crate::story::Story;
 use crate::world::{Checked, Mutant};
 
+pub mod html;
 pub mod text;
 
 /// How a check ended. The worst of several counts.

@@ -3,13 +3,11 @@
 //!
 //! [`Story::of`] makes it from what a search found; `story::file` writes it and reads what a replay needs of it.
 
-use std::collections::BTreeMap;
-
 use highwater_model::fault::Bug;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::bounds::Bounds as _;
+use crate::bounds::Bounds;
 use crate::engine::{Counterexample, PANIC, Step, quietly};
 use crate::registry;
 use crate::world::{Broken, Checked, Message, Notes, Picture};
@@ -35,11 +33,14 @@ pub struct Story {
     pub version: u32,
     /// The model's name.
     pub model: &'static str,
-    /// Its bounds, by key.
-    pub bounds: BTreeMap<&'static str, String>,
+    /// Its bounds, in print order.
+    #[serde(serialize_with = "by_key")]
+    pub bounds: Vec<Bound>,
     /// The bug that was planted, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planted: Option<Planted>,
+    /// The command that searches for it.
+    pub again: String,
     /// What is broken, in the last step.
     pub claim: Claim,
     /// The state before the first step.
@@ -49,6 +50,21 @@ pub struct Story {
     /// What follows on the last step, where that is what breaks the claim: what a schedule without faults comes to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aftermath: Vec<Telling>,
+}
+
+/// One of the bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Its key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Whether that is the value by default.
+    pub usual: bool,
+}
+
+fn by_key<S: Serializer>(bounds: &[Bound], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(bounds.iter().map(|bound| (bound.key, &bound.value)))
 }
 
 /// A planted bug.
@@ -136,7 +152,8 @@ impl Story {
             kind: KIND,
             version: VERSION,
             model: W::NAME,
-            bounds: world.bounds().pairs().into_iter().collect(),
+            bounds: bounds(world.bounds()),
+            again: again::<W>(world.bounds(), planted),
             planted: planted.map(|bug| Planted { id: bug.id(), what: bug.what() }),
             claim,
             start,
@@ -174,9 +191,38 @@ impl Story {
     /// The bounds on one line.
     #[must_use]
     pub fn bounds_line(&self) -> String {
-        let words: Vec<String> = self.bounds.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        words.join(" ")
+        words(&self.bounds)
     }
+}
+
+fn bounds<B: Bounds>(bounds: &B) -> Vec<Bound> {
+    let usual = B::default().pairs();
+    let bound = |(key, value): (_, String)| {
+        let usual = usual.contains(&(key, value.clone()));
+        Bound { key, value, usual }
+    };
+    bounds.pairs().into_iter().map(bound).collect()
+}
+
+fn words<'b>(bounds: impl IntoIterator<Item = &'b Bound>) -> String {
+    let words = bounds.into_iter().map(|bound| format!("{}={}", bound.key, bound.value));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The command that searches at these bounds: a bug has bounds of its own, and a model without any is swept.
+fn again<W: Checked>(asked: &W::Bounds, planted: Option<Bug>) -> String {
+    let (model, liveness) = match W::NAME.strip_suffix("-liveness") {
+        Some(model) => (model, " --liveness"),
+        None => (W::NAME, ""),
+    };
+    let mutant = planted.map(|bug| format!(" --mutant {}", bug.id())).unwrap_or_default();
+    let own = planted.and_then(|bug| W::mutants().into_iter().find(|mutant| mutant.bug == bug));
+    let from = own.as_ref().map_or_else(W::Bounds::default, |mutant| mutant.bounds.clone()).pairs();
+    let bounds = bounds(asked);
+    let told = words(bounds.iter().filter(|bound| !from.contains(&(bound.key, bound.value.clone()))));
+    let told = if told.is_empty() && own.is_none() { words(&bounds) } else { told };
+    let gap = if told.is_empty() { "" } else { " " };
+    format!("verify check {model}{gap}{told}{liveness}{mutant}")
 }
 
 /// A state as it is shown; nothing of one that a planted bug has made too strange to show.

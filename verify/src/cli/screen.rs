@@ -15,6 +15,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Shows what runs.
 pub(super) struct Terminal {
     results: bool,
+    verbose: bool,
     live: bool,
     bar: Option<ProgressBar>,
     title: String,
@@ -22,10 +23,11 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Writes each search's result to standard output if `results`.
-    pub(super) fn new(results: bool) -> Self {
+    /// Writes each search's result to standard output if `results`; if `verbose`, with what is in flight in each step of a
+    /// counterexample.
+    pub(super) fn new(results: bool, verbose: bool) -> Self {
         let live = io::stderr().is_terminal();
-        Self { results, live, bar: None, title: String::new(), told: Duration::ZERO }
+        Self { results, verbose, live, bar: None, title: String::new(), told: Duration::ZERO }
     }
 }
 
@@ -63,7 +65,7 @@ impl Screen for Terminal {
             bar.finish_and_clear();
         }
         if self.results {
-            let _ = text::run(&mut io::stdout().lock(), run);
+            let _ = text::run(&mut io::stdout().lock(), run, self.verbose);
         }
     }
 }

@@ -5,7 +5,7 @@ use highwater_model::metadata::{Image, Partition};
 
 use super::action::Action;
 use super::state::{Envelope, Run, State};
-use super::words::{CONTROLLER, disk_in_words, lane, sent, standing};
+use super::words::{CONTROLLER, disk_in_words, lane, partition_name, sent, standing};
 use crate::world::{Fact, Lane, LaneKind, Part, Picture};
 
 /// A state as it is shown.
@@ -95,17 +95,14 @@ fn brokers(image: &Image) -> String {
 }
 
 fn partitions(image: &Image) -> String {
-    image
-        .partitions()
-        .map(|(at, partition)| format!("{at}: {}", sets(partition)))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let partition = |(at, partition)| format!("{} {}", partition_name(image, at), sets(partition));
+    image.partitions().map(partition).collect::<Vec<_>>().join("\n")
 }
 
 fn sets(partition: &Partition) -> String {
     let leader = partition.leader_node().map_or_else(|| "nobody".to_owned(), lane);
     format!(
-        "{leader} leads in leader epoch {}, isr {:?}, eligible {:?}, min isr {}, partition epoch {}",
+        "led by {leader}, leader epoch {}\nisr {:?}, eligible {:?}\nmin isr {}, partition epoch {}",
         partition.leader_epoch,
         partition.isr,
         partition.eligible_leaders,
@@ -118,5 +115,7 @@ fn sets(partition: &Partition) -> String {
 fn lost(state: &State) -> String {
     let losing = state.ghost.losing.iter().map(|(lost, _)| lost);
     let lost = losing.chain(&state.ghost.lost);
-    lost.map(|lost| format!("{} of {}", lane(lost.node), lost.partition)).collect::<Vec<_>>().join("\n")
+    lost.map(|lost| format!("{} of {}", lane(lost.node), partition_name(state.image(), lost.partition)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

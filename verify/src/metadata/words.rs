@@ -1,6 +1,6 @@
 //! A step in words.
 
-use highwater_model::id::NodeId;
+use highwater_model::id::{NodeId, TopicPartition};
 use highwater_model::metadata::{Broker, BrokerAnswer, BrokerRequest, Image, Partition};
 
 use super::action::{Action, Proposed};
@@ -148,7 +148,7 @@ fn of_images(how: &str, before: &Image, after: &Image, lines: &mut Vec<String>) 
         }
     }
     for (at, is) in after.partitions().filter(|(at, is)| before.partition(*at) != Some(is)) {
-        lines.push(format!("{how}: {at} {}", sets(is)));
+        lines.push(format!("{how}: {} {}", partition_name(after, at), sets(is)));
     }
     for topic in before.topics().filter(|topic| after.topic(topic.id).is_none()) {
         lines.push(format!("{how}: topic {:?} is gone", topic.name));
@@ -156,6 +156,11 @@ fn of_images(how: &str, before: &Image, after: &Image, lines: &mut Vec<String>) 
     for topic in after.topics().filter(|topic| before.topic(topic.id).is_none()) {
         lines.push(format!("{how}: topic {:?} with {} partitions", topic.name, topic.partitions.len()));
     }
+}
+
+/// A partition by its topic's name, as far as the image knows it.
+pub(super) fn partition_name(image: &Image, at: TopicPartition) -> String {
+    image.topic(at.topic).map_or_else(|| at.to_string(), |topic| format!("{}-{}", topic.name, at.partition))
 }
 
 /// A broker as an image has it.

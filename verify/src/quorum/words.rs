@@ -44,13 +44,8 @@ pub(super) fn describe(before: &State, action: &Action) -> String {
 
 fn delivered(before: &State, index: usize, how: &str) -> String {
     before.network.get(index).map_or_else(String::new, |packet| {
-        let message = &packet.letter.message;
-        let (from, to) = (message.from.id, packet.to);
-        format!(
-            "node {to} receives from node {from}, in epoch {}: {}{how}",
-            message.quorum_epoch,
-            said(message)
-        )
+        let message = sent(packet);
+        format!("{} receives from {}: {}{how}", message.to, message.from, message.says)
     })
 }
 

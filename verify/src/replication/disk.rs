@@ -3,12 +3,14 @@
 //! It is the truth that a core's `LogShape` must agree with; the two are kept apart so that a core that believes a
 //! completion too readily is found out.
 
+use std::fmt;
+
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, LogGeneration, Offset};
 use highwater_model::log::{EpochHistory, LogShape};
 use smallvec::SmallVec;
 
 /// A record: who wrote it, and which one it is (the ghost of its bytes).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry {
     /// Epoch of the leader that appended it.
     pub leader_epoch: LeaderEpoch,
@@ -16,6 +18,13 @@ pub struct Entry {
     pub value: u8,
     /// Whether its producer numbers its records, in their order.
     pub numbered: bool,
+}
+
+impl fmt::Debug for Entry {
+    /// As counterexamples tell it: which record, and under which leader.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {}@{}", self.value, self.leader_epoch)
+    }
 }
 
 /// Some records in order.

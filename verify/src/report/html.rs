@@ -2,7 +2,7 @@
 //!
 //! It reads without scripts; with them, keys go from step to step. Nothing from a story reaches the page unescaped.
 
-use crate::story::{Claim, Story};
+use crate::story::{Bound, Claim, Story};
 
 mod board;
 mod escape;
@@ -48,11 +48,8 @@ fn head(html: &mut Html, story: &Story) {
     if let Some(bug) = story.planted {
         pair(html, "planted bug", &format!("<b>{}</b> {}", text(bug.id), text(bug.what)));
     }
-    let bounds = story.bounds.iter().map(|(key, value)| {
-        format!("<span class=\"bound\">{}=<b>{}</b></span>", text(key), text(value))
-    });
-    pair(html, "bounds", &bounds.collect::<Vec<_>>().join(" "));
-    pair(html, "find it again", &format!("<code>{}</code>", text(&command(story))));
+    pair(html, "bounds", &bounds(story));
+    pair(html, "find it again", &format!("<code>{}</code>", text(&story.again)));
     html.raw("</dl>\n");
     html.raw(include_str!("html/legend.html"));
     html.raw("</header>\n");
@@ -75,12 +72,14 @@ fn claim(html: &mut Html, claim: &Claim) {
     html.raw("</pre>\n");
 }
 
-/// The command that searches for it at the same bounds.
-fn command(story: &Story) -> String {
-    let (model, liveness) = match story.model.strip_suffix("-liveness") {
-        Some(model) => (model, " --liveness"),
-        None => (story.model, ""),
-    };
-    let mutant = story.planted.map(|bug| format!(" --mutant {}", bug.id)).unwrap_or_default();
-    format!("verify check {model} {}{liveness}{mutant}", story.bounds_line())
+/// The bounds that are not as they are by default, and the others folded away.
+fn bounds(story: &Story) -> String {
+    let (usual, own): (Vec<&Bound>, Vec<&Bound>) = story.bounds.iter().partition(|bound| bound.usual);
+    let list = |bounds: Vec<&Bound>| bounds.into_iter().map(bound).collect::<Vec<_>>().join(" ");
+    let others = format!("<details class=\"usual\"><summary>{} as by default</summary>", usual.len());
+    format!("{} {others}{}</details>", list(own), list(usual))
+}
+
+fn bound(bound: &Bound) -> String {
+    format!("<span class=\"bound\">{}=<b>{}</b></span>", text(bound.key), text(&bound.value))
 }

@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::{Conclusion, MutantRow, Run, Sweep, Violation};
+use super::{Conclusion, MutantRow, Run, Sweep};
+use crate::story::Story;
+use crate::world::Picture;
 
-/// One line on a search, and the counterexample if it found one.
+/// One line on a search, and the counterexample if it found one; `verbose` with what is in flight after each step.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn run(out: &mut dyn Write, run: &Run) -> io::Result<()> {
+pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
     let verdict = match run.conclusion {
         Conclusion::Holds | Conclusion::Vacuous => "holds   ",
         Conclusion::OutOfBudget => "budget  ",
@@ -26,24 +28,56 @@ pub fn run(out: &mut dyn Write, run: &Run) -> io::Result<()> {
         run.seconds
     )?;
     match &run.violation {
-        Some(found) => violation(out, found),
+        Some(found) => {
+            writeln!(out)?;
+            steps(out, &found.story, verbose)?;
+            broken(out, &found.story)?;
+            writeln!(out)
+        }
         None => Ok(()),
     }
 }
 
-fn violation(out: &mut dyn Write, found: &Violation) -> io::Result<()> {
-    writeln!(out)?;
-    for (at, step) in found.steps.iter().enumerate() {
-        writeln!(out, "{:>4}. {}", at + 1, step.action)?;
+/// The steps of a counterexample; `verbose` with what is in flight after each.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn steps(out: &mut dyn Write, story: &Story, verbose: bool) -> io::Result<()> {
+    if verbose {
+        in_flight(out, &story.start)?;
+    }
+    for step in story.steps.iter().chain(&story.aftermath) {
+        let follows = if step.action.is_none() { "(follows) " } else { "" };
+        writeln!(out, "{:>4}. {follows}{}", step.step, step.words)?;
         for change in &step.changes {
             writeln!(out, "        {change}")?;
         }
-    }
-    writeln!(out, "\n  broken: {} ({})", found.claim, found.rule)?;
-    for line in found.values.lines() {
-        writeln!(out, "          {line}")?;
+        if let Some(after) = step.after.as_ref().filter(|_| verbose) {
+            in_flight(out, after)?;
+        }
     }
     writeln!(out)
+}
+
+fn in_flight(out: &mut dyn Write, picture: &Picture) -> io::Result<()> {
+    for message in &picture.in_flight {
+        writeln!(out, "          in flight, {} -> {}: {}", message.from, message.to, message.says)?;
+    }
+    Ok(())
+}
+
+/// The broken claim of a counterexample, what it says, and the values that break it.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn broken(out: &mut dyn Write, story: &Story) -> io::Result<()> {
+    let claim = &story.claim;
+    writeln!(out, "  broken: {} ({})", claim.name, claim.rule)?;
+    writeln!(out, "          {}", claim.statement)?;
+    for line in claim.values.lines() {
+        writeln!(out, "        ! {line}")?;
+    }
+    Ok(())
 }
 
 /// The conclusion of a model's sweep, and what was never put to the test.

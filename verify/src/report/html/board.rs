@@ -69,9 +69,13 @@ fn more(html: &mut Html, changes: &[String], journeys: &[Journey<'_>], step: usi
         html.raw(&format!("<li>{}</li>", text(change)));
     }
     html.raw(if changes.is_empty() { "<li class=\"none\">nothing</li></ul>\n" } else { "</ul>\n" });
-    html.raw(&format!("<h3>In flight <span class=\"count\">{}</span></h3>\n<ul class=\"flying\">", flying.len()));
+    html.raw(&format!(
+        "<h3>In flight <span class=\"count\">{}</span></h3>\n<ul class=\"flying\">",
+        flying.len()
+    ));
     for journey in flying {
-        let (message, new) = (journey.message, if journey.sent == step && step > 0 { " class=\"new\"" } else { "" });
+        let (message, new) =
+            (journey.message, if journey.sent == step && step > 0 { " class=\"new\"" } else { "" });
         let (from, to, says) = (text(&message.from), text(&message.to), text(&message.says));
         let since = match journey.sent {
             0 => "since the start".to_owned(),
@@ -135,8 +139,11 @@ impl Place<'_> {
     /// A message from lane to lane.
     fn arrow(&self, html: &mut Html, message: &Message, how: &str, note: &str) {
         let lane = |name: &str| self.story.start.lanes.iter().position(|lane| lane.name == name);
-        let says = text(&message.says);
-        let note = if note.is_empty() { String::new() } else { format!(" <span class=\"note\">{note}</span>") };
+        // What the words of the step say already is not said twice.
+        let is_said = how == "received" && self.step.words.contains(&message.says);
+        let says = if is_said { String::new() } else { text(&message.says) };
+        let note =
+            if note.is_empty() { String::new() } else { format!(" <span class=\"note\">{note}</span>") };
         let (Some(from), Some(to)) = (lane(&message.from), lane(&message.to)) else {
             let (from, to) = (text(&message.from), text(&message.to));
             return html.raw(&format!("<p class=\"message {how}\">{from} → {to}: {says}{note}</p>\n"));
@@ -146,7 +153,9 @@ impl Place<'_> {
         let place = format!("grid-column:{} / {};--span:{}", left + 2, right + 3, right - left + 1);
         html.raw("<div class=\"row arrows\">");
         html.raw(&format!("<div class=\"message {how} {way}\" style=\"{place}\">"));
-        html.raw(&format!("<span class=\"says\">{says}{note}</span><span class=\"shaft\"></span></div></div>\n"));
+        html.raw(&format!(
+            "<span class=\"says\">{says}{note}</span><span class=\"shaft\"></span></div></div>\n"
+        ));
     }
 }
 

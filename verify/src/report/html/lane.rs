@@ -4,19 +4,22 @@ use super::escape::{Html, text};
 use crate::world::{Cell, Fact, Kept, Lane, Shown};
 
 /// Facts that say most: they are shown of lanes in which nothing happens, too.
-fn is_key(fact: &Fact) -> bool {
-    fact.what == "is" || matches!(fact.is, Shown::Log(_))
+fn is_key(at: usize, fact: &Fact) -> bool {
+    at == 0 || matches!(fact.is, Shown::Log(_))
 }
 
 /// The facts of a lane, with what differs from `was`.
 pub(super) fn facts(html: &mut Html, lane: &Lane, was: Option<&Lane>) {
+    if lane.facts.iter().all(|fact| is_empty(&fact.is)) {
+        html.raw("<div class=\"fact\"><span class=\"none\">nothing yet</span></div>\n");
+    }
     for (at, fact) in lane.facts.iter().enumerate() {
         let before = was.and_then(|was| was.facts.get(at)).map(|fact| &fact.is);
         let changed = before.is_some_and(|before| *before != fact.is);
         if is_empty(&fact.is) && before.is_none_or(is_empty) {
             continue;
         }
-        let key = if is_key(fact) { " key" } else { "" };
+        let key = if is_key(at, fact) { " key" } else { "" };
         let mark = if changed { " changed" } else { "" };
         html.open("div", &format!("fact{key}{mark}"));
         html.raw(&format!("<span class=\"what\">{}</span> ", text(fact.what)));
@@ -53,7 +56,7 @@ fn changed_words(html: &mut Html, is: &str, was: &str) {
         let gap = if at == 0 { "" } else { "<br>" };
         html.raw(&format!("{gap}<{element}>{}</{element}>", text(line)));
     }
-    html.raw(if new.is_empty() { "<ins>–</ins></span>" } else { "</span>" });
+    html.raw("</span>");
 }
 
 /// The records of a log, the high watermark as a bar, and after them what was cut.
@@ -64,7 +67,9 @@ fn cells(html: &mut Html, is: &[Cell], was: Option<&Vec<Cell>>) {
         let mark = match (was, before) {
             (None, _) => "",
             (Some(_), Some(before)) if before == cell => "",
-            (Some(_), Some(before)) if (&before.record, before.under) == (&cell.record, cell.under) => " changed",
+            (Some(_), Some(before)) if (&before.record, before.under) == (&cell.record, cell.under) => {
+                " changed"
+            }
             (Some(_), _) => " new",
         };
         html.raw(&of_cell(cell, mark));
@@ -91,7 +96,8 @@ fn of_cell(cell: &Cell, mark: &str) -> String {
     };
     let covered = if cell.covered && cell.kept.is_some() { ", below the high watermark" } else { "" };
     let cut = if mark == " cut" { ", cut in this step" } else { "" };
-    let title = format!("offset {}: record {}, epoch {}{kept}{covered}{cut}", cell.offset, cell.record, cell.under);
+    let title =
+        format!("offset {}: record {}, epoch {}{kept}{covered}{cut}", cell.offset, cell.record, cell.under);
     let (title, record) = (text(&title), text(&cell.record));
     format!("<span class=\"cell{class}{mark}\" title=\"{title}\">{record}<sub>{}</sub></span>", cell.under)
 }
