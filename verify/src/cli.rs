@@ -19,6 +19,7 @@ use crate::report::{Conclusion, MutantRow, Sweep, text};
 mod keep;
 mod replay;
 mod screen;
+mod walk;
 
 use keep::Keep;
 use replay::{Replay, replay};
@@ -67,6 +68,8 @@ struct Check {
     /// Plants this bug of the catalogue (B-01 …); by default at the bounds that show it
     #[arg(long, value_name = "ID")]
     mutant: Option<String>,
+    #[command(flatten)]
+    walk: walk::Walk,
     #[command(flatten)]
     spend: Spend,
     #[command(flatten)]
@@ -196,15 +199,22 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         profile: asked.profile.clone(),
         bounds: asked.bounds.clone(),
         planted,
+        walk: asked.walk.plan(&asked.spend),
+        program: std::env::current_exe().ok(),
         limits: asked.spend.limits(),
     };
     let places = asked.keep.places()?;
     let mut screen = Terminal::new(!asked.json, asked.verbose);
     let mut sweeps = Vec::new();
+    let (mut left, mut models) = (request.limits.timeout, u32::try_from(chosen.len())?);
     for world in chosen {
+        // Walks would take all the time that there is: each model gets its share.
+        let share = if request.walk.is_some() { models } else { 1 };
+        request.limits.timeout = left.map(|left| left / share);
         let sweep = world.check(&request, &mut screen)?;
         let spent = Duration::from_secs_f64(sweep.seconds);
-        request.limits.timeout = request.limits.timeout.map(|timeout| timeout.saturating_sub(spent));
+        left = left.map(|left| left.saturating_sub(spent));
+        models -= 1;
         if !asked.json {
             text::sweep(&mut io::stdout().lock(), &sweep)?;
         }

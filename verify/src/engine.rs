@@ -3,6 +3,8 @@
 //! Breadth first, so that the first violation found has the fewest steps. States are remembered by 64-bit fingerprints of
 //! their encoding, with the fingerprint of the state that they were first reached from; only the frontier holds states
 //! themselves. Stateright's own checkers serve as a cross-check: on the same world they count the same states.
+//!
+//! [`walk`] goes where no search can: it visits what chance leads to.
 
 mod encoder;
 mod expand;
@@ -13,6 +15,7 @@ mod recent;
 mod search;
 mod trace;
 mod visited;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +27,7 @@ pub(crate) use quiet::quietly;
 pub use search::search;
 pub(crate) use trace::aftermath;
 pub use trace::{Counterexample, Step};
+pub use walk::{Plan, Sighting, Walked, walk};
 
 /// Name of the claim that a core which fails one of its own assertions breaks.
 pub const PANIC: &str = "core/assertion_holds";

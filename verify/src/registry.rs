@@ -2,15 +2,16 @@
 
 use std::marker::PhantomData;
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use highwater_model::fault::Bug;
 
 use crate::bounds::Bounds as _;
 use crate::clock::Stopwatch;
-use crate::engine::{Limits, Progress, search};
+use crate::engine::{Limits, Plan, Progress, Walked, search, walk};
 use crate::replay::{self, ReplayError, Replayed};
-use crate::report::{MutantRow, Run, Sweep};
+use crate::report::{MutantRow, Run, Sweep, Walks};
 use crate::story::file::Recorded;
 use crate::world::{Checked, Mutant};
 
@@ -41,9 +42,20 @@ pub struct Request {
     pub bounds: Vec<String>,
     /// A bug to plant.
     pub planted: Option<Bug>,
+    /// Walks instead of a search.
+    pub walk: Option<Plan>,
+    /// The program that this is, if it may run itself for a part of long walks.
+    pub program: Option<PathBuf>,
     /// What the whole check may spend.
     pub limits: Limits,
 }
+
+mod slices;
+
+use slices::Sliced;
+
+/// The profile of bounds that are for walks alone.
+pub const WALK: &str = "walk";
 
 /// Where a command shows what it is doing.
 pub trait Screen {
@@ -115,13 +127,18 @@ fn asked<W: Checked>(request: &Request) -> anyhow::Result<(Vec<W::Bounds>, bool)
         Some(bug) => mutant_of::<W>(bug).map(|mutant| mutant.bounds),
         None => None,
     };
+    let usual = usual.filter(|_| request.walk.is_none());
     if !request.bounds.is_empty() || usual.is_some() {
         let words = request.bounds.iter().map(String::as_str);
         return Ok((vec![usual.unwrap_or_default().read(words)?], false));
     }
-    let sweep = W::profile(&request.profile);
+    if request.profile == WALK && request.walk.is_none() {
+        bail!("the bounds of profile `{WALK}` are out of any search's reach; use --walk");
+    }
+    let profile = if request.walk.is_some() { WALK } else { request.profile.as_str() };
+    let sweep = W::profile(profile);
     if sweep.is_empty() {
-        bail!("{} has no profile `{}`; `quick` is the one that every model has", W::NAME, request.profile);
+        bail!("{} has no profile `{profile}`; `quick` is the one that every model has", W::NAME);
     }
     Ok((sweep, true))
 }
@@ -133,6 +150,58 @@ fn run<W: Checked>(bounds: W::Bounds, planted: Option<Bug>, limits: Limits, scre
     let run = Run::new(&world, planted, &outcome);
     screen.end(&run);
     run
+}
+
+/// The part of a plan, and of the limits, that one of so many bounds may have.
+fn share_of(plan: Plan, limits: Limits, bounds: usize) -> (Plan, Limits) {
+    let bounds = u32::try_from(bounds.max(1)).expect("a sweep is short");
+    let steps = plan.steps.map(|steps| steps.div_ceil(u64::from(bounds)));
+    let timeout = limits.timeout.map(|timeout| timeout / bounds);
+    (Plan { steps, ..plan }, Limits { timeout, ..limits })
+}
+
+/// Walks within each of these bounds, until one shows a violation.
+fn walks<W: Checked>(
+    sweep: Vec<W::Bounds>,
+    request: &Request,
+    plan: Plan,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Vec<Run>> {
+    let clock = Stopwatch::start();
+    let mut runs: Vec<Run> = Vec::new();
+    let (share, _) = share_of(plan, request.limits, sweep.len());
+    for (at, bounds) in sweep.iter().enumerate() {
+        let (_, limits) = share_of(plan, left(request.limits, clock), sweep.len() - at);
+        screen.begin(W::NAME, &bounds.line());
+        let world = W::new(bounds.clone(), request.planted);
+        let walked = take_walks(&world, request, share, limits, screen)?;
+        let mut run = Run::new(&world, request.planted, &walked.outcome);
+        run.walked(Walks::new::<W>(share, &walked, bounds, request.planted));
+        screen.end(&run);
+        runs.push(run);
+        if runs.last().is_some_and(|run| run.violation.is_some()) {
+            break;
+        }
+    }
+    Ok(runs)
+}
+
+fn take_walks<W: Checked>(
+    world: &W,
+    request: &Request,
+    plan: Plan,
+    limits: Limits,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Walked<W>> {
+    let mut progress = |at| screen.progress(at);
+    let is_long = |most: &u64| plan.steps.is_none_or(|steps| steps > *most);
+    match (&request.program, W::WALK_STEPS_MAX.filter(is_long)) {
+        (Some(program), Some(slice)) => {
+            let planted = request.planted;
+            Sliced { program, world, planted, plan, limits, slice }.walk(&mut progress)
+        }
+        _ => Ok(walk(world, plan, limits, &mut progress)),
+    }
 }
 
 impl<W: Checked> World for Of<W> {
@@ -147,6 +216,10 @@ impl<W: Checked> World for Of<W> {
     fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep> {
         let clock = Stopwatch::start();
         let (sweep, whole) = asked::<W>(request)?;
+        if let Some(plan) = request.walk {
+            let runs = walks::<W>(sweep, request, plan, screen)?;
+            return Ok(Sweep::new::<W>(runs, whole && request.planted.is_none(), clock.elapsed()));
+        }
         let mut runs: Vec<Run> = Vec::new();
         for bounds in sweep {
             runs.push(run::<W>(bounds, request.planted, left(request.limits, clock), screen));

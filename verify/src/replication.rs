@@ -32,12 +32,14 @@ mod watch;
 mod tests;
 mod words;
 
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use highwater_model::api::Acks;
 use highwater_model::fault::{Bug, Planted};
 use highwater_model::id::BrokerEpoch;
 use highwater_model::replication::{FlushPolicy, ReplicaIdx, Tenure};
+use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 use stateright::{Model, Property};
 
@@ -145,6 +147,8 @@ impl Model for World {
 impl Checked for World {
     const NAME: &'static str = "replication";
     const KINDS: &'static [&'static str] = action::KINDS;
+    /// Parts are kept until the process ends.
+    const WALK_STEPS_MAX: Option<u64> = Some(1_000_000);
     type Bounds = Bounds;
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
@@ -192,6 +196,15 @@ impl Checked for World {
 
     fn describe(&self, before: &State, action: &Action) -> String {
         words::describe(before, *action)
+    }
+
+    fn token(&self, before: &State, action: &Action) -> u64 {
+        let mut hasher = FxHasher::default();
+        match action {
+            Action::Deliver(at) => before.network.envelopes().get(usize::from(*at)).hash(&mut hasher),
+            other => other.hash(&mut hasher),
+        }
+        hasher.finish()
     }
 
     fn changes(&self, before: &State, after: &State) -> Vec<String> {

@@ -13,6 +13,9 @@ use crate::world::{Checked, Mutant};
 
 pub mod html;
 pub mod text;
+mod walks;
+
+pub use walks::Walks;
 
 /// How a check ended. The worst of several counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,6 +98,9 @@ pub struct Run {
     pub taken: Vec<(&'static str, u64)>,
     /// Sometimes-claims that were met.
     pub met: Vec<&'static str>,
+    /// Of random walks: which they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walks: Option<Walks>,
     /// What was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violation: Option<Violation>,
@@ -129,8 +135,15 @@ impl Run {
             seconds: outcome.elapsed.as_secs_f64(),
             taken: W::KINDS.iter().copied().zip(outcome.taken.iter().copied()).collect(),
             met: met.map(|(claim, _)| claim.name).collect(),
+            walks: None,
             violation,
         }
+    }
+
+    /// Makes it one of walks, which exhaust nothing.
+    pub fn walked(&mut self, walks: Walks) {
+        self.exhausted = false;
+        self.walks = Some(walks);
     }
 
     /// The bounds on one line.

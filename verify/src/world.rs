@@ -10,6 +10,7 @@ use highwater_model::fault::Bug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::{Model, Property};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bounds::Bounds;
 use crate::engine::Encoder;
@@ -39,6 +40,9 @@ where
     /// The kinds of action, in words. [`Self::kind`] gives an index into this; a kind never taken is listed in the
     /// verdict, so that a vacuous pass shows.
     const KINDS: &'static [&'static str];
+
+    /// Steps of random walks after which a process had better end, if what a world has met is kept until then.
+    const WALK_STEPS_MAX: Option<u64> = None;
 
     /// Its bounds.
     type Bounds: Bounds;
@@ -90,6 +94,12 @@ where
     /// The action in words, as one line without a full stop: "broker 2 fetches from offset 1 in leader epoch 3".
     fn describe(&self, before: &Self::State, action: &Self::Action) -> String;
 
+    /// A number that an action goes by in this state and in others: of a delivery it is the message's, not its place's.
+    /// Random walks hold actions back by it.
+    fn token(&self, before: &Self::State, action: &Self::Action) -> u64 {
+        xxh3_64(self.describe(before, action).as_bytes())
+    }
+
     /// What the step changed, one line each: "high watermark of broker 1: 0 -> 1". Empty when nothing did.
     fn changes(&self, before: &Self::State, after: &Self::State) -> Vec<String>;
 
@@ -109,7 +119,8 @@ where
         Vec::new()
     }
 
-    /// The sweep of a profile (`quick`, …): bounds, smallest first. Empty when there is no such profile.
+    /// The sweep of a profile (`quick`, …): bounds, smallest first. Empty when there is no such profile. Those of `walk` are
+    /// for random walks alone, and as large as the world allows.
     fn profile(name: &str) -> Vec<Self::Bounds>;
 
     /// The planted bugs that this world must catch.

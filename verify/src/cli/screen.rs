@@ -32,6 +32,10 @@ impl Terminal {
 }
 
 fn standing(at: Progress) -> String {
+    if let Some(walks) = at.walks {
+        let steps = text::grouped(at.generated);
+        return format!("{steps} steps in {} walks, {:.0} s", text::grouped(walks), at.elapsed.as_secs_f64());
+    }
     let states = text::grouped(at.unique);
     format!("{states} states, depth {}, {:.0} s", at.depth, at.elapsed.as_secs_f64())
 }

@@ -41,6 +41,8 @@ pub struct Progress {
     pub generated: u64,
     /// Length of the level that is being expanded, in steps from an initial state.
     pub depth: u32,
+    /// Walks begun, where it is walks.
+    pub walks: Option<u64>,
     /// Time since the start.
     pub elapsed: Duration,
 }

@@ -111,7 +111,7 @@ impl<W: Checked> Search<'_, W> {
     }
 
     fn outcome(self) -> Outcome<W> {
-        let Progress { unique, generated, depth, elapsed } = self.progress();
+        let Progress { unique, generated, depth, elapsed, walks: _ } = self.progress();
         let seen = self.shared.seen.load(Ordering::Relaxed);
         let found = self.shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         let verdict = match found {
@@ -133,6 +133,7 @@ fn standing<W: Checked>(shared: &Shared<'_, W>, depth: u32, clock: Stopwatch) ->
         unique: shared.unique.load(Ordering::Relaxed),
         generated: shared.generated.load(Ordering::Relaxed),
         depth,
+        walks: None,
         elapsed: clock.elapsed(),
     }
 }

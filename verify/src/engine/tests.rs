@@ -23,10 +23,10 @@ crate::bounds! {
 }
 
 /// Two jugs of water, to be filled, emptied and poured over.
-struct Jugs(Size);
+pub(super) struct Jugs(Size);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Pour {
+pub(super) enum Pour {
     Fill(usize),
     Empty(usize),
     Over(usize),
@@ -134,7 +134,7 @@ impl Checked for Jugs {
     }
 }
 
-fn jugs(words: &str) -> Jugs {
+pub(super) fn jugs(words: &str) -> Jugs {
     Jugs::new(Size::default().read(words.split_whitespace()).expect("bounds"), None)
 }
 

@@ -107,7 +107,11 @@ fn step_to<W: Checked>(
 }
 
 /// The steps in words, and the last state.
-fn in_words<W: Checked>(world: &W, start: &W::State, actions: &[W::Action]) -> (Vec<Step>, W::State) {
+pub(super) fn in_words<W: Checked>(
+    world: &W,
+    start: &W::State,
+    actions: &[W::Action],
+) -> (Vec<Step>, W::State) {
     let mut state = start.clone();
     let mut steps = Vec::new();
     for action in actions {

@@ -5,6 +5,7 @@ use highwater_model::invariant::metadata as invariant;
 
 use super::bounds::Bounds;
 use crate::bounds::Bounds as _;
+use crate::registry::WALK;
 use crate::world::Mutant;
 
 /// The sweep of a profile, smallest first.
@@ -12,6 +13,7 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
     let lines: &[&str] = match name {
         "quick" => QUICK,
         "small" => SMALL,
+        WALK => WALKS,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
@@ -56,6 +58,18 @@ const SMALL: &[&str] = &[
     "fresh=true losses=1 in-flight=1 lag=0",
     "fences=2 power-losses=1 flush=os in-flight=0 lag=0 uncommitted=0",
     "brokers=2 changes=2 kills=1 power-losses=1 flush=os in-flight=0",
+];
+
+/// What only random walks get through: every kind of perturbation comes several times, and nothing is in step.
+const WALKS: &[&str] = &[
+    "brokers=3 fences=3 kills=3 power-losses=3 shutdowns=2 failovers=4 proposals=8 changes=6 losses=4 repeats=4 \
+     beats=8 in-flight=3 uncommitted=4 lag=4",
+    "brokers=5 fences=6 kills=6 power-losses=4 shutdowns=4 failovers=8 proposals=20 changes=12 losses=8 repeats=8 \
+     beats=20 in-flight=4 uncommitted=6 lag=6 min-isr=3",
+    "brokers=5 fences=6 kills=6 power-losses=4 shutdowns=4 failovers=8 proposals=20 changes=8 losses=8 repeats=8 \
+     beats=20 in-flight=4 uncommitted=6 lag=6 flush=os",
+    "brokers=4 fences=4 kills=4 shutdowns=2 failovers=6 proposals=8 changes=8 losses=6 repeats=6 beats=12 \
+     in-flight=4 uncommitted=4 lag=4 fresh=true",
 ];
 
 fn at(line: &str) -> Bounds {

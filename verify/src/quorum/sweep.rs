@@ -6,13 +6,15 @@ use highwater_model::invariant::quorum::name;
 use super::bounds::Bounds;
 use crate::bounds::Bounds as _;
 use crate::engine::PANIC;
+use crate::registry::WALK;
 use crate::world::Mutant;
 
 /// The sweep of a profile, smallest first.
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
-    let lines = match name {
+    let lines: &[&str] = match name {
         "quick" => QUICK,
         "small" => SMALL,
+        WALK => WALKS,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
@@ -58,6 +60,16 @@ const SMALL: &[&str] = &[
     "elections=2 values=0 wipes=1",
     "start=cold elections=2 values=0 pre-votes=asked",
     "start=second elections=4 split=true values=0",
+];
+
+/// What only random walks get through: nothing is left out, and every kind of fault comes several times.
+const WALKS: &[&str] = &[
+    "voters=3 values=8 elections=8 kills=3 power-losses=3 resends=8 repeats=4 resigns=2 reads=4 snapshots=3 \
+     in-flight=3 split=true pre-votes=asked start=cold keep-dead=true",
+    "voters=5 values=20 elections=16 kills=6 power-losses=6 resends=20 repeats=10 resigns=4 reads=8 snapshots=6 \
+     in-flight=4 split=true start=cold keep-dead=true",
+    "voters=5 observers=2 values=12 elections=12 kills=4 power-losses=4 wipes=1 resends=16 repeats=8 resigns=2 \
+     changes=6 reads=4 snapshots=6 in-flight=4 split=true pre-votes=asked keep-dead=true",
 ];
 
 fn at(line: &str) -> Bounds {

@@ -5,6 +5,7 @@ use highwater_model::fault::Bug;
 use super::bounds::Bounds;
 use super::claims::name;
 use crate::bounds::Bounds as _;
+use crate::registry::WALK;
 use crate::world::Mutant;
 
 /// The sweep of a profile, smallest first.
@@ -14,6 +15,7 @@ pub(super) fn profile(profile: &str) -> Vec<Bounds> {
         "quick" => QUICK,
         "standard" => STANDARD,
         "deep" => DEEP,
+        WALK => WALKS,
         _ => &[],
     };
     lines.iter().map(|line| at(line)).collect()
@@ -57,10 +59,10 @@ const SMALL: &[&str] = &[
     "brokers=1 kills=2",
     "brokers=1 records=2 kills=1 power-losses=1",
     "brokers=2 elections=1 retries=1 flush=os",
-    "brokers=2 power-losses=1 flush=os keep-dead=true",
-    "brokers=2 elections=1 kills=1 flush=os keep-dead=true",
-    "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os writes=at-once keep-dead=true",
-    "brokers=2 elections=1 shrinks=2 min-isr=1 flush=os writes=at-once in-flight=1 keep-dead=true",
+    "brokers=2 power-losses=1 flush=os reduce=views+parked",
+    "brokers=2 elections=1 kills=1 flush=os reduce=views+parked",
+    "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os writes=at-once reduce=views+parked",
+    "brokers=2 elections=1 shrinks=2 min-isr=1 flush=os writes=at-once in-flight=1 reduce=views+parked",
     "brokers=2 elections=1 shutdowns=1",
     "brokers=2 elections=1 kills=1",
     "brokers=2 power-losses=1 shrinks=1",
@@ -98,6 +100,21 @@ const DEEP: &[&str] = &[
     "brokers=3 records=2 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=3 records=2 kills=2 power-losses=1 flush=os writes=at-once",
     "brokers=3 elections=1 shrinks=1 kills=1 power-losses=1 flush=os writes=at-once",
+];
+
+/// What only random walks get through: nothing is left out, and every kind of fault comes several times. Under `flush=os` one
+/// power loss fewer than `min-isr` is what the policy promises to survive.
+const WALKS: &[&str] = &[
+    "brokers=1 records=8 kills=3 power-losses=3 timeouts=2 retries=3 reduce=views+parked",
+    "brokers=3 records=3 elections=2 shrinks=1 kills=1 power-losses=1 in-flight=3 flush=os reduce=views+parked",
+    "brokers=3 records=8 elections=4 shrinks=4 kills=3 power-losses=3 timeouts=3 retries=3 in-flight=3 reduce=views+parked",
+    "brokers=3 records=8 elections=4 shrinks=4 kills=3 power-losses=1 timeouts=3 in-flight=3 flush=os reduce=views+parked",
+    "brokers=5 records=40 elections=12 shrinks=12 kills=8 power-losses=6 full-disks=3 shutdowns=3 timeouts=6 \
+     retries=8 in-flight=4 min-isr=3 reduce=views+parked",
+    "brokers=5 records=40 elections=12 shrinks=12 kills=8 power-losses=2 full-disks=3 shutdowns=3 timeouts=6 \
+     retries=8 in-flight=4 min-isr=3 flush=os reduce=views+parked",
+    "brokers=5 records=20 elections=8 shrinks=8 kills=6 power-losses=2 timeouts=6 in-flight=4 isr=3 min-isr=2 \
+     acks=one reduce=views+parked",
 ];
 
 fn at(line: &str) -> Bounds {

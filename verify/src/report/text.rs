@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Conclusion, MutantRow, Run, Sweep};
+use super::{Conclusion, MutantRow, Run, Sweep, Walks};
 use crate::story::Story;
 use crate::world::Picture;
 
@@ -16,6 +16,9 @@ pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
         Conclusion::OutOfBudget => "budget  ",
         Conclusion::Violated => "VIOLATED",
     };
+    if let Some(walks) = &run.walks {
+        return walked(out, run, walks, verdict, verbose);
+    }
     let ended = if run.exhausted { "exhausted" } else { "not exhausted" };
     let planted = run.planted.map(|id| format!(" planted {id}")).unwrap_or_default();
     writeln!(out, "{verdict} {}{planted}  {}", run.model, run.bounds_line())?;
@@ -36,6 +39,31 @@ pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
         }
         None => Ok(()),
     }
+}
+
+fn walked(out: &mut dyn Write, run: &Run, walks: &Walks, verdict: &str, verbose: bool) -> io::Result<()> {
+    let planted = run.planted.map(|id| format!(" planted {id}")).unwrap_or_default();
+    writeln!(out, "{verdict} {}{planted}  {}", run.model, run.bounds_line())?;
+    writeln!(
+        out,
+        "         {} steps in {} walks of seed {}, at most {} long, {} steps/s, {:.2} s",
+        grouped(run.steps_taken),
+        grouped(walks.walks),
+        walks.seed,
+        grouped(u64::from(run.depth)),
+        grouped(walks.steps_per_second),
+        run.seconds
+    )?;
+    let Some(found) = &run.violation else { return Ok(()) };
+    if let (Some(walk), Some(length), Some(again)) = (walks.walk, walks.length, &walks.again) {
+        let shortened = found.story.steps.len();
+        writeln!(out, "         walk {walk}, {length} steps long, shortened to {shortened}")?;
+        writeln!(out, "         again: {again}")?;
+    }
+    writeln!(out)?;
+    steps(out, &found.story, verbose)?;
+    broken(out, &found.story)?;
+    writeln!(out)
 }
 
 /// The steps of a counterexample; `verbose` with what is in flight after each.
@@ -86,10 +114,22 @@ pub fn broken(out: &mut dyn Write, story: &Story) -> io::Result<()> {
 /// When `out` cannot be written.
 pub fn sweep(out: &mut dyn Write, sweep: &Sweep) -> io::Result<()> {
     let bounds = sweep.runs.len();
-    let of =
-        format!("{}: {bounds} bounds, {} states, {:.1} s", sweep.model, grouped(sweep.states), sweep.seconds);
     let claims = sweep.claims.len();
+    let walks = sweep.runs.iter().any(|run| run.walks.is_some());
+    let visited = if walks {
+        format!("{} steps", grouped(sweep.runs.iter().map(|run| run.steps_taken).sum()))
+    } else {
+        format!("{} states", grouped(sweep.states))
+    };
+    let of = format!("{}: {bounds} bounds, {visited}, {:.1} s", sweep.model, sweep.seconds);
     match sweep.conclusion {
+        Conclusion::Holds if walks => writeln!(out, "{of}: walked at random, {claims} properties held")?,
+        Conclusion::Vacuous if walks => {
+            writeln!(out, "{of}: walked, but what must be possible never happened")?
+        }
+        Conclusion::OutOfBudget if walks => {
+            writeln!(out, "{of}: NOT all steps walked; {claims} properties held")?
+        }
         Conclusion::Holds => writeln!(out, "{of}: exhausted, {claims} properties hold")?,
         Conclusion::Vacuous => writeln!(out, "{of}: exhausted, but what must be possible never happened")?,
         Conclusion::OutOfBudget => {

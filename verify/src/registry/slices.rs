@@ -1,0 +1,143 @@
+//! Long walks in slices, each a process of its own: for worlds that keep what they have met until the process ends.
+//!
+//! A slice is this very command for some walks in a row, so that slices put together are the walks that one process would
+//! take. A walk that broke a claim is taken again here, to be shortened and told.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use highwater_model::fault::Bug;
+use serde::Deserialize;
+
+use crate::bounds::Bounds as _;
+use crate::clock::Stopwatch;
+use crate::engine::{Limits, Outcome, Plan, Progress, Sighting, Verdict, Walked, walk};
+use crate::world::Checked;
+
+/// The JSON document of a slice, as far as it is read.
+#[derive(Deserialize)]
+struct Document {
+    models: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    runs: Vec<Slice>,
+}
+
+#[derive(Deserialize)]
+struct Slice {
+    steps_taken: u64,
+    depth: u32,
+    taken: BTreeMap<String, u64>,
+    met: Vec<String>,
+    walks: Walks,
+}
+
+#[derive(Deserialize)]
+struct Walks {
+    walks: u64,
+    walk: Option<u64>,
+    steps_until_found: Option<u64>,
+    length: Option<u32>,
+}
+
+/// What is to be walked, and by which program.
+pub(super) struct Sliced<'a, W: Checked> {
+    pub(super) program: &'a Path,
+    pub(super) world: &'a W,
+    pub(super) planted: Option<Bug>,
+    pub(super) plan: Plan,
+    pub(super) limits: Limits,
+    /// Steps of a slice.
+    pub(super) slice: u64,
+}
+
+impl<W: Checked> Sliced<'_, W> {
+    /// Takes slice after slice, until the plan is carried out, the time is over or a claim is broken.
+    pub(super) fn walk(&self, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Walked<W>> {
+        let clock = Stopwatch::start();
+        let mut sum = Walked { outcome: nothing::<W>(), walks: 0, sighting: None };
+        loop {
+            let steps = self.plan.steps.map(|steps| steps.saturating_sub(sum.outcome.generated));
+            let time = self.limits.timeout.map(|timeout| timeout.saturating_sub(clock.elapsed()));
+            let complete = steps == Some(0);
+            if complete || time == Some(Duration::ZERO) {
+                let enough = complete || self.plan.steps.is_none();
+                sum.outcome.verdict = if enough { Verdict::Holds } else { Verdict::OutOfBudget };
+                break;
+            }
+            let steps = steps.unwrap_or(u64::MAX).min(self.slice);
+            let slice = self.slice(self.plan.first + sum.walks, steps, time)?;
+            if self.add(&mut sum, slice) {
+                break;
+            }
+            let (generated, walks) = (sum.outcome.generated, Some(sum.walks));
+            progress(Progress { generated, walks, elapsed: clock.elapsed(), ..Progress::default() });
+        }
+        sum.outcome.elapsed = clock.elapsed();
+        Ok(sum)
+    }
+
+    /// Runs one slice.
+    fn slice(&self, first: u64, steps: u64, time: Option<Duration>) -> anyhow::Result<Slice> {
+        let mut command = Command::new(self.program);
+        command
+            .args(["check", W::NAME])
+            .args(self.world.bounds().line().split(' '))
+            .args(["--walk", "--json"]);
+        command.args(["--seed", &self.plan.seed.to_string(), "--from-walk", &first.to_string()]);
+        command.args(["--steps", &steps.to_string(), "--threads", &self.limits.threads.to_string()]);
+        if let Some(bug) = self.planted {
+            command.args(["--mutant", bug.id()]);
+        }
+        if let Some(time) = time {
+            command.args(["--timeout", &time.as_secs().max(1).to_string()]);
+        }
+        let output = command.output().context("a slice of the walks does not start")?;
+        let document = serde_json::from_slice::<Document>(&output.stdout);
+        let Ok(document) = document else {
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            bail!("a slice of the walks from number {first} ended with {}: {told}", output.status);
+        };
+        let slice = document.models.into_iter().flat_map(|model| model.runs).next();
+        slice.context("a slice of the walks tells nothing of them")
+    }
+
+    /// Adds a slice; whether a claim was broken in it.
+    fn add(&self, sum: &mut Walked<W>, slice: Slice) -> bool {
+        let before = sum.outcome.generated;
+        let outcome = &mut sum.outcome;
+        outcome.generated += slice.steps_taken;
+        outcome.depth = outcome.depth.max(slice.depth);
+        for (kind, count) in W::KINDS.iter().zip(&mut outcome.taken) {
+            *count += slice.taken.get(*kind).copied().unwrap_or(0);
+        }
+        for (claim, seen) in W::sometimes().iter().zip(&mut outcome.seen) {
+            *seen |= slice.met.iter().any(|met| met == claim.name);
+        }
+        sum.walks += slice.walks.walks;
+        let Some(number) = slice.walks.walk else { return false };
+        let plan = Plan { first: number, steps: Some(1), ..self.plan };
+        let again = walk(self.world, plan, Limits { timeout: None, ..self.limits }, &mut |_| {});
+        sum.outcome.verdict = again.outcome.verdict;
+        let steps = before + slice.walks.steps_until_found.unwrap_or(slice.steps_taken);
+        sum.sighting = Some(Sighting { walk: number, steps, length: slice.walks.length.unwrap_or(0) });
+        true
+    }
+}
+
+fn nothing<W: Checked>() -> Outcome<W> {
+    Outcome {
+        verdict: Verdict::OutOfBudget,
+        unique: 0,
+        generated: 0,
+        depth: 0,
+        elapsed: Duration::ZERO,
+        taken: vec![0; W::KINDS.len()],
+        seen: vec![false; W::sometimes().len()],
+    }
+}
