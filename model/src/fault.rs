@@ -4,13 +4,28 @@
 //! test-only `highwater-planted` binary use [`Planted`]. The bugs themselves are one-line branches in the cores, at the
 //! rule that they break.
 
+mod slip;
+
 use core::fmt::Debug;
 use core::hash::Hash;
+
+pub use slip::{Slip, Slipping};
 
 /// Which bugs a core has been seeded with.
 pub trait Faults: Copy + Eq + Ord + Hash + Debug + Default + Send + Sync + 'static {
     /// Whether this bug is planted. `false`, always, in production.
     fn has(self, bug: Bug) -> bool;
+
+    /// Whether the drivers of the cores make this mistake. `false`, always, in production.
+    #[inline(always)]
+    fn slips(self, _slip: Slip) -> bool {
+        false
+    }
+
+    /// The id of what is planted, if anything.
+    fn planted(self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// No bug: what production runs.
@@ -32,6 +47,10 @@ impl Faults for Planted {
     #[inline]
     fn has(self, bug: Bug) -> bool {
         self.0 == Some(bug)
+    }
+
+    fn planted(self) -> Option<&'static str> {
+        self.0.map(Bug::id)
     }
 }
 

@@ -17,3 +17,4 @@ pub mod log;
 pub mod metadata;
 pub mod quorum;
 pub mod replication;
+pub mod trace;

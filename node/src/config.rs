@@ -190,6 +190,10 @@ pub struct ServerConfig {
     pub request_bytes_max: u32,
     /// How long things may take.
     pub timing: Timing,
+    /// `trace.dir`: where the broker records what it does, if anywhere.
+    pub trace_dir: Option<PathBuf>,
+    /// `trace.max.bytes`: how large the files of a trace may be together, in bytes.
+    pub trace_bytes_max: u32,
     /// Certificates and key.
     pub tls: TlsPem,
 }

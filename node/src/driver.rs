@@ -7,4 +7,4 @@ mod issued;
 pub(crate) mod lifecycle;
 pub(crate) mod quorum;
 pub(crate) mod replication;
-mod timers;
+pub(crate) mod timers;

@@ -12,3 +12,4 @@ mod partitions;
 mod peers;
 mod requests;
 pub mod server;
+pub mod trace;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use highwater_model::id::NodeId;
+use highwater_model::trace::Act;
 use highwater_transport::env::{Env, Instant, Task};
 use highwater_transport::frame::{Frame, FrameError};
 use highwater_transport::quic::{Endpoint, TrySendError};
@@ -23,6 +24,8 @@ use self::link::Live;
 use self::wire::{ControllerAnswer, ControllerCall, PeerFrame};
 pub(crate) use highwater_transport::quic::Lane;
 use highwater_transport::watch;
+
+use crate::trace::{CoreTrace, carried_in};
 
 /// How often it is told at most that messages to a node find its queue full.
 const DROPS_TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -152,10 +155,18 @@ impl Peers {
     /// Hands a one-way message to the link of a node, at once or not at all: it is dropped where there is no link, and
     /// where the queue is full. The newest goes, not the oldest: what waits is what its receiver lacks first, and records
     /// that do not continue a log are of no use to it.
-    pub(crate) fn send(&self, to: NodeId, lane: Lane, frame: PeerFrame) {
-        let Some(sender) = self.live(to, |live| live.sender(lane)) else { return };
+    pub(crate) fn send(&self, to: NodeId, lane: Lane, frame: PeerFrame, trace: &CoreTrace) {
         let PeerFrame { kind, body, payload } = frame;
-        match sender.try_send(Frame { kind, version: wire::VERSION, correlation: 0, body, payload }) {
+        let noted = trace.is_on().then(|| (body.to_vec(), carried_in(&payload)));
+        let frame = Frame { kind, version: wire::VERSION, correlation: 0, body, payload };
+        let sender = self.live(to, |live| live.sender(lane));
+        let sent = sender.map(|sender| sender.try_send(frame));
+        if let Some((body, carried)) = noted {
+            let handed_over = matches!(sent, Some(Ok(())));
+            trace.did(|| Act::Sent { to, body, carried, handed_over });
+        }
+        let Some(sent) = sent else { return };
+        match sent {
             Ok(()) => {}
             Err(TrySendError::Full) => self.note_dropped(to, lane),
             Err(error) => tracing::debug!(%to, %lane, %error, "dropped a message"),

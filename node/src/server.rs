@@ -114,6 +114,7 @@ impl ServerHandle {
             closed.retain(|directory| is_quorum_closed || *directory != self.metadata);
             self.directories.note_clean_stop(broker_epoch, &closed).await;
         }
+        self.settings.trace.close().await;
         tracing::info!(node = %self.node, "stopped");
     }
 

@@ -20,6 +20,7 @@ use highwater_node::disk::{Disk, RealDisk};
 use highwater_node::server::{
     Limits, Roles, Server, ServerHandle, Settings, StartError, Timing, TopicDefaults,
 };
+use highwater_node::trace::Recorder;
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::env::Env;
 use highwater_transport::quic::BindError;
@@ -100,6 +101,7 @@ impl Cluster {
             timing: Timing::default(),
             topics: TopicDefaults::default(),
             limits: Limits::default(),
+            trace: Recorder::default(),
         };
         let identity = self.authority.broker(node).expect("a broker's certificate");
         // The sockets of a server that has ended are closed a moment later.

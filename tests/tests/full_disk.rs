@@ -16,6 +16,7 @@ use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::SimDisk;
 use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
+use highwater_node::trace::Recorder;
 use highwater_transport::certs::LabAuthority;
 use highwater_transport::env::Env;
 use highwater_transport::env::sim::{Config, Simulation};
@@ -169,6 +170,7 @@ fn settings(node: NodeId) -> Settings {
         timing: Timing::default(),
         topics: TopicDefaults::default(),
         limits: Limits::default(),
+        trace: Recorder::default(),
     }
 }
 

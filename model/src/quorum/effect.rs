@@ -1,6 +1,7 @@
 //! What a replica of the quorum log asks of its driver.
 
 use alloc::vec::Vec;
+use serde::Serialize;
 
 use super::input::{ProposalId, Timer, Vote};
 use super::message::{Batch, Message, SnapshotId};
@@ -8,7 +9,7 @@ use super::token::{Commitment, CommittedEnd, ReadPoint};
 use crate::id::{LogGeneration, NodeId, Offset, QuorumEpoch};
 
 /// Something that the driver must do. The effects of one step are issued in order; none is awaited.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub enum Effect {
     /// Replace the stored vote, durably and atomically; then report `Input::VoteStored`.
     StoreVote(Vote),
@@ -115,7 +116,7 @@ pub enum Effect {
 }
 
 /// Where the bytes of appended batches are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Origin {
     /// With the proposer.
     Proposal(ProposalId),

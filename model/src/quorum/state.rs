@@ -13,7 +13,7 @@ use crate::id::{IncarnationId, Offset, QuorumEpoch, RequestId};
 use crate::log::LogShape;
 
 /// What does not change within one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tenure {
     /// This replica.
     pub key: VoterKey,
@@ -22,7 +22,7 @@ pub struct Tenure {
 }
 
 /// What was found on disk at a start.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Recovered {
     /// The last vote stored, or the default if there is none.
     pub vote: Vote,

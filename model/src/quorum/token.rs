@@ -19,11 +19,13 @@
 //! from_bytes::<highwater_model::quorum::ReadPoint>();
 //! ```
 
+use serde::Serialize;
+
 use super::input::{ProposalId, ReadId};
 use crate::id::Offset;
 
 /// A proposal or voter change is committed: it survives the loss of any minority of the voters.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Commitment {
     pub(super) id: ProposalId,
     pub(super) base_offset: Offset,
@@ -51,7 +53,7 @@ impl Commitment {
 }
 
 /// Everything below the high watermark is committed and may be applied.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CommittedEnd {
     pub(super) high_watermark: Offset,
 }
@@ -66,7 +68,7 @@ impl CommittedEnd {
 
 /// A state machine that has applied everything below `offset` may answer the read: it reflects every decision
 /// acknowledged before the read was asked (Q18).
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ReadPoint {
     pub(super) id: ReadId,
     pub(super) offset: Offset,

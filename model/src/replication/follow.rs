@@ -1,6 +1,6 @@
 //! A follower fetches, cuts what parts from the leader's log, and appends (R10, R13-R16, R33, R34).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::producer::Producers;
 use super::state::Role;
@@ -13,7 +13,7 @@ use crate::id::{LeaderEpoch, Offset, RequestId};
 use crate::log::EpochEnd;
 
 /// State of a follower in one leader epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Following {
     pub(super) leader: ReplicaIdx,
     /// Id of the last fetch, or of the next one while none is open. Ids begin anew in each leader epoch, which fences

@@ -1,13 +1,13 @@
 //! What a leader keeps: the progress of its followers, the ISR change in flight, and who waits for what.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{AlterPartition, Answered, FlushPolicy, IsrSet, REPLICAS_MAX, ReadRound, ReplicaIdx};
 use crate::id::{BrokerEpoch, Offset, RequestId};
 
 /// A follower's position, from its last valid fetch in this leader epoch (R12, R30).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct FollowerProgress {
     /// The incarnation that fetched (R61).
     pub(super) broker_epoch: BrokerEpoch,
@@ -32,7 +32,7 @@ impl FollowerProgress {
 }
 
 /// A leader's knowledge of one other replica.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Follower {
     /// Its progress, if it has fetched in this leader epoch.
     pub(super) progress: Option<FollowerProgress>,
@@ -49,7 +49,7 @@ pub(super) struct Follower {
 }
 
 /// A produce that waits until the log is held up to an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct WaitingProduce {
     pub(super) request_id: RequestId,
     pub(super) base_offset: Offset,
@@ -58,7 +58,7 @@ pub(super) struct WaitingProduce {
 }
 
 /// An end read that waits until every member of the maximal ISR has echoed a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct WaitingEndRead {
     pub(super) request_id: RequestId,
     pub(super) round: ReadRound,
@@ -68,7 +68,7 @@ pub(super) struct WaitingEndRead {
 pub(super) type WaitingProduces = SmallVec<[WaitingProduce; 1]>;
 
 /// A proposal without a known outcome (R44, R45).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct PendingChange {
     pub(super) proposal: AlterPartition,
     /// Whether the controller said that this leader is behind: only newer metadata can settle it.
@@ -89,7 +89,7 @@ pub enum IsrChangeStage {
 }
 
 /// The ISR changes that were proposed on the present partition epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct IsrChange {
     /// The one in flight (R40: at most one).
     pub(super) pending: Option<PendingChange>,
@@ -118,7 +118,7 @@ impl IsrChange {
 }
 
 /// State of a leader in one leader epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Leading {
     /// The log end when the leader epoch began.
     pub(super) epoch_start: Offset,

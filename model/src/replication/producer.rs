@@ -1,6 +1,6 @@
 //! Idempotent producers: which batch is new, which was written before, which is out of order (R70-R74).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{BatchProducer, BatchSummary, Refusal};
@@ -20,7 +20,7 @@ pub(super) enum Decision {
 }
 
 /// A batch of a producer in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct ProducedBatch {
     producer_epoch: ProducerEpoch,
     first_sequence: Sequence,
@@ -29,7 +29,7 @@ struct ProducedBatch {
     end: Offset,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct ProducerState {
     id: ProducerId,
     /// In log order, never empty: at least the last five, and more of them while that many are not yet committed, so
@@ -38,7 +38,7 @@ struct ProducerState {
 }
 
 /// Every producer with a batch in the log, by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Producers {
     states: SmallVec<[ProducerState; 1]>,
 }

@@ -1,6 +1,6 @@
 //! The state of a replica, and the step that changes it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::follow::Following;
 use super::leading::{IsrChangeStage, Leading};
@@ -11,7 +11,7 @@ use crate::id::{BrokerEpoch, LeaderEpoch, LogGeneration, Offset, RequestId};
 use crate::log::LogShape;
 
 /// What a replica is in the leader epoch of its view.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "the checker clones it more often than a broker stores it")]
 pub(super) enum Role {
     /// The partition has no leader that this replica knows of.
@@ -22,7 +22,7 @@ pub(super) enum Role {
 }
 
 /// One replica of one partition in one incarnation of its broker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Replica<F> {
     #[serde(skip)]
     pub(super) faults: F,

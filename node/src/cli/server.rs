@@ -18,6 +18,7 @@ use crate::config::layers::Layers;
 use crate::config::{Problem, Problems, ServerConfig, effective, file};
 use crate::disk::{Disk, RealDisk};
 use crate::server::{self, Server, Settings, StartError};
+use crate::trace::Recorder;
 
 /// The settings of all sources.
 pub(super) fn layers(args: &Args) -> Result<Layers, Failure> {
@@ -150,6 +151,10 @@ fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
             configs: config.topic_defaults.set.clone(),
         },
         limits,
+        trace: config
+            .trace_dir
+            .clone()
+            .map_or_else(Recorder::default, |dir| Recorder::files(dir, config.trace_bytes_max.into())),
     })
 }
 

@@ -270,6 +270,18 @@ pub const KEYS: &[Key] = &[
         Some("10000"),
         "How long a stopping broker waits for its leaders to move away.",
     ),
+    key(
+        "trace.dir",
+        Form::Text,
+        None,
+        "A directory in which the broker records its protocol steps and acts, for `verify trace`; nothing is recorded without it.",
+    ),
+    key(
+        "trace.max.bytes",
+        Form::Bytes,
+        Some("268435456"),
+        "How large the files of a trace may be together; the oldest go first.",
+    ),
     key("ssl.keystore.type", Form::Text, Some("PEM"), "Only `PEM`; Java keystores are not read."),
     key(
         "ssl.keystore.location",

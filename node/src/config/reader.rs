@@ -19,6 +19,9 @@ const TOPIC_PROPERTIES: &[(&str, &str)] = &[
     ("log.segment.bytes", "segment.bytes"),
 ];
 
+/// The smallest bound of a trace, in bytes.
+const TRACE_BYTES_MIN: u32 = 1 << 20;
+
 /// Reads typed values out of [`Layers`].
 pub(super) struct Reader<'a> {
     layers: &'a Layers,
@@ -52,6 +55,8 @@ impl<'a> Reader<'a> {
         let client_connections_max = self.small("max.connections");
         let request_bytes_max = self.limit_u32("socket.request.max.bytes");
         let timing = self.timing();
+        let trace_dir = self.text("trace.dir").map(PathBuf::from);
+        let trace_bytes_max = self.trace_bytes_max();
         let tls = self.tls();
         Some(ServerConfig {
             node: node?,
@@ -69,8 +74,20 @@ impl<'a> Reader<'a> {
             client_connections_max,
             request_bytes_max,
             timing,
+            trace_dir,
+            trace_bytes_max,
             tls: tls?,
         })
+    }
+
+    /// A trace is spread over several files, none of which is tiny.
+    fn trace_bytes_max(&mut self) -> u32 {
+        let bytes = self.limit_u32("trace.max.bytes");
+        if (1..TRACE_BYTES_MIN).contains(&bytes) {
+            let what = format!("is {bytes}, less than {TRACE_BYTES_MIN}");
+            self.refuse("trace.max.bytes", what, "give it a mebibyte at least: 1MiB");
+        }
+        bytes
     }
 
     fn setting(&self, name: &str) -> Option<Setting> {

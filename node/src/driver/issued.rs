@@ -21,6 +21,11 @@ impl<F: Future + Unpin, G> Issued<F, G> {
         self.waiting.push_back((operation, tag));
     }
 
+    /// How many are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The end of the oldest operation; waits for ever while there is none. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> (F::Output, G) {
         poll_fn(|context| {

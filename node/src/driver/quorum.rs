@@ -9,6 +9,7 @@ mod calls;
 mod decisions;
 mod effects;
 mod open;
+mod recording;
 mod records;
 mod room;
 mod snapshots;
@@ -27,13 +28,15 @@ use highwater_transport::env::{Env, Instant};
 use highwater_transport::watch;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::disk::{Completion, Disk, Fault};
+use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
-use crate::log::{Flushed, OffsetCheckpoint, PartitionLog, Written};
+use crate::log::{Flushed, OffsetCheckpoint, Written};
 use crate::peers::Peers;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
 use crate::server::Timing;
+use crate::trace::CoreTrace;
+use crate::trace::edge::{EdgeLog, EdgeTimers, Watched};
 
 pub(crate) use open::{LOG_DIRECTORY, OpenError, QuorumParts};
 pub(crate) use records::RecordsError;
@@ -112,14 +115,16 @@ pub(crate) struct QuorumDriver<F: Faults> {
     env: Env,
     timing: Timing,
     tenure: quorum::Tenure,
+    faults: F,
     core: Quorum<F>,
+    trace: CoreTrace,
     controller_tenure: metadata::Tenure,
     controller: Controller<F>,
     disk: Arc<dyn Disk>,
     recovery_points: Arc<OffsetCheckpoint>,
     /// When the recovery point is to be written, if it has moved.
     checkpoint_at: Option<Instant>,
-    log: PartitionLog,
+    log: EdgeLog,
     peers: Peers,
     inbox: mpsc::Receiver<Ask>,
     /// For what this task starts aside.
@@ -127,11 +132,11 @@ pub(crate) struct QuorumDriver<F: Faults> {
     images: watch::Sender<Arc<Image>>,
     leader: watch::Sender<Option<NodeId>>,
     voters: watch::Sender<Vec<NodeId>>,
-    timers: Timers<quorum::Timer, Instant>,
+    timers: EdgeTimers<quorum::Timer>,
     controller_timers: Timers<metadata::Timer, Instant>,
-    writes: Issued<Completion<Written>, LogGeneration>,
-    syncs: Issued<Completion<Flushed>, LogGeneration>,
-    votes: Issued<Completion<()>, Vote>,
+    writes: Issued<Watched<Written>, LogGeneration>,
+    syncs: Issued<Watched<Flushed>, LogGeneration>,
+    votes: Issued<Watched<()>, Vote>,
     /// What finds no room.
     stalled: room::Stalled,
     deferral: Deferral,
@@ -184,6 +189,7 @@ impl<F: Faults> QuorumDriver<F> {
                 Turn::Controller(input) => self.decisions.push_back(input),
                 Turn::Published(kept, published) => self.on_published(kept, published)?,
                 Turn::Asked(Ask::Close(closed)) => {
+                    self.trace.ended();
                     self.log.close().await?;
                     let _ = closed.send(());
                     return Ok(());
@@ -282,7 +288,7 @@ impl<F: Faults> QuorumDriver<F> {
         if let Input::Flushed { end, generation } = &input {
             self.note_flushed(*end, *generation);
         }
-        if let Err(refusal) = self.core.step(&self.tenure, input, &mut effects) {
+        if let Err(refusal) = self.take(input, &mut effects) {
             tracing::debug!(?refusal, "the quorum refused an input");
             return Ok(());
         }

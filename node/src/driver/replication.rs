@@ -8,6 +8,8 @@ mod clients;
 mod effects;
 mod explain;
 mod portions;
+mod recording;
+mod slips;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -28,21 +30,25 @@ use highwater_model::replication::{
     AlterPartitionAnswer, Batches, Effect, Input, Message, Recovered, Refusal, Replica, ReplicaIdx, Tenure,
     Timer,
 };
+use highwater_model::trace::Act;
 use highwater_transport::batch::{self, Batch};
 use highwater_transport::env::{Env, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use explain::missing_replica;
+pub(crate) use summary::of as summary_of;
 
 use self::portions::Portions;
 use crate::controller_client::ControllerClient;
-use crate::disk::{Completion, Fault};
+use crate::disk::Fault;
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
 use crate::log::{self, Flushed, PartitionLog, Written};
 use crate::peers::Peers;
 use crate::peers::wire::ReplicaMessage;
 use crate::server::{Limits, Timing};
+use crate::trace::edge::{EdgeLog, EdgeTimers, Reply, Watched};
+use crate::trace::{CoreTrace, Recorder};
 
 /// What a client is told, or why not.
 pub(crate) type Told<T> = Result<T, ApiError>;
@@ -138,6 +144,7 @@ pub(crate) struct ReplicaParts<F> {
     pub(crate) failures: mpsc::Sender<DirectoryId>,
     /// Told when the replica goes offline though its directory is sound.
     pub(crate) retired: Retired,
+    pub(crate) recorder: Recorder,
 }
 
 /// In which leader epoch a replica went offline though its directory is sound, if it did. In a later one it may be
@@ -159,18 +166,19 @@ impl Retired {
 
 /// The task's state.
 pub(crate) struct ReplicaDriver<F: Faults> {
-    parts: Held,
+    parts: Held<F>,
     core: Replica<F>,
-    log: PartitionLog,
+    trace: CoreTrace,
+    log: EdgeLog,
     inbox: mpsc::Receiver<Command>,
     /// For what this task starts aside.
     own: mpsc::WeakSender<Command>,
     image: Option<Arc<Image>>,
-    timers: Timers<Timer, Instant>,
+    timers: EdgeTimers<Timer>,
     deadlines: Timers<RequestId, Instant>,
     deferral: Deferral,
-    writes: Issued<Completion<Written>, LogGeneration>,
-    syncs: Issued<Completion<Flushed>, LogGeneration>,
+    writes: Issued<Watched<Written>, LogGeneration>,
+    syncs: Issued<Watched<Flushed>, LogGeneration>,
     /// Records to be sent, and how often the log had been cut when they were asked for.
     sends: Issued<Reading, (u64, NodeId, ReplicaMessage)>,
     /// How often the log has been cut.
@@ -188,13 +196,16 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     /// Readers that wait for more.
     readers: Vec<Arc<Notify>>,
     last_request: u64,
+    /// Counts the chances of a planted slip.
+    chances: u32,
     /// Why this replica does nothing any more, if storage failed it.
     failed: Option<String>,
 }
 
 /// What a driver has and does not change.
-struct Held {
+struct Held<F> {
     env: Env,
+    faults: F,
     tenure: Tenure,
     directory: DirectoryId,
     timing: Timing,
@@ -207,8 +218,8 @@ struct Held {
 
 /// A client that waits.
 enum Open {
-    Produce(oneshot::Sender<Told<Offset>>),
-    EndRead(oneshot::Sender<Told<(Offset, LeaderEpoch)>>),
+    Produce(Reply<Offset, ApiError>),
+    EndRead(Reply<(Offset, LeaderEpoch), ApiError>),
 }
 
 /// What woke the task.
@@ -235,14 +246,17 @@ impl<F: Faults> ReplicaDriver<F> {
             high_watermark: parts.recovered.start,
             batches: &batches,
         };
+        let mut trace = parts.recorder.core();
+        recording::begin(&mut trace, &parts.tenure, &recovered);
         let core = Replica::recover(&parts.tenure, parts.faults, recovered);
         Self {
             core,
-            log: parts.log,
+            log: EdgeLog::new(parts.log, &trace),
             inbox,
             own: own.downgrade(),
             image: None,
-            timers: Timers::new(),
+            timers: EdgeTimers::<Timer>::new(&trace),
+            trace,
             deadlines: Timers::new(),
             deferral: Deferral::default(),
             writes: Issued::new(),
@@ -257,9 +271,11 @@ impl<F: Faults> ReplicaDriver<F> {
             early: BTreeMap::new(),
             readers: Vec::new(),
             last_request: 0,
+            chances: 0,
             failed: None,
             parts: Held {
                 env: parts.env,
+                faults: parts.faults,
                 tenure: parts.tenure,
                 directory: parts.directory,
                 timing: parts.timing,
@@ -282,7 +298,8 @@ impl<F: Faults> ReplicaDriver<F> {
                 Turn::Failed(fault) => self.fail(&fault),
                 Turn::Command(Command::Stop(reply)) => {
                     self.let_go("the replica is being stopped");
-                    drop(reply.send(self.log));
+                    self.trace.ended();
+                    drop(reply.send(self.log.into_inner()));
                     return;
                 }
                 Turn::Command(command) => self.on_command(command),
@@ -303,21 +320,21 @@ impl<F: Faults> ReplicaDriver<F> {
         tokio::select! {
             biased;
             (written, generation) = self.writes.next() => match written {
-                Ok(written) => Turn::Step(Input::Written { end: written.end, generation }),
+                Ok(written) => Turn::Step(Input::Written { end: written.end, generation: self.named(generation) }),
                 // Submitted behind one that found no room, it did not continue the log.
                 Err(Fault::Misplaced { .. }) if generation != self.core.generation() => Turn::Nothing,
                 Err(fault) if fault.is_full() => self.no_room(&fault, generation),
                 Err(fault) => Turn::Failed(fault),
             },
             (flushed, generation) = self.syncs.next() => match flushed {
-                Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation }),
+                Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation: self.named(generation) }),
                 Err(fault) => Turn::Failed(fault),
             },
             (read, (cuts, to, message)) = self.sends.next() => match read {
                 // The log was cut meanwhile: the read may have met anything, and the message is void with it.
-                _ if cuts != self.cuts => Turn::Nothing,
+                _ if cuts != self.cuts => self.not_sent(),
                 Ok(bytes) => Turn::Send(bytes, to, message),
-                Err(Fault::OutOfRange { .. }) => Turn::Nothing,
+                Err(Fault::OutOfRange { .. }) => self.not_sent(),
                 Err(fault) => Turn::Failed(fault),
             },
             command = self.inbox.recv() => command.map_or(Turn::Ended, Turn::Command),
@@ -356,8 +373,7 @@ impl<F: Faults> ReplicaDriver<F> {
             Command::ProposalAnswered(answer) => self.step_or_trace(Input::AlterPartitionAnswered(answer)),
             Command::LinkChanged => {
                 // The fetch may have been lost with the link; the core asks again.
-                if self.timers.is_armed(Timer::FetchRetry) {
-                    self.timers.disarm(Timer::FetchRetry);
+                if self.timers.expire(Timer::FetchRetry) {
                     self.step_or_trace(Input::Expired(Timer::FetchRetry));
                 }
             }
@@ -375,6 +391,7 @@ impl<F: Faults> ReplicaDriver<F> {
         self.image = Some(image);
         if let Some(view) = view {
             self.step_or_trace(Input::View(view));
+            self.invent();
             for (from, message) in std::mem::take(&mut self.early) {
                 self.take_message(from, message, Batches::new());
             }
@@ -398,6 +415,7 @@ impl<F: Faults> ReplicaDriver<F> {
             return tracing::warn!(%from, %error, "dropped a message with a wrong checksum");
         }
         let batches = attached.iter().map(|batch| summary::of(batch.header())).collect();
+        let message = self.passed_off(message);
         self.attached = attached;
         self.take_message(from, message, batches);
         self.attached.clear();
@@ -436,11 +454,16 @@ impl<F: Faults> ReplicaDriver<F> {
             return Ok(());
         }
         let mut effects: Vec<Effect> = Vec::new();
+        self.show_if_stale();
         if matches!(input, Input::Written { .. }) && std::mem::take(&mut self.lacks_room) {
             tracing::info!(partition = %self.parts.tenure.partition, "there is room again");
         }
         let flushed = if let Input::Flushed { end, .. } = &input { Some(*end) } else { None };
-        self.core.step(&self.parts.tenure, input, &mut effects)?;
+        let noted = self.trace.noted(&input);
+        let taken = self.core.step(&self.parts.tenure, input, &mut effects);
+        self.trace.stepped(noted, taken.is_ok().then_some(effects.as_slice()));
+        taken?;
+        self.slip_in_order(&mut effects);
         // A sync of before a cut has been refused: it says nothing of the log as it is.
         if let Some(end) = flushed {
             self.log.note_flushed(end);
@@ -488,6 +511,7 @@ impl<F: Faults> ReplicaDriver<F> {
 
     /// Tells everyone who waits that no answer will come from here.
     fn let_go(&mut self, why: &str) {
+        self.trace.did(|| Act::Offline);
         for open in std::mem::take(&mut self.open).into_values() {
             let error =
                 ApiError::new(ErrorCode::NotLeaderOrFollower, format!("{why}; it may still take effect"));
@@ -500,8 +524,8 @@ impl<F: Faults> ReplicaDriver<F> {
 impl Open {
     fn refuse(self, error: ApiError) {
         match self {
-            Self::Produce(reply) => drop(reply.send(Err(error))),
-            Self::EndRead(reply) => drop(reply.send(Err(error))),
+            Self::Produce(reply) => reply.send(Err(error)),
+            Self::EndRead(reply) => reply.send(Err(error)),
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::kept::{LogDirectories, LogDirectory};
 use crate::log::PartitionLog;
 use crate::peers::{LinkChange, Peers};
 use crate::server::{Limits, Timing};
+use crate::trace::Recorder;
 
 /// How often recovery points are written.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
@@ -52,6 +53,7 @@ pub(crate) struct HostParts<F> {
     pub(crate) failures: mpsc::Sender<DirectoryId>,
     pub(crate) partitions: Partitions,
     pub(crate) inbox: mpsc::Receiver<ToHost>,
+    pub(crate) recorder: Recorder,
 }
 
 /// The task's state.

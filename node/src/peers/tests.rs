@@ -47,7 +47,8 @@ fn a_full_queue_drops_the_newest_counts_them_and_keeps_the_order() {
             changes.changed().await.unwrap();
         }
 
-        (0..SENT).for_each(|sent| peers.send(OTHER, Lane::Data, numbered(sent)));
+        let off = crate::trace::Recorder::default().core();
+        (0..SENT).for_each(|sent| peers.send(OTHER, Lane::Data, numbered(sent), &off));
 
         let dropped = locked(&peers.inner.links).get(&OTHER).unwrap().drops.count;
         let mut channels = Vec::new();
@@ -61,7 +62,7 @@ fn a_full_queue_drops_the_newest_counts_them_and_keeps_the_order() {
         for expected in 0..SENT - dropped {
             assert_eq!(number(&mut data).await, expected);
         }
-        peers.send(OTHER, Lane::Data, numbered(SENT));
+        peers.send(OTHER, Lane::Data, numbered(SENT), &off);
         assert_eq!(number(&mut data).await, SENT, "nothing that was dropped comes late");
         dropped
     });

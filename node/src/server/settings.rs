@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use highwater_model::id::{ClusterId, NodeId};
 
+use crate::trace::Recorder;
+
 /// Everything that one server process is configured with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,6 +32,8 @@ pub struct Settings {
     pub topics: TopicDefaults,
     /// How much a server takes on at once.
     pub limits: Limits,
+    /// `trace.dir`: where it records what it does; by default nowhere.
+    pub trace: Recorder,
 }
 
 /// `process.roles`.

@@ -8,6 +8,7 @@ use highwater_model::fault::Faults;
 use highwater_model::id::{ClusterId, DirectoryId, IncarnationId, NodeId};
 use highwater_model::metadata::{self, DirectoryFacts, Image, LifecycleTenure};
 use highwater_model::quorum::{self, VoterKey, VoterSet};
+use highwater_model::trace::Header;
 use highwater_transport::env::{Env, Task};
 use highwater_transport::identity::{Identity, Principal};
 use highwater_transport::quic::{self, BindError, Endpoint};
@@ -171,11 +172,24 @@ impl Server {
             fatal,
             tasks: Mutex::default(),
         };
+        start.settings.trace.begin(&start.env, start.header());
         start.assemble(fatal_fed).await
     }
 }
 
 impl<F: Faults> Start<F> {
+    /// What a trace of this run begins with.
+    fn header(&self) -> Header {
+        Header {
+            node: self.settings.node,
+            incarnation: self.incarnation,
+            started_ms: self.env.wall_ms(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            planted: self.faults.planted().map(str::to_owned),
+            file: 0,
+        }
+    }
+
     async fn assemble(self, fatal: watch::Receiver<Option<String>>) -> Result<ServerHandle, StartError> {
         let quorum = self.start_quorum().await?;
         self.follow_addresses(quorum.images.clone());
@@ -272,6 +286,7 @@ impl<F: Faults> Start<F> {
             peers: self.peers.clone(),
             inbox_length: self.settings.limits.inbox_length,
             snapshot_bytes: self.settings.limits.metadata_snapshot_bytes,
+            recorder: self.settings.trace.clone(),
         };
         let (driver, begun, feeds) = QuorumDriver::open(parts).await?;
         let fatal = self.fatal.clone();
@@ -329,6 +344,7 @@ impl<F: Faults> Start<F> {
             failures,
             partitions: partitions.clone(),
             inbox,
+            recorder: self.settings.trace.clone(),
         };
         self.run("host", Host::new(parts, found).run());
         BrokerHandle { standing, stop, host, leaders: controller.leaders() }

@@ -1,5 +1,6 @@
 //! What a whole node leaves on its disk.
 
+use crate::trace::Recorder;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use highwater_model::fault::Sound;
@@ -42,6 +43,7 @@ fn settings() -> Settings {
         timing: Timing::default(),
         topics: TopicDefaults::default(),
         limits: Limits::default(),
+        trace: Recorder::default(),
     }
 }
 

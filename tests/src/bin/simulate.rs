@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use highwater_model::fault::Bug;
+use highwater_model::fault::{Bug, Slip};
 use highwater_tests::simulation::{Control, Identities, Report, Scenario};
 
 /// Runs three simulated brokers and a client through faults drawn from each seed.
@@ -35,7 +35,13 @@ struct Arguments {
     /// Writes every event of the last run to this file
     #[arg(long)]
     events: Option<PathBuf>,
+    /// Writes what the brokers recorded of themselves in the last run into this directory
+    #[arg(long)]
+    traces: Option<PathBuf>,
 }
+
+/// More than a run records.
+const RECORDED_BYTES_MAX: usize = 256 << 20;
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
@@ -51,10 +57,14 @@ fn control(text: &str) -> Result<Control, String> {
         "lying-sync" => Ok(Control::LyingSync),
         "os-flush" => Ok(Control::OsFlush),
         "unreachable" => Ok(Control::Unreachable),
-        id => Bug::by_id(id).map(Control::Planted).ok_or_else(|| {
+        id => planted(id).ok_or_else(|| {
             "give one of none | lying-sync | os-flush | unreachable, or the id of a bug".to_owned()
         }),
     }
+}
+
+fn planted(id: &str) -> Option<Control> {
+    Bug::by_id(id).map(Control::Planted).or_else(|| Slip::by_id(id).map(Control::Slipping))
 }
 
 fn main() -> ExitCode {
@@ -69,11 +79,20 @@ fn main() -> ExitCode {
     for seed in seeds {
         let events_kept = if arguments.events.is_some() { usize::MAX } else { 0 };
         let began = Instant::now();
-        let report = Scenario { seed, control: arguments.control, events_kept }.run(&identities);
+        let scenario = Scenario {
+            seed,
+            control: arguments.control,
+            events_kept,
+            recorded_bytes_max: arguments.traces.is_some().then_some(RECORDED_BYTES_MAX),
+        };
+        let report = scenario.run(&identities);
         let real_ms = began.elapsed().as_millis();
         show(&report, real_ms);
         if let Some(path) = &arguments.events {
             write_events(path, &report);
+        }
+        if let Some(dir) = &arguments.traces {
+            report.write_recordings(dir).expect("the files for the traces can be written");
         }
         all_clean &= report.is_clean();
         let is_lost = arguments.until_lost && report.lost() > 0;

@@ -3,16 +3,19 @@
 //! Starts, kills and cuts off; when to do so is said by `faults`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use highwater_client::Client;
 use highwater_client::settings::ClientSettings;
-use highwater_model::fault::{Bug, Faults, Planted, Sound};
+use highwater_model::fault::{Bug, Faults, Planted, Slip, Slipping, Sound};
 use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::SimDisk;
 use highwater_node::log::{Replica, directory_of};
 use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
+use highwater_node::trace::Recorder;
 use highwater_transport::certs::{CertificateError, LabAuthority};
 use highwater_transport::env::Env;
 use highwater_transport::env::sim::{Process, Simulation};
@@ -46,13 +49,49 @@ impl Identities {
     }
 }
 
+/// What is wrong with the brokers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plant {
+    /// Nothing: what production runs.
+    Nothing,
+    /// Their cores have a bug.
+    Bug(Bug),
+    /// Their drivers make a mistake.
+    Slip(Slip),
+}
+
+/// What the brokers recorded of themselves, one recording for each start, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recordings {
+    /// The most bytes of each; `None` if nothing is recorded.
+    pub(super) bytes_max: Option<usize>,
+    pub(super) started: Arc<Mutex<Vec<(NodeId, Recorder)>>>,
+}
+
+impl Recordings {
+    /// What a broker that starts records into.
+    fn next(&self, node: NodeId) -> Recorder {
+        let Some(bytes_max) = self.bytes_max else { return Recorder::default() };
+        let recorder = Recorder::memory(bytes_max);
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).push((node, recorder.clone()));
+        recorder
+    }
+
+    /// What was recorded.
+    pub(super) fn take(&self) -> Vec<(NodeId, Bytes)> {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.iter().map(|(node, recorder)| (*node, recorder.take())).collect()
+    }
+}
+
 /// A broker's machine.
 pub(super) struct Machine {
     pub(super) node: NodeId,
     pub(super) process: Process,
     disk: SimDisk,
     identity: Identity,
-    plant: Option<Bug>,
+    plant: Plant,
+    recordings: Recordings,
     pub(super) is_up: bool,
 }
 
@@ -78,13 +117,19 @@ fn directory(node: NodeId) -> DirectoryId {
 
 impl Cluster {
     /// Formatted machines, all switched off. `plant` is the bug that their brokers have, none in production.
-    pub(super) async fn formatted(sim: &Simulation, identities: &Identities, plant: Option<Bug>) -> Self {
+    pub(super) async fn formatted(
+        sim: &Simulation,
+        identities: &Identities,
+        plant: Plant,
+        recordings: &Recordings,
+    ) -> Self {
         let machine = |(number, identity): (u8, &Identity)| Machine {
             node: NodeId(number.into()),
             process: sim.process(&format!("broker-{number}"), host(number)),
             disk: SimDisk::new(&format!("broker-{number}"), sim.env().random_u64()),
             identity: identity.clone(),
             plant,
+            recordings: recordings.clone(),
             is_up: false,
         };
         let machines = (1..=BROKERS).zip(&identities.brokers).map(machine).collect();
@@ -157,8 +202,13 @@ impl Machine {
         let env = self.process.restart();
         let (disk, identity, settings) = (self.disk.clone(), self.identity.clone(), self.settings());
         let task = match self.plant {
-            None => env.spawn("server", serve(env.clone(), disk, identity, settings, Sound)),
-            bug => env.spawn("server", serve(env.clone(), disk, identity, settings, Planted(bug))),
+            Plant::Nothing => env.spawn("server", serve(env.clone(), disk, identity, settings, Sound)),
+            Plant::Bug(bug) => {
+                env.spawn("server", serve(env.clone(), disk, identity, settings, Planted(Some(bug))))
+            }
+            Plant::Slip(slip) => {
+                env.spawn("server", serve(env.clone(), disk, identity, settings, Slipping(Some(slip))))
+            }
         };
         drop(task);
     }
@@ -179,6 +229,7 @@ impl Machine {
             timing: Timing::default(),
             topics: TopicDefaults::default(),
             limits: Limits::default(),
+            trace: self.recordings.next(self.node),
         }
     }
 

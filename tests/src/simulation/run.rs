@@ -1,15 +1,17 @@
 //! One run from its seed to its judgement.
 
 use core::fmt;
+use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use highwater_client::Client;
 use highwater_model::api::{ConfigChange, NewTopic, TopicDetail};
-use highwater_model::fault::Bug;
-use highwater_model::id::{Offset, PartitionIndex};
+use highwater_model::fault::{Bug, Slip};
+use highwater_model::id::{NodeId, Offset, PartitionIndex};
 use highwater_transport::env::sim::{Config, Counters, NetworkConfig, Simulation};
 
-use super::cluster::{Cluster, Identities};
+use super::cluster::{Cluster, Identities, Plant, Recordings};
 use super::faults::{Counts, EndedReign, Faults};
 use super::judge::{Fate, Kind, Seen, Sent, Violation, judge};
 use super::load::{DELIVERY_TIMEOUT, Load, PARTITIONS, TOPIC};
@@ -44,6 +46,8 @@ pub enum Control {
     OsFlush,
     /// The brokers have a known bug.
     Planted(Bug),
+    /// The drivers of the brokers make a mistake.
+    Slipping(Slip),
     /// Once all is healed and whole, the client's way to one broker is cut for good.
     Unreachable,
 }
@@ -64,6 +68,8 @@ pub struct Scenario {
     pub control: Control,
     /// How many events of the trace to keep in words.
     pub events_kept: usize,
+    /// How many bytes each broker may record of itself; `None` for nothing.
+    pub recorded_bytes_max: Option<usize>,
 }
 
 /// What a run came to.
@@ -81,6 +87,8 @@ pub struct Report {
     pub network: Counters,
     /// Simulated time.
     pub simulated: Duration,
+    /// What each start of each broker recorded of itself, in the order of the starts.
+    pub recordings: Vec<(NodeId, Bytes)>,
     /// What the cluster did, if the run came to its end.
     pub end: Result<End, String>,
 }
@@ -110,8 +118,10 @@ impl Scenario {
     #[must_use]
     pub fn run(self, identities: &Identities) -> Report {
         let config = Config { events_kept: self.events_kept, ..Config::from(NetworkConfig::default()) };
-        let outcome =
-            Simulation::run(self.seed, config, async |sim| Box::pin(self.body(&sim, identities)).await);
+        let recordings = Recordings { bytes_max: self.recorded_bytes_max, ..Recordings::default() };
+        let outcome = Simulation::run(self.seed, config, async |sim| {
+            Box::pin(self.body(&sim, identities, &recordings)).await
+        });
         Report {
             seed: self.seed,
             trace_hash: outcome.trace.hash(),
@@ -119,12 +129,18 @@ impl Scenario {
             events: outcome.trace.kept().to_vec(),
             network: outcome.counters,
             simulated: outcome.elapsed,
+            recordings: recordings.take(),
             end: outcome.result.map_err(|failure| failure.to_string()).and_then(|end| end),
         }
     }
 
-    async fn body(self, sim: &Simulation, identities: &Identities) -> Result<End, String> {
-        let mut cluster = Cluster::formatted(sim, identities, self.plant()).await;
+    async fn body(
+        self,
+        sim: &Simulation,
+        identities: &Identities,
+        recordings: &Recordings,
+    ) -> Result<End, String> {
+        let mut cluster = Cluster::formatted(sim, identities, self.plant(), recordings).await;
         if self.control == Control::LyingSync {
             cluster.let_syncs_lie(TOPIC);
         }
@@ -161,10 +177,11 @@ impl Scenario {
         replicas::differences(cluster, ends, seen)
     }
 
-    fn plant(self) -> Option<Bug> {
+    fn plant(self) -> Plant {
         match self.control {
-            Control::Planted(bug) => Some(bug),
-            Control::Nothing | Control::LyingSync | Control::OsFlush | Control::Unreachable => None,
+            Control::Planted(bug) => Plant::Bug(bug),
+            Control::Slipping(slip) => Plant::Slip(slip),
+            Control::Nothing | Control::LyingSync | Control::OsFlush | Control::Unreachable => Plant::Nothing,
         }
     }
 
@@ -294,6 +311,19 @@ impl Report {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.end.as_ref().is_ok_and(|end| end.violations.is_empty() && end.findings.is_empty())
+    }
+
+    /// Writes what the brokers recorded into files of a directory, which is made.
+    ///
+    /// # Errors
+    /// The system's.
+    #[expect(clippy::disallowed_methods, reason = "a test's own files, beside the simulation")]
+    pub fn write_recordings(&self, dir: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(dir)?;
+        for (start, (node, bytes)) in self.recordings.iter().enumerate() {
+            std::fs::write(dir.join(format!("node-{node}-{start:03}.trace")), bytes)?;
+        }
+        Ok(())
     }
 
     /// How many acknowledged records are gone.

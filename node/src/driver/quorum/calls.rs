@@ -56,7 +56,7 @@ impl<F: Faults> QuorumDriver<F> {
     fn read(&mut self, reply: oneshot::Sender<ControllerAnswer>) -> Result<(), QuorumStopped> {
         let id = ReadId(self.next_id());
         let mut effects = Vec::new();
-        match self.core.step(&self.tenure, Input::Read { id }, &mut effects) {
+        match self.take(Input::Read { id }, &mut effects) {
             Ok(()) => {
                 self.waiting.reads.insert(id, reply);
                 self.issue_all(effects)
@@ -80,7 +80,7 @@ impl<F: Faults> QuorumDriver<F> {
             api::VoterChange::Remove { node, directory } => VoterChange::Remove(key(node, directory)),
         };
         let mut effects = Vec::new();
-        match self.core.step(&self.tenure, Input::ChangeVoters { id, change }, &mut effects) {
+        match self.take(Input::ChangeVoters { id, change }, &mut effects) {
             Ok(()) => {
                 self.waiting.changes.insert(id, reply);
                 self.issue_all(effects)

@@ -79,7 +79,7 @@ impl<F: Faults> QuorumDriver<F> {
         self.proposed.insert(id, bytes);
         let mut effects = Vec::new();
         let proposal = quorum::Input::Propose { id, quorum_epoch, count };
-        if let Err(refusal) = self.core.step(&self.tenure, proposal, &mut effects) {
+        if let Err(refusal) = self.take(proposal, &mut effects) {
             tracing::warn!(?refusal, "a decision was not taken into the metadata log; giving up leadership");
             self.proposed.remove(&id);
             self.placements.push_back(Input::NotAppended);

@@ -6,6 +6,7 @@ use highwater_model::fault::Faults;
 use highwater_model::id::{LogGeneration, NodeId, Offset, QuorumEpoch};
 use highwater_model::metadata;
 use highwater_model::quorum::{self, Body, Effect, Fetched, Message, Origin, Timer};
+use highwater_model::trace::{Act, Told};
 use highwater_transport::batch::{self, Batch};
 
 use super::{QuorumDriver, QuorumStopped, records};
@@ -50,16 +51,19 @@ impl<F: Faults> QuorumDriver<F> {
             Effect::LeaderChanged { quorum_epoch, leader } => self.on_leader_changed(quorum_epoch, leader),
             Effect::Committed(end) => self.apply(end.high_watermark())?,
             Effect::ProposalCommitted(commitment) => {
-                if let Some(reply) = self.waiting.changes.remove(&commitment.id()) {
-                    drop(reply.send(ControllerAnswer::VotersChanged));
-                }
+                let reply = self.waiting.changes.remove(&commitment.id());
+                self.note_reply(commitment.id().0, reply.is_some().then_some(Told::Done));
+                drop(reply.map(|reply| reply.send(ControllerAnswer::VotersChanged)));
             }
             Effect::ReadReady(point) => {
-                if let Some(reply) = self.waiting.reads.remove(&point.id()) {
-                    drop(reply.send(ControllerAnswer::ReadPoint(point.offset())));
-                }
+                let reply = self.waiting.reads.remove(&point.id());
+                self.note_reply(point.id().0, reply.is_some().then_some(Told::ReadPoint(point.offset())));
+                drop(reply.map(|reply| reply.send(ControllerAnswer::ReadPoint(point.offset()))));
             }
-            Effect::FetchSnapshot { from, id } => self.fetch_snapshot(from, id),
+            Effect::FetchSnapshot { from, id } => {
+                self.trace.did(|| Act::FetchingSnapshot(id));
+                self.fetch_snapshot(from, id);
+            }
             Effect::AbandonSnapshot { .. } => self.snapshots.abandon(),
         }
         Ok(())
@@ -145,21 +149,27 @@ impl<F: Faults> QuorumDriver<F> {
     }
 
     fn send(&self, to: NodeId, message: &Message) {
-        self.peers.send(to, Lane::Control, PeerFrame::quorum(message, Vec::new()));
+        self.peers.send(to, Lane::Control, PeerFrame::quorum(message, Vec::new()), &self.trace);
     }
 
     /// Reads from the log and sends, aside: the core does not care in which order messages leave.
     fn send_records(&self, to: NodeId, mut message: Message, from: Offset, end: Offset) {
+        self.trace.did(|| Act::Reading { to, from, end });
         let reading = self.log.read(from, RECORDS_BYTES_MAX, end);
-        let peers = self.peers.clone();
+        let (peers, trace) = (self.peers.clone(), self.trace.clone());
         let sending = async move {
             let filled = match reading.await {
                 Ok(bytes) => fill(&mut message, &bytes).map(|()| bytes),
                 Err(fault) => Err(fault.to_string()),
             };
             match filled {
-                Ok(bytes) => peers.send(to, Lane::Control, PeerFrame::quorum(&message, vec![bytes])),
-                Err(what) => tracing::warn!(%to, what, "cannot read the metadata log for another node"),
+                Ok(bytes) => {
+                    peers.send(to, Lane::Control, PeerFrame::quorum(&message, vec![bytes]), &trace);
+                }
+                Err(what) => {
+                    trace.did(|| Act::NotSent);
+                    tracing::warn!(%to, what, "cannot read the metadata log for another node");
+                }
             }
         };
         drop(self.env.spawn("quorum records", sending));

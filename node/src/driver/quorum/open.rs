@@ -15,13 +15,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::snapshots::{self, Found, Keeping};
-use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, records};
+use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, recording, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
 use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Snapshots, Stop};
 use crate::peers::Peers;
 use crate::server::Timing;
+use crate::trace::Recorder;
+use crate::trace::edge::{EdgeLog, EdgeTimers};
 
 /// The directory of the metadata log within the metadata directory.
 pub(crate) const LOG_DIRECTORY: &str = "__cluster_metadata-0";
@@ -89,6 +91,7 @@ pub(crate) struct QuorumParts<F> {
     pub(crate) inbox_length: usize,
     /// A snapshot is taken when so many bytes have been committed since the last one.
     pub(crate) snapshot_bytes: u64,
+    pub(crate) recorder: Recorder,
 }
 
 /// The stored form of a [`Vote`].
@@ -138,7 +141,10 @@ impl<F: Faults> QuorumDriver<F> {
         };
         let Loaded { log, tail, recovered, image } = load(stored, &parts.formatted, vote).await?;
         let mut begun = Vec::new();
+        let mut trace = parts.recorder.core();
+        let found = trace.is_on().then(|| recovered.clone());
         let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
+        recording::begin(&mut trace, &parts.tenure, found, &begun);
         let (asks, inbox) = mpsc::channel(parts.inbox_length);
         let (images, images_fed) = watch::channel(Arc::new(image.clone()));
         let (leader, leader_fed) = watch::channel(None);
@@ -147,20 +153,22 @@ impl<F: Faults> QuorumDriver<F> {
             env: parts.env,
             timing: parts.timing,
             tenure: parts.tenure,
+            faults: parts.faults,
             core,
             controller_tenure: parts.controller_tenure,
             controller: Controller::new(parts.faults, image),
             disk: parts.disk,
             recovery_points: parts.recovery_points,
             checkpoint_at: None,
-            log,
+            log: EdgeLog::new(log, &trace),
             peers: parts.peers,
             inbox,
             own: asks.downgrade(),
             images,
             leader,
             voters,
-            timers: Timers::new(),
+            timers: EdgeTimers::new(&trace),
+            trace,
             controller_timers: Timers::new(),
             writes: Issued::new(),
             syncs: Issued::new(),

@@ -8,14 +8,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use highwater_model::fault::Faults;
+use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{LogGeneration, Offset};
 use highwater_model::quorum::{Input, Vote};
+use highwater_model::trace::Act;
 use highwater_transport::batch::Batch;
 use highwater_transport::env::Instant;
 
 use super::{QuorumDriver, QuorumStopped, open};
 use crate::disk::{Completion, Fault};
+use crate::log::Written;
+use crate::trace::edge::{Watched, how};
 
 /// How long to wait for room before the next attempt.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
@@ -70,22 +73,33 @@ impl<F: Faults> QuorumDriver<F> {
     /// Submits a write, behind those that wait for room.
     pub(super) fn write(&mut self, batches: Vec<Batch>, generation: LogGeneration) {
         if self.stalled.writes.is_empty() {
-            match self.log.append(&batches).now() {
+            match self.log.submit(&batches).now() {
                 Ok(Err(fault)) if fault.is_full() => {
                     tracing::warn!(%fault, "no room for the metadata log: nothing is counted until it is written");
                 }
-                Ok(known) => return self.writes.push(Completion::done(known), generation),
-                Err(pending) => return self.writes.push(pending, generation),
+                Ok(known) => return self.wrote(&batches, Completion::done(known), generation),
+                Err(pending) => return self.wrote(&batches, pending, generation),
             }
         }
+        self.trace.did(|| Act::Stalled);
         self.stalled.writes.push_back((batches, generation));
         self.stalled.wait(self.env.now());
     }
 
+    fn wrote(&mut self, batches: &[Batch], written: Completion<Written>, generation: LogGeneration) {
+        self.log.note_submitted(batches);
+        let written = self.log.watch_write(written);
+        self.writes.push(written, generation);
+    }
+
     /// Submits the storing of a vote.
     pub(super) fn store(&mut self, vote: Vote) {
+        self.trace.did(|| Act::Store(vote));
         let stored = self.disk.replace(open::VOTE_FILE, open::vote_bytes(&vote));
-        self.votes.push(stored, vote);
+        let ended = |result: Result<&(), &Fault>| Act::StoreEnded(how(result, |()| Offset::ZERO));
+        let stored = Watched::new(stored, &self.trace, ended);
+        let is_awaited = !self.faults.slips(Slip::VoteBeforeStored);
+        self.votes.push(if is_awaited { stored } else { Watched::unrecorded(()) }, vote);
     }
 
     /// Tries again what found no room. A leader that still finds none gives up its office, if there is anybody to take it.

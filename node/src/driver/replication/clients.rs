@@ -7,10 +7,12 @@ use highwater_model::error_code::ErrorCode;
 use highwater_model::fault::Faults;
 use highwater_model::id::{LeaderEpoch, Offset, RequestId};
 use highwater_model::replication::{Input, ReplicaIdx};
+use highwater_model::trace::Act;
 use highwater_transport::env::Instant;
 use tokio::sync::{Notify, oneshot};
 
 use super::{Grant, Open, Produce, Read, ReplicaDriver, Told, summary};
+use crate::trace::edge::Reply;
 
 impl<F: Faults> ReplicaDriver<F> {
     pub(super) fn on_produce(&mut self, produce: Produce) {
@@ -27,6 +29,7 @@ impl<F: Faults> ReplicaDriver<F> {
             // At acks=0 nobody waits; a refusal is told to whoever keeps the reply.
             return drop(outcome.map_err(|error| reply.send(Err(error))));
         }
+        let reply = Reply::new(reply, request_id, &self.trace);
         self.open(request_id, Open::Produce(reply), deadline);
         self.step_or_refuse(request_id, input);
         // A duplicate is answered without being appended (R71).
@@ -45,11 +48,13 @@ impl<F: Faults> ReplicaDriver<F> {
                     return drop(reply.send(Err(crowded("reads"))));
                 }
                 let request_id = self.next_request();
+                let reply = Reply::new(reply, request_id, &self.trace);
                 self.open(request_id, Open::EndRead(reply), deadline);
                 self.step_or_refuse(request_id, Input::EndRead { request_id });
             }
             OffsetSpec::Latest => {
                 let end = self.core.latest_end().map(|visible| (visible.offset(), visible.leader_epoch()));
+                self.trace.did(|| Act::Shown(end.as_ref().ok().copied()));
                 drop(reply.send(end.map_err(|refusal| self.explained(&refusal))));
             }
             OffsetSpec::Earliest => {
@@ -69,6 +74,7 @@ impl<F: Faults> ReplicaDriver<F> {
         match self.core.readable_by(leader_epoch) {
             Ok(visible) => {
                 let high_watermark = visible.offset();
+                self.trace.did(|| Act::Shown(Some((high_watermark, visible.leader_epoch()))));
                 let reading = Box::pin(self.log.read(from, bytes_max, high_watermark));
                 let grant = Grant { high_watermark, log_start: self.core.log().start(), reading };
                 self.wait_for_more(wake);
@@ -76,6 +82,7 @@ impl<F: Faults> ReplicaDriver<F> {
             }
             Err(refusal) => {
                 let error = self.explained(&refusal);
+                self.trace.did(|| Act::Shown(None));
                 self.wait_for_more(wake);
                 drop(reply.send(Err(error)));
             }
@@ -93,6 +100,7 @@ impl<F: Faults> ReplicaDriver<F> {
     }
 
     pub(super) fn wake_readers(&mut self) {
+        self.trace.did(|| Act::Woke);
         for reader in self.readers.drain(..) {
             reader.notify_one();
         }

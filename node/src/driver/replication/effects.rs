@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use highwater_model::fault::Faults;
+use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{NodeId, Offset};
 use highwater_model::metadata::{self, answer_to_proposal};
 use highwater_model::replication::{AlterPartition, Batches, Effect, FetchBody, Message, ReplicaIdx, Timer};
+use highwater_model::trace::Act;
 
 use super::{Command, Open, ReplicaDriver};
 use crate::disk::{Completion, Fault};
@@ -33,6 +34,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 let batch = batch.stamped(base_offset, leader_epoch.0, None);
                 let written = self.log.append(std::slice::from_ref(&batch));
                 self.writes.push(written, generation);
+                self.answer_early(request_id, base_offset);
             }
             Effect::AppendFetched { batches, generation, .. } => {
                 let wanted = self.fetched(&batches);
@@ -56,27 +58,31 @@ impl<F: Faults> ReplicaDriver<F> {
             }
             Effect::Sync { generation, .. } => {
                 let synced = self.log.sync();
+                let synced = self.not_awaited(synced);
                 self.syncs.push(synced, generation);
             }
             Effect::Send { to, message } => self.send(to, message),
             Effect::ProposeIsr(proposal) => self.propose(proposal),
             Effect::Acknowledge(acknowledgement) => {
                 self.deadlines.disarm(acknowledgement.request_id());
-                if let Some(Open::Produce(reply)) = self.open.remove(&acknowledgement.request_id()) {
-                    drop(reply.send(Ok(acknowledgement.base_offset())));
+                match self.open.remove(&acknowledgement.request_id()) {
+                    Some(Open::Produce(reply)) => reply.send(Ok(acknowledgement.base_offset())),
+                    _ => self.told_nobody(acknowledgement.request_id()),
                 }
             }
             Effect::Refuse { request_id, refusal } => {
                 self.deadlines.disarm(request_id);
                 let error = self.explained(&refusal);
-                if let Some(open) = self.open.remove(&request_id) {
-                    open.refuse(error);
+                match self.open.remove(&request_id) {
+                    Some(open) => open.refuse(error),
+                    None => self.told_nobody(request_id),
                 }
             }
             Effect::EndKnown(end) => {
                 self.deadlines.disarm(end.request_id());
-                if let Some(Open::EndRead(reply)) = self.open.remove(&end.request_id()) {
-                    drop(reply.send(Ok((end.offset(), end.leader_epoch()))));
+                match self.open.remove(&end.request_id()) {
+                    Some(Open::EndRead(reply)) => reply.send(Ok((end.offset(), end.leader_epoch()))),
+                    _ => self.told_nobody(end.request_id()),
                 }
             }
             Effect::HighWatermark(_) => self.wake_readers(),
@@ -117,6 +123,7 @@ impl<F: Faults> ReplicaDriver<F> {
             Message::FetchAnswer(answer) => match answer.body {
                 FetchBody::Records { from, end } => {
                     let bytes_max = self.portions.next(node, from);
+                    self.trace.did(|| Act::Reading { to: node, from, end });
                     let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
                     self.sends.push(Box::pin(reading), (self.cuts, node, wrapped));
                 }
@@ -126,13 +133,17 @@ impl<F: Faults> ReplicaDriver<F> {
         }
     }
 
-    pub(super) fn send_records(&self, bytes: Bytes, to: NodeId, message: &ReplicaMessage) {
+    pub(super) fn send_records(&mut self, bytes: Bytes, to: NodeId, message: &ReplicaMessage) {
         let payload = if bytes.is_empty() { Vec::new() } else { vec![bytes] };
         self.hand_over(to, message, payload);
     }
 
-    fn hand_over(&self, to: NodeId, message: &ReplicaMessage, payload: Vec<Bytes>) {
-        self.parts.peers.send(to, Lane::Data, PeerFrame::replication(message, payload));
+    fn hand_over(&mut self, to: NodeId, message: &ReplicaMessage, payload: Vec<Bytes>) {
+        if self.slips_now(Slip::AddAct) {
+            let again = PeerFrame::replication(message, payload.clone());
+            self.parts.peers.send(to, Lane::Data, again, &self.trace);
+        }
+        self.parts.peers.send(to, Lane::Data, PeerFrame::replication(message, payload), &self.trace);
     }
 
     /// Asks the active controller, aside. An unknown outcome is no answer: the core's timer asks again (R45).
@@ -142,10 +153,14 @@ impl<F: Faults> ReplicaDriver<F> {
         let tenure = &self.parts.tenure;
         let Some(node) = tenure.replicas.get(usize::from(tenure.own.0)).copied() else { return };
         let command = metadata::Command::AlterPartition { node, partition: tenure.partition, proposal };
-        let own = self.own.clone();
+        let (own, trace) = (self.own.clone(), self.trace.clone());
         let asking = async move {
+            if let metadata::Command::AlterPartition { proposal, .. } = &command {
+                trace.did(|| Act::Proposed(proposal.clone()));
+            }
             let Ok(answer) = controller.decide_once(command, timeout).await else { return };
             let Some(answer) = answer_to_proposal(request_id, &answer) else { return };
+            trace.did(|| Act::ProposalAnswered(answer));
             if let Some(own) = own.upgrade() {
                 drop(own.send(Command::ProposalAnswered(answer)).await);
             }

@@ -5,7 +5,7 @@ use highwater_model::replication::{BatchKind, BatchProducer, BatchSummary};
 use highwater_transport::batch::BatchHeader;
 
 /// The summary of a batch with this header.
-pub(super) fn of(header: &BatchHeader) -> BatchSummary {
+pub(crate) fn of(header: &BatchHeader) -> BatchSummary {
     let producer = header.producer.and_then(|producer| {
         Some(BatchProducer {
             id: producer.id,

@@ -73,6 +73,7 @@ async fn driver(sim: &SimDisk, failures: mpsc::Sender<DirectoryId>) -> ReplicaDr
         peers,
         failures,
         retired: Retired::default(),
+        recorder: Recorder::default(),
     };
     ReplicaDriver::new(parts, &own, inbox)
 }

@@ -57,6 +57,7 @@ impl<F: Faults> Host<F> {
             controller: self.parts.controller.clone(),
             failures: self.parts.failures.clone(),
             retired: Retired::default(),
+            recorder: self.parts.recorder.clone(),
         };
         let retired = parts.retired.clone();
         let driver = ReplicaDriver::new(parts, &task, inbox);

@@ -78,6 +78,7 @@ impl Rig {
             failures,
             partitions: Partitions::default(),
             inbox: mpsc::channel(1).1,
+            recorder: Recorder::default(),
         };
         let host = Host::new(parts, FoundLogs::default());
         Self { host, disks, image: Image::default(), images, broker_epoch, failed }

@@ -1,0 +1,71 @@
+//! Mistakes of drivers, seeded so that a trace of the broker can prove that it would show them.
+//!
+//! The cores are sound under a slip; the driver does not do as they say. Nothing here is known to the cores.
+
+use super::{Bug, Faults};
+
+/// Declares the slips: variant, id, and one sentence on what the driver does.
+macro_rules! slips {
+    ($($variant:ident, $id:literal, $what:literal;)*) => {
+        /// A mistake of a driver that can be planted.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Slip {
+            $(#[doc = $what] $variant,)*
+        }
+
+        impl Slip {
+            /// Every slip.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its id.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id,)* }
+            }
+
+            /// What it does, in one sentence.
+            #[must_use]
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$variant => $what,)* }
+            }
+
+            /// The slip with this id.
+            #[must_use]
+            pub fn by_id(id: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|slip| slip.id().eq_ignore_ascii_case(id))
+            }
+        }
+    };
+}
+
+slips! {
+    DropEffect, "D-01", "now and then an effect that sends is not carried out";
+    AddAct, "D-02", "now and then a frame is handed over twice";
+    Reorder, "D-03", "the effects of a step are carried out backwards";
+    BeforeSync, "D-04", "a sync is reported as ended when it is submitted";
+    OtherGeneration, "D-05", "a completion is reported for the log as it is and not as it was when it was submitted";
+    OtherIncarnation, "D-06", "an answer to an earlier request, of this incarnation or another, is passed off as one to the open request";
+    AckEarly, "D-07", "a producer is answered when its batch is submitted";
+    VoteBeforeStored, "D-08", "a vote is reported as stored when its storing is submitted";
+    Invent, "D-09", "an input is given to the core that nothing at the edge brought about";
+}
+
+/// Sound cores, and one mistake of their drivers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Slipping(pub Option<Slip>);
+
+impl Faults for Slipping {
+    #[inline(always)]
+    fn has(self, _bug: Bug) -> bool {
+        false
+    }
+
+    #[inline]
+    fn slips(self, slip: Slip) -> bool {
+        self.0 == Some(slip)
+    }
+
+    fn planted(self) -> Option<&'static str> {
+        self.0.map(Slip::id)
+    }
+}
