@@ -19,6 +19,7 @@ use crate::report::{Conclusion, MutantRow, Sweep, text};
 mod keep;
 mod replay;
 mod screen;
+mod trace;
 mod walk;
 
 use keep::Keep;
@@ -48,6 +49,8 @@ enum Command {
     Replay(Replay),
     /// Serves stateright's Explorer on the loopback interface, to walk through a model by hand
     Explore(Explore),
+    /// Replays what all brokers recorded of themselves (`trace.dir`), and judges it together
+    Trace(trace::Trace),
     /// Lists the models, their bounds and the bugs that can be planted
     List,
 }
@@ -145,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Mutants(asked) => mutants(&asked),
         Command::Replay(asked) => replay(&asked),
         Command::Explore(asked) => explore(&asked),
+        Command::Trace(asked) => trace::trace(&asked),
         Command::List => list(),
     };
     match result {

@@ -17,4 +17,5 @@ pub mod replay;
 pub mod replication;
 pub mod report;
 pub mod story;
+pub mod trace;
 pub mod world;

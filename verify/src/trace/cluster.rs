@@ -1,0 +1,135 @@
+//! All runs of all brokers together, merged by causality: a message is taken after it was sent.
+//!
+//! What is concurrent may be merged in any order; what is judged here does not depend on it. No clock is read.
+
+use std::collections::BTreeMap;
+
+use highwater_model::id::{NodeId, TopicPartition};
+use highwater_model::trace::CoreNumber;
+use rustc_hash::FxHashSet;
+
+use super::edge::Wrong;
+use super::partition::PartitionWatch;
+use super::quorum_cluster::QuorumWatch;
+use super::read::Recording;
+use super::recording::{MessageName, Replay, Replayed, Shown};
+use super::{Finding, Tally};
+
+const SENT_BEFORE: &str = "a message that is taken was sent, as it is and by whom it names";
+
+/// What was found, over all brokers.
+#[must_use]
+pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
+    let mut cluster = Cluster::default();
+    let mut runs: Vec<Replay> = Vec::new();
+    for recording in recordings {
+        runs.push(Replay::new(recording));
+    }
+    while cluster.round(&mut runs) {}
+    let (mut findings, mut tally) = (Vec::new(), Tally::default());
+    for run in runs {
+        let (found, judged) = run.finish();
+        findings.extend(found);
+        tally.add(&judged);
+    }
+    (findings, tally)
+}
+
+/// What is known of the cluster so far.
+#[derive(Default)]
+struct Cluster {
+    sent: FxHashSet<MessageName>,
+    partitions: BTreeMap<TopicPartition, PartitionWatch>,
+    quorum: QuorumWatch,
+}
+
+impl Cluster {
+    /// Replays as far as causality lets, and then one step that it does not. Whether there was anything to replay.
+    fn round(&mut self, runs: &mut [Replay]) -> bool {
+        let mut has_moved = false;
+        for place in 0..runs.len() {
+            // A run of a node begins after the one before it: what is durable is handed on.
+            let Some((run, before)) = split(runs, place) else { continue };
+            if before.iter().any(|earlier| earlier.node() == run.node() && !earlier.is_over()) {
+                continue;
+            }
+            has_moved |= self.run_on(run);
+        }
+        if has_moved || runs.iter().all(Replay::is_over) {
+            return has_moved;
+        }
+        self.let_pass(runs);
+        true
+    }
+
+    /// Replays one run up to a message that was not sent yet. Whether anything was replayed.
+    fn run_on(&mut self, run: &mut Replay) -> bool {
+        let mut has_moved = false;
+        loop {
+            if let Some(awaited) = run.awaits() {
+                if !self.sent.contains(&awaited) {
+                    return has_moved;
+                }
+                run.tally_mut().messages += 1;
+            }
+            let Some(shown) = run.advance() else { return has_moved };
+            has_moved = true;
+            self.take(run, shown);
+        }
+    }
+
+    fn take(&mut self, run: &mut Replay, shown: Shown) {
+        self.sent.extend(shown.sent.iter().copied());
+        let Some(core) = shown.core else { return };
+        if let Err(wrong) = self.see(run, core, &shown) {
+            run.find_here(core, wrong);
+        }
+    }
+
+    fn see(&mut self, run: &Replay, core: CoreNumber, shown: &Shown) -> Result<(), Wrong> {
+        match run.life(core) {
+            Some(Replayed::Replica(life)) => {
+                let watch = self.partitions.entry(life.tenure.partition).or_default();
+                if let Some(view) = &shown.view {
+                    watch.decided(view)?;
+                }
+                watch.see(run.node(), life)?;
+                if life.core.is_leading() {
+                    watch.isr_is_decided(&life.core)?;
+                }
+                shown.acknowledged.iter().try_for_each(|offset| watch.acknowledged(*offset))
+            }
+            Some(Replayed::Quorum(life)) => self.quorum.see(life),
+            None => Ok(()),
+        }
+    }
+
+    /// Nobody can go on: somebody takes a message that nobody sent, as far as is recorded.
+    fn let_pass(&mut self, runs: &mut [Replay]) {
+        let waiting = |run: &Replay| run.awaits().map(|awaited| awaited.from);
+        let blocked: Vec<(usize, NodeId)> =
+            runs.iter().enumerate().filter_map(|(place, run)| Some((place, waiting(run)?))).collect();
+        // One whose sender has nothing more to say, if there is one: the others may wait for what it says.
+        let is_over = |node: NodeId| runs.iter().all(|run| run.node() != node || run.is_over());
+        let ended = blocked.iter().find(|(_, from)| is_over(*from)).or_else(|| blocked.first());
+        let Some((place, from)) = ended.copied() else { return };
+        let is_whole =
+            runs.iter().filter(|run| run.node() == from).all(|run| run.is_closed() && !run.has_gaps());
+        let Some(run) = runs.get_mut(place) else { return };
+        let Some(awaited) = run.awaits() else { return };
+        if is_whole {
+            let expected = format!("a message that broker {from} has sent to broker {} before", run.node());
+            let recorded = run.next_in_words();
+            run.find_ahead(Wrong { rule: SENT_BEFORE, expected, recorded });
+        } else {
+            run.tally_mut().messages_from_the_cut += 1;
+            self.sent.insert(awaited);
+        }
+    }
+}
+
+/// A run, and those before it.
+fn split(runs: &mut [Replay], place: usize) -> Option<(&mut Replay, &[Replay])> {
+    let (before, rest) = runs.split_at_mut(place);
+    Some((rest.first_mut()?, before))
+}

@@ -1,0 +1,164 @@
+//! Replaying one life of a member of the metadata quorum.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use highwater_model::fault::Sound;
+use highwater_model::quorum::{Body, Effect, Fetched, Input, Message, Quorum, Recovered, Tenure, Timer};
+use highwater_model::trace::{Act, Beginning, Effects, Outcome, Told};
+
+use super::edge::{Book, Cause, Kind, Owed, Reading, Wrong, effects_digest, wrong};
+use super::replica::{SAME_EFFECTS, panicked};
+use super::{digest, encoded};
+
+/// Members of the metadata quorum.
+pub(super) struct OfQuorum;
+
+impl Kind for OfQuorum {
+    type Timer = Timer;
+    const READS_IN_ORDER: bool = false;
+    const ASKERS_GO: bool = true;
+
+    fn spoken(body: &[u8]) -> String {
+        match postcard::from_bytes::<Message>(body) {
+            Ok(message) => format!("{message:?}"),
+            Err(error) => format!("malformed ({error})"),
+        }
+    }
+
+    /// The same message with batches from where it was to begin, one after another, up to where it was to end.
+    fn is_filled(waiting: &Reading, body: &[u8]) -> bool {
+        let Ok(mut message) = postcard::from_bytes::<Message>(body) else { return false };
+        let Body::FetchAnswer(answer) = &mut message.body else { return false };
+        let Fetched::Records { batches, .. } = &mut answer.fetched else { return false };
+        let batches = std::mem::take(batches);
+        let mut next = waiting.from;
+        for batch in &batches {
+            if batch.base_offset != next {
+                return false;
+            }
+            next = batch.end();
+        }
+        !batches.is_empty() && next <= waiting.end && encoded(&message) == waiting.body
+    }
+}
+
+/// One life.
+pub(super) struct QuorumLife {
+    pub(super) tenure: Tenure,
+    pub(super) core: Quorum<Sound>,
+    pub(super) book: Book<OfQuorum>,
+}
+
+impl QuorumLife {
+    /// A life from what it begins from, with what that owes.
+    pub(super) fn begin(tenure: Tenure, from: Beginning<Recovered>) -> Result<Self, Wrong> {
+        match from {
+            Beginning::Recovered(found, recorded) => Self::recover(tenure, found, recorded),
+            Beginning::Shown(shown) => {
+                let core = postcard::from_bytes(&shown.state).map_err(|error| Wrong {
+                    rule: "a core that is shown can be read",
+                    expected: "a member of the quorum".to_owned(),
+                    recorded: error.to_string(),
+                })?;
+                Ok(Self { tenure, core, book: Book::partial(shown.under_way) })
+            }
+        }
+    }
+
+    fn recover(tenure: Tenure, found: Recovered, recorded: Effects) -> Result<Self, Wrong> {
+        let mut effects = Vec::new();
+        let recover = AssertUnwindSafe(|| Quorum::recover(&tenure, Sound, found, &mut effects));
+        let core = catch_unwind(recover).map_err(|_| panicked("its recovery"))?;
+        if digest_of(&effects) != recorded {
+            wrong(SAME_EFFECTS, format!("recovery gives {effects:?}"), format!("{recorded:?}"))?;
+        }
+        let mut life = Self { tenure, core, book: Book::new() };
+        effects.into_iter().for_each(|effect| life.owe(effect));
+        Ok(life)
+    }
+
+    /// Takes an input as it was recorded, and enters what its effects owe.
+    pub(super) fn step(&mut self, outcome: Outcome, input: &Input) -> Result<(), Wrong> {
+        self.book.step(&cause(input), input)?;
+        let mut effects = Vec::new();
+        let (core, tenure) = (&mut self.core, &self.tenure);
+        let stepped = catch_unwind(AssertUnwindSafe(|| core.step(tenure, input.clone(), &mut effects)));
+        let refused = stepped.map_err(|_| panicked(&format!("{input:?}")))?.err();
+        let found = refused.as_ref().map_or_else(|| Outcome::Took(digest_of(&effects)), |_| Outcome::Refused);
+        if found != outcome {
+            let expected = match refused {
+                Some(refusal) => format!("{input:?} is refused: {refusal:?}"),
+                None => format!("{input:?} gives {effects:?} ({found:?})"),
+            };
+            return wrong(SAME_EFFECTS, expected, format!("{outcome:?}"));
+        }
+        if refused.is_none() {
+            effects.into_iter().for_each(|effect| self.owe(effect));
+        }
+        Ok(())
+    }
+
+    fn owe(&mut self, effect: Effect) {
+        let owed = match effect {
+            Effect::StoreVote(vote) => Owed::Store(vote),
+            Effect::Append { batches, generation, .. } => {
+                let from = batches.first().map(|batch| batch.base_offset).unwrap_or_default();
+                let end = batches.last().map_or(from, |batch| batch.end());
+                Owed::Write { from, end, generation, carried: None }
+            }
+            Effect::Sync { generation, .. } => Owed::Sync { generation },
+            Effect::Truncate { end, .. } => Owed::Cut(end),
+            Effect::RestartLog { start, .. } => Owed::Restart(start),
+            Effect::TrimLog { start } => Owed::Trim(start),
+            Effect::Send { to, message } => Owed::Send { to, body: encoded(&message) },
+            Effect::SendRecords { to, message, from, end } => {
+                Owed::Read(Reading { to, from, end, body: encoded(&message), is_void: false })
+            }
+            Effect::Arm(timer) => Owed::Arm(timer),
+            Effect::Disarm(timer) => Owed::Disarm(timer),
+            Effect::ProposalCommitted(commitment) => {
+                Owed::Reply { request: commitment.id().0, told: Told::Done }
+            }
+            Effect::ReadReady(point) => {
+                Owed::Reply { request: point.id().0, told: Told::ReadPoint(point.offset()) }
+            }
+            Effect::FetchSnapshot { id, .. } => Owed::FetchSnapshot(id),
+            // These stay within the process: for its controller, its routes and its own words.
+            Effect::BecameLeader { .. }
+            | Effect::LeadershipEstablished { .. }
+            | Effect::LostLeadership { .. }
+            | Effect::LeaderChanged { .. }
+            | Effect::Committed(_)
+            | Effect::AbandonSnapshot { .. } => return,
+        };
+        self.book.owe(owed);
+    }
+
+    /// Enters an act.
+    pub(super) fn act(&mut self, act: &Act<Timer>) -> Result<(), Wrong> {
+        self.book.act(act)
+    }
+}
+
+fn digest_of(effects: &[Effect]) -> Effects {
+    let digest = if effects.is_empty() { 0 } else { digest(effects) };
+    effects_digest(effects.len(), digest)
+}
+
+fn cause(input: &Input) -> Cause<Timer> {
+    match input {
+        Input::VoteStored(vote) => Cause::Stored(*vote),
+        Input::Written { end, generation } => Cause::Written(*end, *generation),
+        Input::Flushed { end, generation } => Cause::Flushed(*end, *generation),
+        Input::Expired(timer) => Cause::Expired(*timer),
+        Input::Received(_)
+        | Input::Propose { .. }
+        | Input::Read { .. }
+        | Input::ChangeVoters { .. }
+        | Input::Resign
+        | Input::SnapshotTaken { .. }
+        | Input::SnapshotInstalled { .. }
+        | Input::SnapshotFailed { .. }
+        | Input::SnapshotServed { .. } => Cause::Free,
+    }
+}
