@@ -6,19 +6,21 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 
 use super::keep::Places;
+use super::trace::replay_recordings;
 use crate::registry::{World, recoveries, worlds};
 use crate::replay::{End, ReplayError, Replayed};
 use crate::report::text;
 use crate::story::file::{self, Recorded};
+use crate::trace::read::is_trace;
 
 /// What `verify replay` is asked.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// A counterexample that `verify check --out` wrote
+    /// A counterexample that `verify check --out` wrote; or what a broker recorded of itself: a file or a directory
     recording: PathBuf,
     /// Leaves the planted bug out: does the sound code go the same way?
     #[arg(long)]
@@ -38,6 +40,8 @@ pub(super) struct Replay {
 enum Recording {
     /// A way through a model that broke a claim.
     Counterexample(Recorded),
+    /// What a broker recorded of itself.
+    Trace,
 }
 
 /// Replays what was recorded; gives the exit code.
@@ -45,13 +49,14 @@ pub(super) fn replay(asked: &Replay) -> anyhow::Result<u8> {
     let page = Places::page(asked.html.as_deref())?;
     match recording(&asked.recording)? {
         Recording::Counterexample(recorded) => counterexample(asked, &recorded, &page),
+        Recording::Trace => replay_recordings(std::slice::from_ref(&asked.recording), asked.json),
     }
 }
 
 fn recording(path: &Path) -> anyhow::Result<Recording> {
     let name = || path.display().to_string();
-    if path.is_dir() {
-        bail!("{} is a folder; a counterexample is a file", name());
+    if path.is_dir() || is_trace(path) {
+        return Ok(Recording::Trace);
     }
     let text = fs::read_to_string(path).with_context(name)?;
     file::read(&text).map(Recording::Counterexample).with_context(name)

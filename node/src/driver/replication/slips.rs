@@ -14,7 +14,7 @@ use crate::log::Flushed;
 use crate::trace::edge::Watched;
 
 /// How long a sync is not looked at.
-const HELD_FOR: Duration = Duration::from_millis(150);
+const HELD_FOR: Duration = Duration::from_secs(2);
 
 /// One chance in so many is taken.
 const ONE_IN: u32 = 8;
@@ -53,7 +53,8 @@ impl<F: Faults> ReplicaDriver<F> {
 
     /// D-05: syncs are looked at late, so that the log is cut under some.
     pub(super) fn holds_back(&mut self, now: Instant) -> bool {
-        if !self.parts.faults.slips(Slip::OtherGeneration) || self.syncs.len() == 0 {
+        let is_planted = self.parts.faults.slips(Slip::OtherGeneration);
+        if !is_planted || self.syncs.len() == 0 || !self.core.is_leading() {
             self.held_until = None;
             return false;
         }
