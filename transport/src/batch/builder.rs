@@ -6,6 +6,9 @@ use thiserror::Error;
 
 use super::{Attributes, BatchProducer, ControlKind, HEADER_BYTES, crc32c, varint};
 
+/// What a batch's length field does not count: the base offset and itself.
+const UNCOUNTED_BYTES: usize = 12;
+
 /// Why a record does not fit a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -40,7 +43,6 @@ pub struct BatchBuilder {
     max_timestamp_ms: i64,
     count: u32,
     records: Vec<u8>,
-    scratch: Vec<u8>,
 }
 
 impl BatchBuilder {
@@ -94,14 +96,13 @@ impl BatchBuilder {
     /// [`BuildError::TooLarge`]; the batch is then as it was.
     pub fn push(&mut self, record: &NewRecord<'_>) -> Result<(), BuildError> {
         let base = *self.base_timestamp_ms.get_or_insert(record.timestamp_ms);
-        self.scratch.clear();
-        encode(&mut self.scratch, record, record.timestamp_ms.wrapping_sub(base), self.count)?;
-        let length = i32::try_from(self.scratch.len()).map_err(|_| BuildError::TooLarge)?;
-        if i32::try_from(self.len_bytes() + self.scratch.len() + 5).is_err() {
+        let time_delta = record.timestamp_ms.wrapping_sub(base);
+        let length = encoded_bytes(record, time_delta, self.count).ok_or(BuildError::TooLarge)?;
+        if i32::try_from(self.len_bytes().saturating_add(length).saturating_add(5)).is_err() {
             return Err(BuildError::TooLarge);
         }
-        varint::write(&mut self.records, i64::from(length));
-        self.records.append(&mut self.scratch);
+        varint::write(&mut self.records, i64::try_from(length).map_err(|_| BuildError::TooLarge)?);
+        encode(&mut self.records, record, time_delta, self.count)?;
         self.max_timestamp_ms = if self.count == 0 {
             record.timestamp_ms
         } else {
@@ -125,25 +126,26 @@ impl BatchBuilder {
     /// [`BuildError::Empty`] without a record.
     pub fn build_at(&self, base_offset: Offset, leader_epoch: Option<u32>) -> Result<Bytes, BuildError> {
         let delta = self.count.checked_sub(1).ok_or(BuildError::Empty)?;
-        let tail = self.checksummed(delta);
-        let counted = u32::try_from(tail.len() + 9).map_err(|_| BuildError::TooLarge)?;
-        let mut out = Vec::with_capacity(tail.len() + 21);
+        let counted = u32::try_from(self.len_bytes() - UNCOUNTED_BYTES).map_err(|_| BuildError::TooLarge)?;
+        let checksummed = self.checksummed(delta);
+        let mut out = Vec::with_capacity(self.len_bytes());
         out.extend_from_slice(&base_offset.0.to_be_bytes());
         out.extend_from_slice(&counted.to_be_bytes());
         out.extend_from_slice(&leader_epoch.unwrap_or(u32::MAX).to_be_bytes());
         out.push(2);
-        out.extend_from_slice(&crc32c(&[&tail]).to_be_bytes());
-        out.extend_from_slice(&tail);
+        out.extend_from_slice(&crc32c(&[&checksummed, &self.records]).to_be_bytes());
+        out.extend_from_slice(&checksummed);
+        out.extend_from_slice(&self.records);
         Ok(Bytes::from(out))
     }
 
-    /// Everything from the attributes on.
+    /// The header from the attributes on.
     fn checksummed(&self, last_offset_delta: u32) -> Vec<u8> {
         let id = self.producer.map_or(-1, |producer| producer.id.0.cast_signed());
         let producer_epoch = self.producer.map_or(-1, |producer| producer.epoch.0.cast_signed());
         let sequence = self.producer.and_then(|producer| producer.base_sequence);
         let sequence = sequence.map_or(-1, |sequence| sequence.0.cast_signed());
-        let mut out = Vec::with_capacity(self.len_bytes());
+        let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&self.attributes.0.to_be_bytes());
         out.extend_from_slice(&last_offset_delta.to_be_bytes());
         out.extend_from_slice(&self.base_timestamp_ms.unwrap_or(-1).to_be_bytes());
@@ -152,9 +154,24 @@ impl BatchBuilder {
         out.extend_from_slice(&producer_epoch.to_be_bytes());
         out.extend_from_slice(&sequence.to_be_bytes());
         out.extend_from_slice(&self.count.to_be_bytes());
-        out.extend_from_slice(&self.records);
         out
     }
+}
+
+/// The length of what [`encode`] writes; nothing if a part has no length in the format.
+fn encoded_bytes(record: &NewRecord<'_>, time_delta: i64, offset_delta: u32) -> Option<usize> {
+    let nullable = |bytes: Option<&[u8]>| match bytes {
+        None => Some(varint::length(-1)),
+        Some(bytes) => Some(varint::length(i64::from(i32::try_from(bytes.len()).ok()?)) + bytes.len()),
+    };
+    let count = i32::try_from(record.headers.len()).ok()?;
+    let fixed = 1 + varint::length(time_delta) + varint::length(i64::from(offset_delta));
+    let fixed = fixed + varint::length(i64::from(count));
+    let mut whole = fixed.checked_add(nullable(record.key)?)?.checked_add(nullable(record.value)?)?;
+    for (key, value) in record.headers {
+        whole = whole.checked_add(nullable(Some(key))?)?.checked_add(nullable(*value)?)?;
+    }
+    Some(whole)
 }
 
 fn encode(

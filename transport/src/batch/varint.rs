@@ -80,6 +80,13 @@ pub(super) fn write(out: &mut Vec<u8>, value: i64) {
     }
 }
 
+/// How many bytes [`write()`] appends.
+pub(super) fn length(value: i64) -> usize {
+    let raw = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    let bits = (u64::BITS - raw.leading_zeros()).max(1);
+    bits.div_ceil(7) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +99,7 @@ mod tests {
             let mut out = Vec::new();
             write(&mut out, value);
 
+            assert_eq!(length(value), out.len());
             assert_eq!(Cursor::new(&out).long(), Ok(value));
             assert_eq!(Cursor::new(&out).int().ok(), i32::try_from(value).ok());
         }
