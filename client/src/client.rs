@@ -43,6 +43,8 @@ struct Shared {
     refreshing: AsyncMutex<Refreshed>,
     /// When everything that is known is to be asked for again, in milliseconds since the environment's origin.
     stale_at_ms: AtomicU64,
+    /// When the last answer came, in the same unit.
+    answered_at_ms: AtomicU64,
 }
 
 /// When metadata was last asked for, and from whom to start asking next.
@@ -60,7 +62,10 @@ impl Client {
         let (image, _) = watch::channel(Arc::new(Image::default()));
         let stale_at_ms = AtomicU64::new(millis(env.now() + settings.metadata_age_max));
         let (env, refreshing) = (env.clone(), AsyncMutex::default());
-        Self { shared: Arc::new(Shared { env, settings, links, image, refreshing, stale_at_ms }) }
+        let answered_at_ms = AtomicU64::new(0);
+        Self {
+            shared: Arc::new(Shared { env, settings, links, image, refreshing, stale_at_ms, answered_at_ms }),
+        }
     }
 
     /// A producer.
@@ -129,10 +134,19 @@ impl Client {
         let Answer::Metadata(answer) = answered else {
             return Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "metadata" });
         };
-        refreshed.at = Some(self.env().now());
+        let now = self.env().now();
+        refreshed.at = Some(now);
+        self.shared.answered_at_ms.store(millis(now), Ordering::Relaxed);
         let image = Arc::new(self.image().merged(&answer));
         self.shared.image.send_replace(Arc::clone(&image));
         Ok(image)
+    }
+
+    /// Whether metadata came within the last `duration`, whoever asked for it.
+    pub(crate) fn refreshed_within(&self, duration: Duration) -> bool {
+        let answered_at = self.shared.answered_at_ms.load(Ordering::Relaxed);
+        let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        answered_at > 0 && millis(self.env().now()) < answered_at.saturating_add(duration)
     }
 
     /// Asks in the background for all topics that are known, if that is longer ago than `metadata.max.age.ms`.

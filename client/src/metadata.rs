@@ -164,11 +164,20 @@ pub(crate) fn find(topic: &TopicDetail, partition: PartitionIndex) -> Option<&Pa
     at_its_place.or_else(|| topic.partitions.iter().find(is_it))
 }
 
+/// As [`find`].
+fn find_mut(topic: &mut TopicDetail, partition: PartitionIndex) -> Option<&mut PartitionDetail> {
+    let at_its_place = topic.partitions.get(partition.0 as usize).is_some_and(|it| it.partition == partition);
+    if at_its_place {
+        return topic.partitions.get_mut(partition.0 as usize);
+    }
+    topic.partitions.iter_mut().find(|detail| detail.partition == partition)
+}
+
 /// The later of two descriptions of one topic, with what the earlier one has of later epochs.
 fn newest(known: &TopicDetail, heard: &TopicDetail) -> TopicDetail {
     let mut merged = heard.clone();
     for detail in &known.partitions {
-        match merged.partitions.iter_mut().find(|other| other.partition == detail.partition) {
+        match find_mut(&mut merged, detail.partition) {
             Some(other) => {
                 let age = |detail: &PartitionDetail| (detail.leader_epoch, detail.partition_epoch);
                 if age(other) < age(detail) {

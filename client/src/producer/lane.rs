@@ -265,7 +265,7 @@ impl Lane {
                 },
                 _ = image.wait_for(|image| image.leader(partition) != Some(leader)) => return None,
                 Some(event) = self.events.recv() => self.happened(event),
-                () = env.sleep_until(deadline.map_or(suspicious_at, |at| at.min(suspicious_at))) => self.refresh(),
+                () = env.sleep_until(deadline.map_or(suspicious_at, |at| at.min(suspicious_at))) => self.refresh_if_old(),
             }
         }
     }
@@ -396,6 +396,14 @@ impl Lane {
         let now = self.client.env().now();
         if self.queue.in_flight() > 0 && now >= self.heard_at + SUSPICION {
             self.heard_at = now;
+            self.refresh_if_old();
+        }
+    }
+
+    /// What another lane was told just now is seen here too. Were each to ask for itself, thousands that wait for an
+    /// overloaded broker would ask it for the metadata without end, and wait the longer.
+    fn refresh_if_old(&mut self) {
+        if !self.client.refreshed_within(SUSPICION / 2) {
             self.refresh();
         }
     }
