@@ -3,6 +3,7 @@
 //! Generic over the planted faults, so that a test-only binary runs the same command with a bug in the cores of its
 //! brokers.
 
+mod allocator;
 mod args;
 mod bench;
 mod cluster;
@@ -36,6 +37,7 @@ use self::signals::until_interrupted;
 #[must_use]
 pub fn main<F: Faults>(faults: F) -> ExitCode {
     end_on_panic();
+    allocator::keep_what_is_freed();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
