@@ -66,7 +66,12 @@ fn produce_tells_what_was_measured_of_what_beside_the_limits_of_which_machine() 
     assert_eq!(keys, [(&one, &none), (&one, &changed), (&three, &none), (&three, &changed)]);
     for case in cases {
         assert_eq!(case["runs"].as_array().map(Vec::len), Some(2));
-        for path in ["/summary/mb_per_s/median", "/summary/p50_ms/min", "/summary/p99_9_ms/max"] {
+        for path in [
+            "/summary/ready_ms/median",
+            "/summary/mb_per_s/median",
+            "/summary/p50_ms/min",
+            "/summary/p99_9_ms/max",
+        ] {
             is_number(case, path);
         }
         assert_eq!(case["runs"][0]["records"], 40);
@@ -87,7 +92,7 @@ fn consume_reads_what_is_there_and_what_comes() {
     assert_eq!(data["limits"], Value::Null);
     let [replay, live] = data["cases"].as_array().expect("cases").as_slice() else { panic!("{data:#}") };
     assert_eq!((&replay["phase"], &live["phase"]), (&Value::from("replay"), &Value::from("live")));
-    assert_eq!((&replay["runs"][0]["records"], &live["runs"][0]["records"]), (&50.into(), &50.into()));
+    assert_eq!((&replay["runs"][0]["records"], &live["runs"][0]["records"]), (&52.into(), &50.into()));
     assert_eq!(replay["summary"]["p50_ms"], Value::Null);
     assert_eq!(live["runs"][0]["latency"]["count"], 50);
 }

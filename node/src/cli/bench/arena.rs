@@ -10,7 +10,7 @@ use highwater_client::{Admin, Client};
 use highwater_model::api::{MetadataAnswer, NewTopic, PartitionDetail, ReplicaAssignment, TopicDetail};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, PartitionIndex};
-use highwater_transport::env::Env;
+use highwater_transport::env::{Env, Instant};
 
 use super::args::{FlushPolicy, Workload};
 use super::machine::{self, Used};
@@ -34,6 +34,10 @@ pub(super) struct Arena {
     pub(super) client: Client,
     /// The topic.
     pub(super) topic: String,
+    /// When the topic was to be created.
+    pub(super) created_at: Instant,
+    /// How long it took from there until all of it was there.
+    pub(super) ready_after: Duration,
     admin: Admin,
     /// The processes, if they were started for this.
     cluster: Option<LocalCluster>,
@@ -82,7 +86,8 @@ impl Arena {
 
     fn of(env: &Env, client: Client, cluster: Option<LocalCluster>) -> Self {
         let topic = format!("bench-{:08x}", env.random_u64() >> 32);
-        Self { env: env.clone(), admin: client.admin(), client, topic, cluster }
+        let (created_at, ready_after) = (env.now(), Duration::ZERO);
+        Self { env: env.clone(), created_at, ready_after, admin: client.admin(), client, topic, cluster }
     }
 
     /// Creates the topic. Leaders are spread evenly over the brokers, the active controller first.
@@ -112,7 +117,8 @@ impl Arena {
                 ("flush.policy".to_owned(), flush_policy.name().to_owned()),
             ],
         };
-        let deadline = self.env.now() + PATIENCE;
+        self.created_at = self.env.now();
+        let deadline = self.created_at + PATIENCE;
         loop {
             match self.admin.create_topic(topic.clone(), false).await {
                 Ok(_) => break,

@@ -97,7 +97,7 @@ pub(crate) struct Workload {
     /// Measure for so long
     #[arg(long, default_value = "5s", value_parser = typed_duration, value_name = "TIME")]
     pub(crate) duration: Duration,
-    /// Load before the measurement
+    /// Load before the measurement, once every partition has acknowledged a record
     #[arg(long, default_value = "1s", value_parser = typed_duration, value_name = "TIME")]
     pub(crate) warm_up: Duration,
     /// When a record counts as written

@@ -141,8 +141,19 @@ impl Load {
         self
     }
 
+    /// Has each partition acknowledge a record, so that all of them are there; tells how many records that took.
+    pub(super) async fn touch(&self) -> Result<u64, ProduceError> {
+        let amount = Amount::Records(u64::from(self.partitions));
+        let outcome = self.start_as(amount, Spread::RoundRobin, None).finish().await;
+        outcome.last_error.map_or(Ok(outcome.acknowledged), Err)
+    }
+
     /// Starts to send.
     pub(super) fn start(&self, amount: Amount) -> Running {
+        self.start_as(amount, self.spread, self.rate)
+    }
+
+    fn start_as(&self, amount: Amount, spread: Spread, rate: Option<u32>) -> Running {
         let began = self.env.now();
         let until = match amount {
             Amount::Records(_) => None,
@@ -160,8 +171,8 @@ impl Load {
                 producer: Arc::clone(producer),
                 topic: self.topic.clone(),
                 partitions: self.partitions,
-                spread: self.spread,
-                rate: self.rate,
+                spread,
+                rate,
                 block: Arc::clone(&block),
                 record_bytes: self.record_bytes,
                 shared: Arc::clone(&shared),

@@ -30,7 +30,7 @@ pub(super) async fn produce(
     partitions: u32,
 ) -> Result<Vec<(Phase, Run)>, Failure> {
     let load = Load::new(&arena.client, &arena.topic, partitions, workload);
-    load.warm_up(workload.warm_up).await.map_or(Ok(()), |error| Err(Failure::from(error)))?;
+    warm_up(arena, workload, &load).await?;
     let frame = Frame::begin(arena);
     let mut running = load.start(Amount::of(workload));
     running.until_over().await;
@@ -48,22 +48,37 @@ pub(super) async fn consume(
     partitions: u32,
 ) -> Result<Vec<(Phase, Run)>, Failure> {
     let fill = Load::new(&arena.client, &arena.topic, partitions, workload).unbound();
+    let touched = touch(arena, &fill).await?;
     let filled = fill.start(Amount::of(workload)).finish().await;
     if let Some(error) = filled.last_error {
         return Err(error.into());
     }
+    let filled = touched + filled.acknowledged;
     let mut consumer = arena.client.consumer(ConsumerSettings::default());
     for partition in (0..partitions).map(PartitionIndex) {
         consumer.assign(&arena.topic, partition, Start::Offset(Offset(0))).await?;
     }
     let frame = Frame::begin(arena);
     let began = arena.env.now();
-    read(arena, &mut consumer, filled.acknowledged).await?;
+    read(arena, &mut consumer, filled).await?;
     let took = arena.env.now().since(began);
-    let replay = frame.end(&arena.usage(), filled.acknowledged, took, workload);
+    let replay = frame.end(&arena.usage(), filled, took, workload);
     let load = Load::new(&arena.client, &arena.topic, partitions, workload).at_most(LIVE_RATE);
     let live = live(arena, workload, &load, &mut consumer).await?;
     Ok(vec![(Phase::Replay, replay), (Phase::Live, live)])
+}
+
+/// Waits until every partition has acknowledged a record; tells how many records that took.
+async fn touch(arena: &mut Arena, load: &Load) -> Result<u64, Failure> {
+    let touched = load.touch().await?;
+    arena.ready_after = arena.env.now().since(arena.created_at);
+    Ok(touched)
+}
+
+/// Brings everything to where it stays.
+async fn warm_up(arena: &mut Arena, workload: &Workload, load: &Load) -> Result<(), Failure> {
+    touch(arena, load).await?;
+    load.warm_up(workload.warm_up).await.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Reads so many records.
@@ -128,7 +143,7 @@ pub(super) async fn fail_over(
 ) -> Result<Vec<(Phase, Run)>, Failure> {
     let load = Load::new(&arena.client, &arena.topic, partitions, workload);
     let load = load.at_most(FAIL_OVER_RATE).round_robin();
-    load.warm_up(workload.warm_up).await.map_or(Ok(()), |error| Err(Failure::from(error)))?;
+    warm_up(arena, workload, &load).await?;
     let frame = Frame::begin(arena);
     let running = load.start(Amount::For(PATIENCE * 2));
     let began = arena.env.now();
@@ -191,12 +206,14 @@ async fn until_healed(arena: &mut Arena, running: &Running, led: &[u32]) -> Resu
 /// What the processes had used when a measurement began.
 struct Frame {
     load_average: Option<f64>,
+    ready_ms: f64,
     before: Usage,
 }
 
 impl Frame {
     fn begin(arena: &Arena) -> Self {
-        Self { load_average: machine::load_average(), before: arena.usage() }
+        let ready_ms = millis(arena.ready_after);
+        Self { load_average: machine::load_average(), ready_ms, before: arena.usage() }
     }
 
     fn end(&self, after: &Usage, records: u64, took: Duration, workload: &Workload) -> Run {
@@ -220,6 +237,7 @@ impl Frame {
         let of_brokers: f64 = brokers.iter().map(|broker| broker.cpu_s).sum();
         Run {
             load_average: self.load_average,
+            ready_ms: self.ready_ms,
             seconds,
             records,
             failed: 0,

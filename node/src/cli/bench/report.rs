@@ -64,6 +64,8 @@ pub(super) struct FailOver {
 pub(super) struct Run {
     /// Runnable processes of the machine on average over the minute before it began.
     pub(super) load_average: Option<f64>,
+    /// From the request to create the topic to an acknowledged record of each of its partitions.
+    pub(super) ready_ms: f64,
     /// How long it lasted.
     pub(super) seconds: f64,
     /// Records acknowledged, or read, in that time.
@@ -108,6 +110,8 @@ pub(super) struct Case {
 /// Repetitions together.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Summary {
+    /// From the request to create the topic to an acknowledged record of each of its partitions.
+    pub(super) ready_ms: Option<Spread>,
     /// 10^6 bytes of values a second.
     pub(super) mb_per_s: Option<Spread>,
     /// Records a second.
@@ -243,6 +247,7 @@ impl Summary {
         };
         let brokers = || runs.iter().flat_map(|run| &run.brokers);
         Self {
+            ready_ms: Spread::of(runs.iter().map(|run| run.ready_ms)),
             mb_per_s: Spread::of(runs.iter().map(|run| run.mb_per_s)),
             records_per_s: Spread::of(runs.iter().map(|run| run.records_per_s)),
             p50_ms: latency(|latency| latency.p50_ms),
@@ -312,6 +317,7 @@ const HEADINGS: &[&str] = &[
     "PARTITIONS",
     "FLUSH",
     "CHANGED",
+    "READY MS",
     "MB/S",
     "RECORDS/S",
     "P50 MS",
@@ -341,7 +347,7 @@ impl Report {
         if !self.comparisons.is_empty() {
             output.text("\nChanged over unchanged:\n")?;
             let rows: Vec<Vec<String>> = self.comparisons.iter().map(Comparison::row).collect();
-            let headings = &["PHASE", "PARTITIONS", "FLUSH", "CHANGED", "MB/S", "P99", "CPU"];
+            let headings = &["PHASE", "PARTITIONS", "FLUSH", "CHANGED", "READY MS", "MB/S", "P99", "CPU"];
             output.table(headings, &rows)?;
         }
         Ok(())
@@ -367,7 +373,7 @@ impl Case {
     fn row(&self) -> Vec<String> {
         let it = &self.summary;
         let mut row = key(self.phase, self.partitions, self.flush_policy, self.changed.as_deref());
-        row.extend([cell(it.mb_per_s, 1), cell(it.records_per_s, 0)]);
+        row.extend([cell(it.ready_ms, 0), cell(it.mb_per_s, 1), cell(it.records_per_s, 0)]);
         row.extend([cell(it.p50_ms, 2), cell(it.p99_ms, 2), cell(it.p99_9_ms, 2)]);
         row.extend([cell(it.without_success_ms, 0), cell(it.cpu_s_per_gb, 2)]);
         row.extend([cell(it.broker_cpu_s_per_gb, 2), cell(it.broker_resident_mb_max, 0)]);

@@ -4,6 +4,7 @@ use crate::cli::bench::limits::Limit;
 fn run(mb_per_s: f64, cpu_s_per_gb: f64) -> Run {
     Run {
         load_average: None,
+        ready_ms: 1.0,
         seconds: 1.0,
         records: 1,
         failed: 0,
