@@ -54,13 +54,14 @@ impl Faults for Planted {
     }
 }
 
-/// Declares the catalogue: variant, id, and one sentence on what the bug does.
+/// Declares the catalogue: variant, id, where it comes from, and one sentence on what the bug does. A letter names one of
+/// several forms of an entry.
 macro_rules! bugs {
-    ($($variant:ident, $id:literal, $what:literal;)*) => {
+    ($($variant:ident, $id:literal, $source:literal, $what:literal;)*) => {
         /// A bug that can be planted.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub enum Bug {
-            $(#[doc = $what] $variant,)*
+            $(#[doc = concat!($id, ": ", $what, " (", $source, ").")] $variant,)*
         }
 
         impl Bug {
@@ -79,6 +80,12 @@ macro_rules! bugs {
                 match self { $(Self::$variant => $what,)* }
             }
 
+            /// The system, issue or paper that it comes from, or the rule that it breaks.
+            #[must_use]
+            pub const fn source(self) -> &'static str {
+                match self { $(Self::$variant => $source,)* }
+            }
+
             /// The bug with this id.
             #[must_use]
             pub fn by_id(id: &str) -> Option<Self> {
@@ -89,73 +96,77 @@ macro_rules! bugs {
 }
 
 bugs! {
-    TruncateToHighWatermark, "B-01", "on a new leader epoch a follower cuts its log to its own high watermark";
-    SkipDivergenceTest, "B-02", "the leader does not test a fetch that is within its log for divergence";
-    TruncateToLeaderEnd, "B-03", "a diverging follower cuts to the leader's end offset without looking at its own epochs";
-    UnfencedFetch, "B-04", "the leader counts a fetch of another leader epoch";
-    JoinAtStaleHighWatermark, "B-05", "a follower joins the ISR without having reached the leader epoch's start";
-    CommittedIsrOnly, "B-06", "the high watermark ignores an expansion in flight";
-    EagerShrink, "B-07", "the high watermark follows a proposed shrink before the controller accepted it";
-    FencedReadmitted, "B-08", "a fenced or stopping broker may join the ISR";
-    StaleBrokerEpoch, "B-09", "broker epochs are compared neither on fetch nor in AlterPartition";
-    NoPartitionEpoch, "B-10", "the controller accepts an AlterPartition of another partition epoch";
-    RevertOnTimeout, "B-11", "an AlterPartition whose outcome is unknown is taken as refused";
-    NoEligibleLeaders, "B-12", "no eligible-leader set: the last member of the ISR is the only legal leader";
-    NoWatermarkGate, "B-13", "the high watermark advances while the ISR is below min.insync.replicas";
-    GateOnMaximalIsr, "B-13b", "the min.insync.replicas gate counts the maximal ISR";
-    EligibleNotCleared, "B-13c", "the eligible-leader set is kept when the ISR regrows";
-    UncleanStaysEligible, "B-13d", "an uncleanly restarted replica stays an eligible leader";
-    LaggingMinIsr, "B-14", "the leader takes min.insync.replicas from the partition image before the current one";
-    DeadCandidate, "B-15", "an election does not ask whether the candidate is alive";
-    UnnoticedBounce, "B-16", "a re-registration does not take the broker out of its ISRs";
-    WatermarkFromDiverging, "B-17", "a follower takes the high watermark of a diverging answer before it truncates";
-    EpochSurvivesNoopTruncation, "B-18", "a truncation that cuts nothing leaves the epoch history as it was";
-    EpochsFromCheckpoint, "B-20", "after a power loss the epoch history is a checkpoint that may be older than the log";
-    WatermarkBelowLogStart, "B-21", "a follower that restarts at the leader's log start keeps its old high watermark";
-    WatermarkNotReevaluated, "B-22", "the high watermark is not evaluated again when an ISR change commits";
-    StaleControllerFences, "B-23", "a controller that is behind answers FENCED_LEADER_EPOCH";
-    UncleanElection, "B-26", "any live replica may be elected";
-    DuplicateAckedEarly, "B-27a", "a duplicate batch is acknowledged without waiting for the high watermark";
-    ProducersNotReplicated, "B-27b", "a follower derives no producer state from replicated batches";
-    NoProducerWindow, "B-27c", "the leader remembers no batch of a producer";
-    ProducersNotTruncated, "B-27d", "producer state is not truncated with the log";
-    SparseEpochLookup, "B-28", "an unknown leader epoch is looked up as the one before it";
-    CommitOldEpoch, "B-30", "the quorum leader commits by counting records of an earlier epoch";
-    ChangeBeforeCommit, "B-31", "a voter change starts before a record of the leader's epoch is committed";
-    TwoChangesAtOnce, "B-32", "a voter change starts while another is uncommitted";
-    VoteForgotten, "B-33", "a restart forgets the vote";
-    EpochForgotten, "B-33b", "a restart forgets the epoch";
-    VoterReportsUnsynced, "B-34", "a voter reports its log end instead of its flushed end";
-    LeaderCountsUnsynced, "B-35", "the quorum leader counts its own unsynced records";
-    DirectoryIgnored, "B-36", "votes and quorums ignore the directory id";
-    CorruptTailKeepsVoting, "B-37", "a voter whose recovery cut what it had counted goes on voting";
-    StaleAppendTruncates, "B-38", "an answer to an older fetch truncates the log before it is compared";
-    LogOrderByLength, "B-39", "a vote is granted by log length before last epoch";
-    ObserversCount, "B-40", "observers count towards the commit";
-    DivergingCounts, "B-41", "a diverging fetch counts as an acknowledgement";
-    SnapshotInstallNotAtomic, "B-42", "a snapshot install is believed before it is durable";
-    AppliedApart, "B-43", "the applied offset is saved apart from the image";
-    VotersOnCommit, "B-44", "a voter set takes effect when it commits and not when it is appended";
-    NoCheckQuorum, "B-45", "a leader that hears from no majority goes on leading";
-    FlushIgnoresGeneration, "B-46", "a completed sync of a log before its truncation raises the flushed end";
-    IndexOverclaims, "B-47", "derived state is cut after the log and not before it";
-    StaleVoteCounted, "B-48", "a vote reply is counted without comparing its epoch";
-    LeaderResumes, "B-49", "a restarted leader goes on in its old epoch";
-    FollowerCountsUnsynced, "B-50a", "under flush=commit a follower reports its log end as its durable end";
-    LeaderCountsOwnUnsynced, "B-50b", "under flush=commit the leader counts its own unsynced tail";
-    NeverKept, "B-51", "every restart is treated as unclean";
-    SameLeaderEpoch, "B-52", "a new incarnation leads again in the leader epoch that it led before";
-    AnyFetchConfirms, "B-53", "any fetch after a linearizable read confirms leadership";
-    HalfDecision, "B-54", "the records of one decision are applied one by one";
-    AckAtLeaderAppend, "P-01", "acks=all is answered when the leader has appended";
-    StaleRequestProgress, "P-02", "progress of an earlier incarnation is recorded over that of a later one";
-    StaleResponse, "P-03", "a follower accepts an answer to an earlier incarnation's request";
-    NoWatermarkTestOnJoin, "P-04", "a follower joins the ISR below the high watermark";
-    VoteTwice, "P-05", "a voter grants two candidates of one epoch";
-    ReadBeyondWatermark, "P-06", "a consumer is given records beyond the high watermark";
-    VoteBeforeStored, "P-07", "a vote leaves before it is durable";
-    CommitTrustedAtOnce, "P-08", "flush=commit vouches for records that were counted before it was set";
-    ProgressOutlivesTail, "P-09", "a leader that could not write its log's tail goes on counting who seemed to hold it";
+    TruncateToHighWatermark, "B-01", "KIP-101, scenario 1", "on a new leader epoch a follower cuts its log to its own high watermark";
+    SkipDivergenceTest, "B-02", "KIP-101, scenario 2", "the leader does not test a fetch that is within its log for divergence";
+    TruncateToLeaderEnd, "B-03", "KAFKA-6361, KIP-279", "a diverging follower cuts to the leader's end offset without looking at its own epochs";
+    UnfencedFetch, "B-04", "KAFKA-6880, KIP-320", "the leader counts a fetch of another leader epoch";
+    JoinAtStaleHighWatermark, "B-05", "KAFKA-7128", "a follower joins the ISR without having reached the leader epoch's start";
+    CommittedIsrOnly, "B-06", "KIP-497", "the high watermark ignores an expansion in flight";
+    EagerShrink, "B-07", "KIP-497, the mirror image", "the high watermark follows a proposed shrink before the controller accepted it";
+    FencedReadmitted, "B-08", "KAFKA-13916, KIP-841", "a fenced or stopping broker may join the ISR";
+    StaleBrokerEpoch, "B-09", "KAFKA-14139, KAFKA-14617, KIP-903", "broker epochs are compared neither on fetch nor in AlterPartition";
+    NoPartitionEpoch, "B-10", "KAFKA-14154", "the controller accepts an AlterPartition of another partition epoch";
+    RevertOnTimeout, "B-11", "KAFKA-12686", "an AlterPartition whose outcome is unknown is taken as refused";
+    NoEligibleLeaders, "B-12", "KIP-966, last replica standing", "no eligible-leader set: the last member of the ISR is the only legal leader";
+    NoWatermarkGate, "B-13", "KAFKA-15583", "the high watermark advances while the ISR is below min.insync.replicas";
+    GateOnMaximalIsr, "B-13b", "KAFKA-15583", "the min.insync.replicas gate counts the maximal ISR";
+    EligibleNotCleared, "B-13c", "KAFKA-15583, KIP-966", "the eligible-leader set is kept when the ISR regrows";
+    UncleanStaysEligible, "B-13d", "KAFKA-15583, KIP-966", "an uncleanly restarted replica stays an eligible leader";
+    LaggingMinIsr, "B-14", "KAFKA-16540, KAFKA-21110", "the leader takes min.insync.replicas from the partition image before the current one";
+    DeadCandidate, "B-15", "KAFKA-19522", "an election does not ask whether the candidate is alive";
+    UnnoticedBounce, "B-16", "KIP-380", "a re-registration does not take the broker out of its ISRs";
+    WatermarkFromDiverging, "B-17", "KAFKA-14704", "a follower takes the high watermark of a diverging answer before it truncates";
+    EpochSurvivesNoopTruncation, "B-18", "KAFKA-10706", "a truncation that cuts nothing leaves the epoch history as it was";
+    EpochsFromCheckpoint, "B-20", "KAFKA-15046, KAFKA-16541", "a start finds the epoch history in a checkpoint that is older than the log";
+    WatermarkBelowLogStart, "B-21", "KAFKA-9491", "a follower that restarts at the leader's log start keeps its old high watermark";
+    WatermarkNotReevaluated, "B-22", "KAFKA-13091, KAFKA-15021", "the high watermark is not evaluated again when an ISR change commits";
+    StaleControllerFences, "B-23", "KAFKA-14144, KAFKA-14154", "a controller that is behind answers FENCED_LEADER_EPOCH";
+    UncleanElection, "B-26", "Kafka 0.8, Jepsen 2013", "any live replica may be elected";
+    DuplicateAckedEarly, "B-27a", "Redpanda 3039", "a duplicate batch is acknowledged without waiting for the high watermark";
+    ProducersNotReplicated, "B-27b", "librdkafka 4953", "a follower derives no producer state from replicated batches";
+    NoProducerWindow, "B-27c", "Redpanda 3039", "the leader remembers no batch of a producer";
+    ProducersNotTruncated, "B-27d", "rule R35", "producer state is not truncated with the log";
+    SparseEpochLookup, "B-28", "KAFKA-7415, KAFKA-7897, KAFKA-7959", "a fetch whose last epoch the leader does not know is looked up as one of the epoch before it";
+    CommitOldEpoch, "B-30", "Raft figure 8", "the quorum leader commits by counting records of an earlier epoch";
+    ChangeBeforeCommit, "B-31", "Ongaro, raft-dev, July 2015", "a voter change starts before a record of the leader's epoch is committed";
+    TwoChangesAtOnce, "B-32", "redpanda PR 17675", "a voter change starts while another is uncommitted";
+    VoteForgotten, "B-33", "Raft 5.2, KAFKA-16526", "a restart forgets the vote";
+    EpochForgotten, "B-33b", "Raft 5.2, NATS PR 7038", "a restart forgets the epoch";
+    VoterReportsUnsynced, "B-34", "KAFKA-10533, NATS 7564", "a voter reports its log end instead of its flushed end";
+    LeaderCountsUnsynced, "B-35", "etcd 14370", "the quorum leader counts its own unsynced records";
+    DirectoryIgnored, "B-36", "NATS PR 7038", "votes and quorums ignore the directory id";
+    CorruptTailKeepsVoting, "B-37", "NATS PR 7587", "a voter whose recovery cut what it had counted goes on voting";
+    StaleAppendTruncates, "B-38", "openraft 9540c904", "an answer to an older fetch truncates the log before it is compared";
+    LogOrderByLength, "B-39", "openraft a48a3282", "a vote is granted by log length before last epoch";
+    ObserversCount, "B-40", "openraft beb0302b", "observers count towards the commit";
+    DivergingCounts, "B-41", "CCF, arXiv 2406.17455", "a diverging fetch counts as an acknowledgement";
+    VotesOverUnion, "B-41a", "CCF, arXiv 2406.17455", "votes are counted over every voter set in the log";
+    SentCounts, "B-41e", "CCF, arXiv 2406.17455", "what was sent to a replica counts as held by it";
+    RetiresEarly, "B-41f", "CCF, arXiv 2406.17455", "a removed voter drops its log before its removal commits";
+    SnapshotInstallNotAtomic, "B-42", "ZooKeeper 3911, 4646, 4685", "a snapshot install is believed before it is durable";
+    AppliedApart, "B-43", "etcd 13766", "a snapshot says that it holds the last applied record, which it does not";
+    VotersOnCommit, "B-44", "etcd-io/raft 456", "a voter set takes effect when it commits and not when it is appended";
+    NoCheckQuorum, "B-45", "KAFKA-15489", "a leader that hears from no majority goes on leading";
+    PreVoteWhileFollowing, "B-45b", "KIP-996", "a pre-vote is granted by a replica that its leader answers";
+    FlushIgnoresGeneration, "B-46", "Redpanda 2937, 16105", "a completed sync of a log before its truncation raises the flushed end";
+    IndexOverclaims, "B-47", "Redpanda 29849, 31470", "a file beside the log still tells of what was cut from it, when the process ends in between";
+    StaleVoteCounted, "B-48", "SandTable on Xraft", "a vote reply is counted without comparing its epoch";
+    LeaderResumes, "B-49", "KIP-595", "a restarted leader goes on in its old epoch";
+    FollowerCountsUnsynced, "B-50a", "the twin of B-34", "under flush=commit a follower reports its log end as its durable end";
+    LeaderCountsOwnUnsynced, "B-50b", "the twin of B-35", "under flush=commit the leader counts its own unsynced tail";
+    NeverKept, "B-51", "Kafka 4.0", "every restart is treated as unclean";
+    SameLeaderEpoch, "B-52", "rule R60", "a new incarnation leads again in the leader epoch that it led before";
+    AnyFetchConfirms, "B-53", "Raft 6.4", "any fetch after a linearizable read confirms leadership";
+    HalfDecision, "B-54", "KIP-868", "the records of one decision are applied one by one";
+    AckAtLeaderAppend, "P-01", "acks=1 under another name", "acks=all is answered when the leader has appended";
+    StaleRequestProgress, "P-02", "KAFKA-15221", "progress of an earlier incarnation is recorded over that of a later one";
+    StaleResponse, "P-03", "rule R13", "a follower accepts an answer to an earlier incarnation's request";
+    NoWatermarkTestOnJoin, "P-04", "rule R42", "a follower joins the ISR below the high watermark";
+    VoteTwice, "P-05", "Raft 5.2", "a voter grants two candidates of one epoch";
+    ReadBeyondWatermark, "P-06", "rule R5", "a consumer is given records beyond the high watermark";
+    VoteBeforeStored, "P-07", "Raft 5.2", "a vote leaves before it is durable";
+    CommitTrustedAtOnce, "P-08", "rules R60, X13a", "flush=commit vouches for records that were counted before it was set";
+    ProgressOutlivesTail, "P-09", "a full disk", "a leader that could not write its log's tail goes on counting who seemed to hold it";
 }
 
 #[cfg(test)]

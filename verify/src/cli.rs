@@ -12,6 +12,7 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Parser, Subcommand};
 use highwater_model::fault::Bug;
 
+use crate::catalogue::NOT_APPLICABLE;
 use crate::engine::Limits;
 use crate::registry::{Request, World, recoveries, worlds};
 use crate::report::{Conclusion, MutantRow, Sweep, text};
@@ -249,10 +250,14 @@ fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
     let caught = rows.iter().all(|row| row.caught);
     let mut out = io::stdout().lock();
     if asked.json {
-        let document = serde_json::json!({ "all_caught": caught, "mutants": rows });
+        let document =
+            serde_json::json!({ "all_caught": caught, "mutants": rows, "not_applicable": NOT_APPLICABLE });
         writeln!(out, "{document}")?;
     } else {
         text::mutants(&mut out, &rows)?;
+        if asked.model == "all" {
+            text::not_applicable(&mut out)?;
+        }
     }
     Ok(if caught { 0 } else { 4 })
 }

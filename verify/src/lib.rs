@@ -6,6 +6,7 @@
 //! effect of a core. [`recovery`] tries what becomes of such a state once faults stop.
 
 pub mod bounds;
+pub mod catalogue;
 pub mod cli;
 pub mod clock;
 pub mod engine;

@@ -9,6 +9,7 @@ mod action;
 mod bounds;
 mod claims;
 mod drive;
+mod duty;
 mod network;
 mod picture;
 mod shared;
@@ -20,7 +21,7 @@ mod view;
 mod words;
 
 use highwater_model::fault::{Bug, Faults as _, Planted};
-use highwater_model::quorum::VoterSet;
+use highwater_model::quorum::{Quorum, VoterSet};
 use stateright::{Model, Property};
 
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Part, Picture, Sometimes, properties};
@@ -63,7 +64,8 @@ impl World {
     }
 
     fn has_observers(&self) -> bool {
-        self.bounds.observers > 0 || self.bounds.changes > 0 || self.bounds.wipes > 0
+        let bounds = &self.bounds;
+        bounds.observers > 0 || bounds.changes > 0 || bounds.wipes > 0 || bounds.corruptions > 0
     }
 
     /// Whether no crash is left to come, so that a late completion is no more than a late message.
@@ -72,6 +74,12 @@ impl World {
         spent.kills == bounds.kills
             && spent.power_losses == bounds.power_losses
             && spent.wipes == bounds.wipes
+            && spent.corruptions == bounds.corruptions
+    }
+
+    /// Whether a replica that lost durable records may start again as itself: only if that is planted (B-37).
+    fn may_start_damaged(&self) -> bool {
+        Quorum::may_start(self.planted, true)
     }
 
     /// The voters in the log of a replica.

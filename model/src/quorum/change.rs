@@ -80,7 +80,7 @@ impl<F: Faults> Quorum<F> {
         }
     }
 
-    /// The voters whose majority commits: the latest set in the log, committed or not (Q9, B-44).
+    /// The voters whose majority elects and commits: the latest set in the log, committed or not (Q9, B-44).
     pub(super) fn deciding_voters(&self) -> &VoterSet {
         if self.faults.has(Bug::VotersOnCommit) {
             return self.voters.at(self.high_watermark.unwrap_or(Offset::ZERO));
@@ -95,19 +95,27 @@ impl<F: Faults> Quorum<F> {
 
     /// Whether a replica votes.
     pub(super) fn is_voter(&self, key: VoterKey) -> bool {
-        self.voters.latest().keys().iter().any(|voter| self.same_replica(*voter, key))
+        self.deciding_voters().keys().iter().any(|voter| self.same_replica(*voter, key))
     }
 
     /// The voters but this replica.
     pub(super) fn other_voters(&self, tenure: &Tenure) -> impl Iterator<Item = VoterKey> + '_ {
         let own = tenure.key;
-        self.voters.latest().keys().iter().copied().filter(move |voter| !self.same_replica(*voter, own))
+        self.asked_voters().filter(move |voter| !self.same_replica(*voter, own))
     }
 
     /// The bit by which a voter is counted.
     pub(super) fn voter_bit(&self, key: VoterKey) -> Option<u32> {
-        let at = self.voters.latest().keys().iter().position(|voter| self.same_replica(*voter, key))?;
+        let at = self.asked_voters().position(|voter| self.same_replica(voter, key))?;
         u32::try_from(at).ok().and_then(|at| 1_u32.checked_shl(at))
+    }
+
+    /// Whose votes count: those of the deciding voters, and of no set before (Q9, B-41a).
+    fn asked_voters(&self) -> impl Iterator<Item = VoterKey> + '_ {
+        let deciding = self.deciding_voters();
+        let before = self.voters.at(Offset::ZERO).keys().iter();
+        let before = before.filter(|_| self.faults.has(Bug::VotesOverUnion));
+        deciding.keys().iter().chain(before.filter(|voter| !deciding.contains(**voter))).copied()
     }
 
     /// Whether a voter is among the counted ones.

@@ -34,7 +34,7 @@ impl<F: Faults> Quorum<F> {
         effects: &mut Effects,
     ) {
         let standing = self.standing(tenure, leader);
-        if standing.granted.count_ones() >= self.voters.latest().majority() {
+        if standing.granted.count_ones() >= self.deciding_voters().majority() {
             return self.stand(tenure, effects);
         }
         self.enter(tenure, self.vote, Role::Prospective(standing), effects);
@@ -171,6 +171,7 @@ impl<F: Faults> Quorum<F> {
         if request.pre_vote {
             return match &self.role {
                 Role::Leader(_) => false,
+                Role::Follower(_) if self.faults.has(Bug::PreVoteWhileFollowing) => true,
                 Role::Follower(following) => !following.fetched,
                 Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned => true,
             };
@@ -275,7 +276,7 @@ impl<F: Faults> Quorum<F> {
 
     /// Goes on if a majority has granted, or back if a majority has refused the pre-vote.
     fn count_votes(&mut self, tenure: &Tenure, effects: &mut Effects) {
-        let (size, majority) = (self.voters.latest().size(), self.voters.latest().majority());
+        let (size, majority) = (self.deciding_voters().size(), self.deciding_voters().majority());
         match &self.role {
             Role::Prospective(standing) if standing.granted.count_ones() >= majority => {
                 self.stand(tenure, effects)

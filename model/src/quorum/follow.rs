@@ -174,6 +174,7 @@ impl<F: Faults> Quorum<F> {
         self.note_answered(round, effects);
         if !batches.is_empty() {
             self.append_fetched(batches, effects);
+            self.retire_early(tenure, effects);
         }
         if let Some(high_watermark) = high_watermark {
             self.raise_high_watermark(high_watermark.min(self.log.end()), effects);
@@ -218,6 +219,14 @@ impl<F: Faults> Quorum<F> {
         let generation = self.log.generation();
         effects.push(Effect::Append { batches: batches.to_vec(), origin: Origin::Message, generation });
         effects.push(Effect::Sync { end: self.log.end(), generation });
+    }
+
+    /// B-41f: a voter that reads of its removal drops its log, though the removal may yet be cut away again (Q33).
+    fn retire_early(&mut self, tenure: &Tenure, effects: &mut Effects) {
+        if self.faults.has(Bug::RetiresEarly) && !self.is_voter(tenure.key) {
+            self.high_watermark = None;
+            self.truncate(Offset::ZERO, effects);
+        }
     }
 
     /// The leader lives and has answered.

@@ -98,7 +98,7 @@ pub enum Input {
     /// Gives up leadership, for a shutdown in order.
     Resign,
     /// The state machine has a complete, durable snapshot; what is below the end of the one before it may go (Q40, Q41).
-    /// It holds `voters_at(id.end)`.
+    /// It holds [`Quorum::snapshot_voters`](super::Quorum::snapshot_voters) of `id.end`.
     SnapshotTaken {
         /// The snapshot.
         id: SnapshotId,

@@ -24,6 +24,13 @@ impl<F: Faults> Quorum<F> {
         quorum
     }
 
+    /// Whether a replica may start as itself from what was found on its disk, when that lacks records that were durable: it
+    /// may have counted them, so it is another replica now, and needs another directory (X12, B-37).
+    #[must_use]
+    pub fn may_start(faults: F, lost_durable: bool) -> bool {
+        !lost_durable || faults.has(Bug::CorruptTailKeepsVoting)
+    }
+
     /// A crash between publishing a snapshot and restarting the log leaves a log that the snapshot overtook (Q43).
     fn reconcile(&mut self, snapshot: Option<(SnapshotId, VoterSet)>, effects: &mut Effects) {
         let Some((id, voters)) = snapshot else {
@@ -55,7 +62,7 @@ impl<F: Faults> Quorum<F> {
             self.become_leader(tenure, effects);
             return self.append(BatchKind::LeaderChange, 1, Origin::Control, effects);
         }
-        let alone = self.is_voter(tenure.key) && self.voters.latest().size() == 1;
+        let alone = self.is_voter(tenure.key) && self.deciding_voters().size() == 1;
         if alone {
             self.ask_for_pre_votes(tenure, None, effects);
         } else if may_have_led && self.is_voter(tenure.key) {

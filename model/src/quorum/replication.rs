@@ -154,6 +154,7 @@ impl<F: Faults> Quorum<F> {
         effects: &mut Effects,
         has_news: impl Fn(&Progress, &Parked, u64) -> bool,
     ) {
+        let (written, sent_counts) = (self.log.written(), self.faults.has(Bug::SentCounts));
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
@@ -166,6 +167,9 @@ impl<F: Faults> Quorum<F> {
             if has_news(progress, parked, round) {
                 due.push((progress.key, progress.last, reached));
                 progress.parked = None;
+                if sent_counts {
+                    progress.reached = Some(reached.max(written));
+                }
             }
         }
         for (key, asked, reached) in due {

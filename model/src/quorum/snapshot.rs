@@ -6,7 +6,7 @@ use super::message::{Fetch, SnapshotId};
 use super::refusal::Refusal;
 use super::state::{Quorum, Role, Tenure};
 use super::voter::{VoterHistory, VoterKey, VoterSet};
-use crate::fault::Faults;
+use crate::fault::{Bug, Faults};
 use crate::id::Offset;
 
 impl<F: Faults> Quorum<F> {
@@ -27,6 +27,13 @@ impl<F: Faults> Quorum<F> {
             effects.push(Effect::TrimLog { start: older.end });
         }
         Ok(())
+    }
+
+    /// The voters that a snapshot of everything below `end` must hold: those of the record before that (Q40, B-43).
+    #[must_use]
+    pub fn snapshot_voters(&self, end: Offset) -> &VoterSet {
+        let apart = self.faults.has(Bug::AppliedApart);
+        self.voters.at(if apart { end.before().unwrap_or(end) } else { end })
     }
 
     /// End of what is in a snapshot here, exclusive.
@@ -59,6 +66,9 @@ impl<F: Faults> Quorum<F> {
         following.outstanding = None;
         following.installing = Some(id);
         let from = following.leader.id;
+        if self.faults.has(Bug::SnapshotInstallNotAtomic) {
+            self.restart_log(id, self.voters.latest().clone(), effects);
+        }
         effects.push(Effect::Disarm(Timer::FetchRetry));
         effects.push(Effect::Disarm(Timer::FetchTimeout));
         effects.push(Effect::FetchSnapshot { from, id });

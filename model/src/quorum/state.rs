@@ -292,6 +292,22 @@ impl<F: Faults> Quorum<F> {
         matches!(&self.role, Role::Leader(leadership) if leadership.established)
     }
 
+    /// Whether it leads, or follows a leader that has answered it in this epoch: then it grants no pre-vote (Q6).
+    #[must_use]
+    pub fn hears_leader(&self) -> bool {
+        match &self.role {
+            Role::Leader(_) => true,
+            Role::Follower(following) => following.fetched,
+            Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned => false,
+        }
+    }
+
+    /// How many voters a leader has heard since its check-quorum timer was armed, itself included if it votes (Q7).
+    #[must_use]
+    pub fn heard_voters(&self, tenure: &Tenure) -> Option<u32> {
+        self.is_leader().then(|| self.count_voters(tenure, |progress| progress.heard))
+    }
+
     /// The current epoch. Durable only once [`Self::stored`] says so.
     #[must_use]
     pub fn quorum_epoch(&self) -> QuorumEpoch {

@@ -38,6 +38,9 @@ pub enum Action {
     PowerLoss(Place, Offset),
     /// A replica is started again with an empty disk.
     Wipe(Place),
+    /// A disk has lost what was durable at or above this offset; the replica is started again with another one, if that is what
+    /// its core demands (X12).
+    Corrupt(Place, Offset),
     /// A replica's state machine has a snapshot of all that is committed.
     Snapshot(Place, SnapshotId),
     /// A snapshot that a replica asked for is installed.
@@ -61,6 +64,7 @@ pub(super) const KINDS: &[&str] = &[
     "replace a disk",
     "take a snapshot",
     "install a snapshot",
+    "lose durable records",
 ];
 
 /// Index of an action's kind.
@@ -81,6 +85,7 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::Wipe(_) => 12,
         Action::Snapshot(..) => 13,
         Action::Install(..) => 14,
+        Action::Corrupt(..) => 15,
     }
 }
 
@@ -208,6 +213,12 @@ fn crashes(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
     }
     if spent.wipes < bounds.wipes {
         actions.push(Action::Wipe(at));
+    }
+    if spent.corruptions < bounds.corruptions {
+        let lost = node.disk.start.0..node.disk.flushed.0;
+        // What is left makes no difference where it is thrown away.
+        let told_apart = if world.may_start_damaged() { usize::MAX } else { 1 };
+        actions.extend(lost.take(told_apart).map(|kept| Action::Corrupt(at, Offset(kept))));
     }
 }
 

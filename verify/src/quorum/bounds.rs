@@ -20,6 +20,8 @@ crate::bounds! {
         power_losses("power-losses"): u8 = 0,
         /// Disks replaced by empty ones
         wipes("wipes"): u8 = 0,
+        /// Disks that lose records which were durable
+        corruptions("corruptions"): u8 = 0,
         /// Fetches given up as lost and sent again
         resends("resends"): u8 = 0,
         /// Messages delivered twice
@@ -38,7 +40,7 @@ crate::bounds! {
         split("split"): bool = false,
         /// asked: pre-votes are messages; free: whoever stands is granted them, asked or not
         pre_votes("pre-votes"): PreVotes = PreVotes::Free,
-        /// cold: no leader yet; led: the first voter leads, all follow; second, tail: after a second election
+        /// cold: no leader yet; led: the first voter leads, all follow; second, tail, removal: after a second election
         start("start"): Start = Start::Led,
         /// Whether messages that can change nothing stay in flight
         keep_dead("keep-dead"): bool = false,
@@ -65,6 +67,10 @@ pub enum Start {
     /// As `Led`; then the first voter appends a value that nobody fetches, and the second is elected by the third and writes
     /// a record of its epoch that nobody fetches: Raft's figure 8 after its second election.
     Second,
+    /// As `Led`, with four voters; then the first voter appends the removal of the second that nobody fetches, and the second is
+    /// elected by the others and writes a record of its epoch that nobody fetches: Ongaro's note on single-server changes after
+    /// its second election.
+    Removal,
     /// As `Second` with two values, but the third voter fetches the second one's record and it commits.
     Tail,
 }
@@ -93,6 +99,7 @@ impl fmt::Display for Start {
             Self::Led => "led",
             Self::Second => "second",
             Self::Tail => "tail",
+            Self::Removal => "removal",
         })
     }
 }
@@ -101,7 +108,7 @@ impl FromStr for Start {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Cold, Self::Led, Self::Second, Self::Tail]
+        [Self::Cold, Self::Led, Self::Second, Self::Tail, Self::Removal]
             .into_iter()
             .find(|one| one.to_string() == text)
             .ok_or(())

@@ -20,6 +20,10 @@ pub(super) mod seen {
     pub(crate) const PRE_VOTE: &str = "quorum/pre_vote_is_asked";
     pub(crate) const READ: &str = "quorum/read_is_served";
     pub(crate) const VOTERS_CHANGED: &str = "quorum/voter_change_commits";
+    pub(crate) const SNAPSHOT_TAKEN: &str = "quorum/snapshot_is_taken_after_a_voter_change";
+    pub(crate) const PRE_VOTE_REFUSED: &str = "quorum/pre_vote_is_refused_for_the_leaders_sake";
+    pub(crate) const RESIGNED: &str = "quorum/leader_without_a_majority_steps_down";
+    pub(crate) const REPLACED: &str = "quorum/damaged_disk_is_replaced";
     pub(crate) const INSTALLED: &str = "quorum/snapshot_is_installed";
 }
 
@@ -95,6 +99,24 @@ pub(super) const ALWAYS: &[Always<World>] = &[
     state!(name::ACKNOWLEDGED_IS_KEPT, "QI11", invariant::acknowledged_is_kept, seen::ACKNOWLEDGED),
     Always { name: name::PRE_VOTE_CHANGES_NOTHING, rule: "QI12", holds: None, exercised_by: seen::PRE_VOTE },
     state!(name::APPLIED_PREFIXES_AGREE, "QI13", invariant::applied_prefixes_agree, seen::COMMITTED_TWICE),
+    Always {
+        name: name::SNAPSHOT_IS_THE_FOLD_OF_THE_LOG,
+        rule: "QI13",
+        holds: None,
+        exercised_by: seen::SNAPSHOT_TAKEN,
+    },
+    Always {
+        name: name::LEADER_WITHOUT_A_MAJORITY_RESIGNS,
+        rule: "QL1, Q7",
+        holds: None,
+        exercised_by: seen::RESIGNED,
+    },
+    Always {
+        name: name::PRE_VOTE_SPARES_A_WORKING_LEADER,
+        rule: "QL5, Q6",
+        holds: None,
+        exercised_by: seen::PRE_VOTE_REFUSED,
+    },
     Always { name: name::READS_ARE_LINEARIZABLE, rule: "Q18", holds: None, exercised_by: seen::READ },
 ];
 
@@ -109,6 +131,10 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: seen::PRE_VOTE, seen: Seen::Step },
     Sometimes { name: seen::READ, seen: Seen::Step },
     Sometimes { name: seen::VOTERS_CHANGED, seen: Seen::Step },
+    Sometimes { name: seen::SNAPSHOT_TAKEN, seen: Seen::Step },
+    Sometimes { name: seen::PRE_VOTE_REFUSED, seen: Seen::Step },
+    Sometimes { name: seen::RESIGNED, seen: Seen::Step },
+    Sometimes { name: seen::REPLACED, seen: Seen::Step },
     Sometimes { name: seen::INSTALLED, seen: Seen::Step },
 ];
 

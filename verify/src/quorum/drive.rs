@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::World;
 use super::claims::seen;
+use super::duty::Duty;
 use super::network;
 use super::shared::Shared;
 use super::state::{Letter, Node, Packet, Place, State, control, kind, place, tenure, value};
@@ -36,12 +37,14 @@ impl Driver<'_> {
         let before = (node.core.vote(), node.core.high_watermark());
         let led = node.core.is_leader();
         let pre_vote = pre_vote_epoch(&input);
+        let duty = Duty::of(&input, &tenure(at, &node), &node.core);
         let mut effects = Effects::new();
         if let Err(refusal) = node.core.step(&tenure(at, &node), input, &mut effects) {
             return self.refused(&refusal);
         }
         self.leads = led || node.core.is_leader();
         self.check_step(at, &node, before, pre_vote);
+        self.check_duty(at, &node, duty, &effects);
         self.carry_out(at, &mut node, effects, contents);
         *self.state.node_mut(at) = Shared::new(node);
     }

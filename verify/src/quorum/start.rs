@@ -1,7 +1,7 @@
 //! Where a search of the quorum world begins.
 
 use highwater_model::id::IncarnationId;
-use highwater_model::quorum::{Effect, Effects, Quorum, Tenure, VoterKey, VoterSet};
+use highwater_model::quorum::{Effect, Effects, Quorum, Tenure, VoterChange, VoterKey, VoterSet};
 use smallvec::SmallVec;
 
 use super::World;
@@ -22,6 +22,7 @@ impl World {
             Start::Led => self.lead(&mut state),
             Start::Second => self.second(&mut state, 1, &[]),
             Start::Tail => self.second(&mut state, 2, &[1, 2]),
+            Start::Removal => self.removal(&mut state),
         }
         state.spent = Spent { elections: state.spent.elections, ..Spent::default() };
         super::network::tidy(self, &mut state);
@@ -77,6 +78,21 @@ impl World {
             self.settle_once(state, &[1, 2]);
         }
         self.settle(state, reached);
+        state.network.clear();
+    }
+
+    /// The first voter removes the second, keeps that to itself, and the second is elected by the others.
+    fn removal(&self, state: &mut State) {
+        self.lead(state);
+        self.take(state, &Action::Change(0, VoterChange::Remove(key(1, 0))));
+        self.settle(state, &[0]);
+        state.network.clear();
+        let others: Vec<Place> = (1..self.bounds.voters).collect();
+        self.take(state, &Action::Stand(1));
+        while !state.nodes.get(1).is_some_and(|node| node.core.is_leader()) {
+            self.settle_once(state, &others);
+        }
+        self.settle(state, &[]);
         state.network.clear();
     }
 

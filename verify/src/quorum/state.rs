@@ -106,6 +106,8 @@ pub struct Spent {
     pub power_losses: u8,
     /// Disks replaced.
     pub wipes: u8,
+    /// Disks that lost durable records.
+    pub corruptions: u8,
     /// Fetches sent again.
     pub resends: u8,
     /// Messages delivered twice.

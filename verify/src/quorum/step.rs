@@ -2,7 +2,7 @@
 
 use highwater_model::fault::Bug;
 use highwater_model::id::{Offset, QuorumEpoch};
-use highwater_model::invariant::quorum::quorum_epoch_never_moves_back;
+use highwater_model::invariant::quorum::{quorum_epoch_never_moves_back, snapshot_is_the_fold_of_the_log};
 use highwater_model::log::{EpochHistory, LogShape};
 use highwater_model::quorum::{
     BatchKind, Body, Effect, Effects, Fetched, Input, Message, ProposalId, Quorum, ReadId, Recovered,
@@ -52,6 +52,7 @@ impl Driver<'_> {
                 self.state.spent.wipes += 1;
                 self.wipe(at);
             }
+            Action::Corrupt(at, kept) => self.corrupt(at, kept),
             Action::Snapshot(at, id) => self.snapshot(at, id),
             Action::Install(at, id) => self.install(at, id),
         }
@@ -219,6 +220,15 @@ impl Driver<'_> {
         self.start(at, node);
     }
 
+    fn corrupt(&mut self, at: Place, kept: Offset) {
+        self.state.spent.corruptions += 1;
+        if !self.world.may_start_damaged() {
+            self.notes.event(seen::REPLACED);
+            return self.wipe(at);
+        }
+        self.restart(at, |disk| disk.truncate(kept));
+    }
+
     /// Starts a replica from its disk. What it says at once is lost.
     fn start(&mut self, at: Place, mut node: Node) {
         self.state.ghost.reads.retain(|(place, ..)| *place != at);
@@ -233,10 +243,15 @@ impl Driver<'_> {
 
     fn snapshot(&mut self, at: Place, id: SnapshotId) {
         self.state.spent.snapshots += 1;
-        self.state.node_mut(at).change(|node| {
-            let voters = node.core.voters().at(id.end).clone();
-            node.disk.snapshots.push((id, voters));
-        });
+        let held = self.node(at).core.snapshot_voters(id.end).clone();
+        let folded = view::voters_of(self.world, &self.state.ghost.committed, id.end);
+        if folded != self.world.formatted {
+            self.notes.event(seen::SNAPSHOT_TAKEN);
+        }
+        if let Err(violation) = snapshot_is_the_fold_of_the_log(id, &held, &folded) {
+            self.broke(violation);
+        }
+        self.state.node_mut(at).change(|node| node.disk.snapshots.push((id, held)));
         self.feed(at, Input::SnapshotTaken { id }, &[]);
         self.remove_older(at);
     }

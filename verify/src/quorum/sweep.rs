@@ -24,6 +24,7 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
 const QUICK: &[&str] = &[
     "voters=1 values=2 kills=1 power-losses=1",
     "voters=1 observers=1 values=1 changes=1 snapshots=2",
+    "elections=1 values=1 corruptions=1",
     "voters=1 observers=1 elections=1 values=2 kills=1 resends=1 snapshots=2",
     "start=tail elections=3 values=0",
     "elections=1 values=2 resends=1 snapshots=2",
@@ -88,6 +89,12 @@ const MUTANTS: &[Row] = &[
         &[name::LEADER_IS_COMPLETE],
     ),
     (
+        Bug::ChangeBeforeCommit,
+        "Ongaro, raft-dev, July 2015",
+        "voters=4 start=removal elections=3 changes=1 values=0",
+        &[name::LEADER_IS_COMPLETE],
+    ),
+    (
         Bug::TwoChangesAtOnce,
         "redpanda PR 17675",
         "elections=1 values=0 changes=2",
@@ -119,6 +126,12 @@ const MUTANTS: &[Row] = &[
     ),
     (Bug::DirectoryIgnored, "NATS PR 7038", "elections=2 values=1 wipes=1", &[name::LEADER_IS_COMPLETE]),
     (
+        Bug::CorruptTailKeepsVoting,
+        "NATS PR 7587, Jepsen NATS 2.12.1",
+        "elections=1 values=1 corruptions=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
         Bug::StaleAppendTruncates,
         "openraft 9540c904",
         "elections=1 values=2 repeats=1",
@@ -141,6 +154,56 @@ const MUTANTS: &[Row] = &[
         "CCF, arXiv 2406.17455",
         "start=second elections=2 values=0",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::VotesOverUnion,
+        "CCF, arXiv 2406.17455",
+        "voters=4 elections=2 values=1 changes=1",
+        &[name::LEADER_IS_COMPLETE, name::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::SentCounts,
+        "CCF, arXiv 2406.17455",
+        "elections=1 values=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::RetiresEarly,
+        "CCF, arXiv 2406.17455",
+        "elections=1 values=1 changes=1",
+        // It forgets its high watermark with its log, which shows before the next record is lost.
+        &[name::HIGH_WATERMARK_NEVER_MOVES_BACK, name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::SnapshotInstallNotAtomic,
+        "ZooKeeper 3911, 4646, 4685",
+        "voters=1 observers=1 elections=1 values=1 snapshots=1",
+        &[name::LOG_START_HAS_A_SNAPSHOT],
+    ),
+    (
+        Bug::AppliedApart,
+        "etcd 13766",
+        "voters=1 observers=1 values=0 changes=1 snapshots=1",
+        &[name::SNAPSHOT_IS_THE_FOLD_OF_THE_LOG],
+    ),
+    (
+        Bug::VotersOnCommit,
+        "etcd-io/raft 456",
+        "voters=1 observers=2 elections=2 values=0 changes=2 kills=1",
+        // Two leaders of one epoch come of it; that the new set cannot hold a record which the old one committed comes first.
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::ONE_LEADER_PER_EPOCH],
+    ),
+    (
+        Bug::NoCheckQuorum,
+        "KAFKA-15489",
+        "elections=1 values=0 resigns=1",
+        &[name::LEADER_WITHOUT_A_MAJORITY_RESIGNS],
+    ),
+    (
+        Bug::PreVoteWhileFollowing,
+        "KIP-996",
+        "elections=2 values=0 pre-votes=asked",
+        &[name::PRE_VOTE_SPARES_A_WORKING_LEADER],
     ),
     (
         Bug::StaleVoteCounted,
@@ -206,7 +269,18 @@ mod tests {
 
     #[test]
     fn the_sound_core_is_clean_where_a_planted_bug_is_found() {
-        for bug in [Bug::LeaderCountsUnsynced, Bug::DivergingCounts, Bug::LogOrderByLength] {
+        let small = [
+            Bug::LeaderCountsUnsynced,
+            Bug::DivergingCounts,
+            Bug::LogOrderByLength,
+            Bug::CorruptTailKeepsVoting,
+            Bug::RetiresEarly,
+            Bug::SnapshotInstallNotAtomic,
+            Bug::AppliedApart,
+            Bug::NoCheckQuorum,
+            Bug::PreVoteWhileFollowing,
+        ];
+        for bug in small {
             let mutant =
                 mutants().into_iter().find(|mutant| mutant.bug == bug).expect("a mutant of this world");
             let broken =

@@ -1,5 +1,6 @@
 //! The quorum world as the invariants see it.
 
+use highwater_model::id::Offset;
 use highwater_model::invariant::quorum::{Entry, ReplicaView, View};
 use highwater_model::quorum::{BatchKind, VoterSet};
 use smallvec::SmallVec;
@@ -41,15 +42,20 @@ pub(super) fn with<R>(world: &World, state: &State, judge: impl FnOnce(&View<'_>
 
 /// The last committed voter set, and the uncommitted one of the newest leader.
 fn voters(world: &World, view: &View<'_>) -> SmallVec<[VoterSet; 2]> {
-    let committed = committed_voters(view.committed);
     let mut sets: SmallVec<[VoterSet; 2]> = SmallVec::new();
-    sets.push(committed.unwrap_or_else(|| world.formatted.clone()));
+    sets.push(committed_voters(view.committed).unwrap_or_else(|| world.formatted.clone()));
     if let Some(newest) = view.newest_leader()
         && newest.voters.last_offset() >= Some(view.high_watermark_ever())
     {
         sets.push(newest.voters.latest().clone());
     }
     sets
+}
+
+/// The voters that the committed records below `end` give.
+pub(super) fn voters_of(world: &World, committed: &[Entry], end: Offset) -> VoterSet {
+    let below = usize::try_from(end.0).ok().and_then(|end| committed.get(..end)).unwrap_or(committed);
+    committed_voters(below).unwrap_or_else(|| world.formatted.clone())
 }
 
 fn committed_voters(committed: &[Entry]) -> Option<VoterSet> {

@@ -37,6 +37,9 @@ pub(super) fn describe(before: &State, action: &Action) -> String {
             format!("node {at} loses power, keeps its log up to {kept}, and starts again")
         }
         Action::Wipe(at) => format!("node {at} starts again with an empty disk"),
+        Action::Corrupt(at, kept) => {
+            format!("the disk of node {at} has lost its durable log from {kept} on; the node starts again")
+        }
         Action::Snapshot(at, id) => format!("node {at} takes a snapshot up to {}", id.end),
         Action::Install(at, id) => format!("node {at} installs the snapshot up to {}", id.end),
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Conclusion, MutantRow, Run, Sweep, Walks};
+use crate::catalogue::NOT_APPLICABLE;
 use crate::story::Story;
 use crate::world::Picture;
 
@@ -168,6 +169,18 @@ pub fn mutants(out: &mut dyn Write, rows: &[MutantRow]) -> io::Result<()> {
     for row in rows.iter().filter(|row| !row.caught) {
         writeln!(out, "  NOT caught: {} ({}) at {}", row.id, row.what, row.run.bounds_line())?;
         writeln!(out, "    expected one of {}", row.expected.join(", "))?;
+    }
+    Ok(())
+}
+
+/// The entries of the catalogue that have no mutant, with the reasons.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn not_applicable(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nnot applicable")?;
+    for entry in NOT_APPLICABLE {
+        writeln!(out, "  {}  {}: {}", entry.id, entry.what, entry.reason)?;
     }
     Ok(())
 }

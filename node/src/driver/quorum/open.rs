@@ -138,6 +138,7 @@ impl<F: Faults> QuorumDriver<F> {
             snapshots: &files,
             // What a snapshot stands for goes segment by segment.
             segment_bytes_max: (parts.snapshot_bytes / 2).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+            may_start_damaged: Quorum::may_start(parts.faults, true),
         };
         let Loaded { log, tail, recovered, image } = load(stored, &parts.formatted, vote).await?;
         let mut begun = Vec::new();
@@ -198,6 +199,8 @@ struct Stored<'a> {
     recovery_points: &'a Arc<OffsetCheckpoint>,
     snapshots: &'a Snapshots,
     segment_bytes_max: u64,
+    /// Whether a voter may start that has lost durable records: only if that is planted (X12).
+    may_start_damaged: bool,
 }
 
 /// What was loaded.
@@ -224,7 +227,7 @@ async fn load(stored: Stored<'_>, formatted: &VoterSet, vote: Vote) -> Result<Lo
         PartitionLog::open_checkpointed(disk, LOG_DIRECTORY, None, config, hints, points).await?;
     if let Some(cut) = &found.cut {
         tracing::warn!(end = %cut.end, bytes = cut.bytes, reason = ?cut.reason, "cut the metadata log's tail");
-        if cut.is_damage {
+        if cut.is_damage && !stored.may_start_damaged {
             return Err(OpenError::Damaged { end: cut.end });
         }
     }
@@ -262,6 +265,7 @@ mod tests {
     use super::*;
     use crate::disk::SimDisk;
     use crate::log::RECOVERY_POINTS;
+    use highwater_model::fault::Sound;
     use highwater_model::id::{DirectoryId, NodeId};
     use highwater_model::quorum::VoterKey;
     use highwater_transport::batch::Batch;
@@ -277,6 +281,7 @@ mod tests {
             recovery_points: &points,
             snapshots: &Snapshots::new(Arc::clone(&disk), LOG_DIRECTORY),
             segment_bytes_max: SEGMENT_BYTES_MAX,
+            may_start_damaged: Quorum::may_start(Sound, true),
         };
         load(stored, &formatted, Vote::default()).await
     }

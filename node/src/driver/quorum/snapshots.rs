@@ -101,7 +101,7 @@ impl<F: Faults> QuorumDriver<F> {
         }
         let Some(quorum_epoch) = end.before().and_then(|last| log.epoch_at(last)) else { return };
         let id = SnapshotId { end, quorum_epoch };
-        let voters = self.core.voters().at(end).clone();
+        let voters = self.core.snapshot_voters(end).clone();
         let (env, own) = (self.env.clone(), self.own.clone());
         let encoding = async move {
             let wall_ms = env.wall_ms();
