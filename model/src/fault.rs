@@ -113,6 +113,7 @@ bugs! {
     EligibleNotCleared, "B-13c", "KAFKA-15583, KIP-966", "the eligible-leader set is kept when the ISR regrows";
     UncleanStaysEligible, "B-13d", "KAFKA-15583, KIP-966", "an uncleanly restarted replica stays an eligible leader";
     LaggingMinIsr, "B-14", "KAFKA-16540, KAFKA-21110", "the leader takes min.insync.replicas from the partition image before the current one";
+    ImageWithoutMinIsr, "B-14b", "KAFKA-16540, KAFKA-21110", "the controller judges by a min.insync.replicas that it keeps from the partition image";
     DeadCandidate, "B-15", "KAFKA-19522", "an election does not ask whether the candidate is alive";
     UnnoticedBounce, "B-16", "KIP-380", "a re-registration does not take the broker out of its ISRs";
     WatermarkFromDiverging, "B-17", "KAFKA-14704", "a follower takes the high watermark of a diverging answer before it truncates";

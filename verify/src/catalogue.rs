@@ -44,3 +44,43 @@ pub const NOT_APPLICABLE: &[NotApplicable] = &[
 pub fn entry_of(bug: Bug) -> &'static str {
     bug.id().trim_end_matches(|last: char| last.is_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::registry::worlds;
+
+    fn has_a_mutant(bug: Bug) -> bool {
+        worlds().iter().any(|world| world.catches(bug))
+    }
+
+    #[test]
+    fn every_entry_has_a_mutant_or_a_reason_why_not_and_never_both() {
+        let planted: BTreeSet<&str> =
+            Bug::ALL.iter().copied().filter(|bug| has_a_mutant(*bug)).map(entry_of).collect();
+        let excused: BTreeSet<&str> = NOT_APPLICABLE.iter().map(|entry| entry.id).collect();
+        let entries: BTreeSet<String> = (1..=LAST).map(|number| format!("B-{number:02}")).collect();
+
+        for id in &entries {
+            let (planted, excused) = (planted.contains(id.as_str()), excused.contains(id.as_str()));
+            assert!(planted != excused, "{id} has a mutant: {planted}, has none for a reason: {excused}");
+        }
+        assert!(excused.iter().all(|id| entries.contains(*id)));
+    }
+
+    #[test]
+    fn every_bug_that_can_be_planted_is_one_that_a_world_must_catch() {
+        let idle: Vec<&str> =
+            Bug::ALL.iter().copied().filter(|bug| !has_a_mutant(*bug)).map(Bug::id).collect();
+
+        assert_eq!(idle, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_form_belongs_to_its_entry() {
+        assert_eq!(entry_of(Bug::ProducersNotTruncated), "B-27");
+        assert_eq!(entry_of(Bug::NoCheckQuorum), "B-45");
+    }
+}

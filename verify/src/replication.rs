@@ -96,6 +96,24 @@ impl World {
         self.bounds.flush.0 == FlushPolicy::Os
     }
 
+    /// The controller as it was at the start.
+    fn deposed(&self) -> Part<Cluster> {
+        self.memory.clusters.share(Cluster::start(
+            &self.bounds,
+            self.planted,
+            self.reduce,
+            &self.memory.views,
+        ))
+    }
+
+    /// Whether this is a proposal on a state of the partition that the controller of the start does not know.
+    fn is_ahead_of_the_deposed(&self, envelope: &Envelope) -> bool {
+        let Envelope::Proposal { proposal, .. } = envelope else { return false };
+        let deposed = self.deposed();
+        let known = deposed.partition();
+        proposal.leader_epoch > known.leader_epoch || proposal.partition_epoch > known.partition_epoch
+    }
+
     /// Every broker runs and has applied the current view; followers have sent their first fetch.
     fn start(&self) -> State {
         let cluster = Cluster::start(&self.bounds, self.planted, self.reduce, &self.memory.views);
@@ -153,7 +171,9 @@ impl Checked for World {
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
         let nodes = (0..bounds.brokers).map(|replica| node(ReplicaIdx(replica))).collect();
-        let reduce = if planted.is_some() { bounds.reduce.for_any_core() } else { bounds.reduce };
+        // What is left out of sound cores was looked at with whole logs, one `min.insync.replicas` and one controller.
+        let usual = bounds.deletes == 0 && bounds.configs == 0 && bounds.deposed == 0;
+        let reduce = if planted.is_none() && usual { bounds.reduce } else { bounds.reduce.for_any_core() };
         Self { bounds, planted: Planted(planted), reduce, nodes, memory: Arc::default() }
     }
 

@@ -11,6 +11,7 @@ mod committed_stable;
 mod consistent_read;
 mod epoch_history;
 mod leader_completeness;
+mod leader_waits_for_what_comes;
 mod log_matching;
 mod no_duplicate;
 mod no_ghost_ack;
@@ -35,6 +36,7 @@ pub use committed_stable::committed_stable;
 pub use consistent_read::consistent_read;
 pub use epoch_history::epoch_history;
 pub use leader_completeness::leader_completeness;
+pub use leader_waits_for_what_comes::leader_waits_for_what_comes;
 pub use log_matching::log_matching;
 pub use no_duplicate::no_duplicate;
 pub use no_ghost_ack::no_ghost_ack;
@@ -49,7 +51,7 @@ use super::Violation;
 use crate::fault::Faults;
 use crate::id::{LeaderEpoch, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence};
 use crate::log::LogShape;
-use crate::replication::{FlushPolicy, IsrSet, Replica, ReplicaIdx};
+use crate::replication::{FlushPolicy, IsrChangeStage, IsrSet, Replica, ReplicaIdx};
 
 /// A stored record, with as much of its content as tells it from others.
 pub trait StoredRecord: Copy + Eq + Debug {
@@ -76,6 +78,10 @@ pub struct Leadership {
     pub min_isr: u8,
     /// Whether a proposal is in flight or unsettled.
     pub changing: bool,
+    /// The partition epoch as it knows it.
+    pub partition_epoch: PartitionEpoch,
+    /// Whether it makes no proposal before it hears of newer metadata (R45).
+    pub waits_for_metadata: bool,
 }
 
 /// One replica: what is on its disk, and what its process believes.
@@ -174,7 +180,7 @@ pub struct Property<R> {
 
 /// Every predicate over a state. [`acked_was_replicated`] is over a step and stands apart.
 #[must_use]
-pub fn properties<R: StoredRecord>() -> [Property<R>; 16] {
+pub fn properties<R: StoredRecord>() -> [Property<R>; 17] {
     let property = |name, rule, holds| Property { name, rule, holds };
     [
         property(committed_stable::NAME, "RI1", committed_stable),
@@ -193,6 +199,7 @@ pub fn properties<R: StoredRecord>() -> [Property<R>; 16] {
         property(epoch_history::NAME, "RI15", epoch_history),
         property(no_duplicate::NAME, "RI16", no_duplicate),
         property(no_ghost_ack::NAME, "RI17", no_ghost_ack),
+        property(leader_waits_for_what_comes::NAME, "RL3", leader_waits_for_what_comes),
     ]
 }
 
@@ -208,6 +215,8 @@ impl Leadership {
             maximal_isr,
             min_isr: view.min_isr,
             changing: core.is_changing_isr(),
+            partition_epoch: view.partition_epoch,
+            waits_for_metadata: core.isr_change_stage() == Some(IsrChangeStage::Behind),
         })
     }
 }

@@ -5,9 +5,9 @@ use smallvec::SmallVec;
 use super::producer::Producers;
 use super::state::Role;
 use super::{BatchSummary, FlushPolicy, IsrSet, PartitionView, REPLICAS_MAX, Replica, Tenure};
-use crate::fault::Faults;
+use crate::fault::{Bug, Faults};
 use crate::id::{LeaderEpoch, Offset, PartitionEpoch, RequestId};
-use crate::log::LogShape;
+use crate::log::{EpochHistory, LogShape};
 
 /// What is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,14 +30,16 @@ impl<F: Faults> Replica<F> {
     pub fn recover(tenure: &Tenure, faults: F, recovered: Recovered<'_>) -> Self {
         assert!(tenure.replicas.len() <= usize::from(REPLICAS_MAX), "an assignment is bounded");
         assert!(tenure.own.0 < tenure.replica_count(), "a replica is in its own assignment");
-        let high_watermark = recovered.high_watermark.min(recovered.log.end()).max(recovered.log.start());
+        let stale = faults.has(Bug::EpochsFromCheckpoint);
+        let log = if stale { without_last_epoch(&recovered.log) } else { recovered.log };
+        let high_watermark = recovered.high_watermark.min(log.end()).max(log.start());
         let mut producers = Producers::default();
         for batch in recovered.batches {
             producers.note(batch, high_watermark);
         }
         Self {
             faults,
-            log: recovered.log,
+            log,
             high_watermark,
             syncing: None,
             producers,
@@ -47,6 +49,15 @@ impl<F: Faults> Replica<F> {
             last_proposal: RequestId::default(),
         }
     }
+}
+
+/// B-20: a log with the epoch history as a checkpoint told it that was written before the last epoch began.
+fn without_last_epoch(log: &LogShape<LeaderEpoch>) -> LogShape<LeaderEpoch> {
+    let mut epochs = EpochHistory::default();
+    if let [older @ .., _] = log.epochs().starts() {
+        older.iter().for_each(|known| epochs.assign(known.epoch, known.start));
+    }
+    LogShape::recovered(log.start(), log.flushed(), log.end(), epochs)
 }
 
 /// The view before the first view.

@@ -105,9 +105,15 @@ impl<F: Faults> Replica<F> {
         if fetch.fetch_offset <= self.log.end() && self.faults.has(Bug::SkipDivergenceTest) {
             return Position::Valid;
         }
-        let sparse = self.faults.has(Bug::SparseEpochLookup);
-        let last_epoch = if sparse { Some(fetch.last_epoch.unwrap_or_default()) } else { fetch.last_epoch };
-        self.log.position(fetch.fetch_offset, last_epoch)
+        match self.log.position(fetch.fetch_offset, fetch.last_epoch) {
+            Position::Diverging(before) if self.passes_for(before.end, fetch.fetch_offset) => Position::Valid,
+            position => position,
+        }
+    }
+
+    /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches.
+    fn passes_for(&self, end_of_known: Offset, fetch_offset: Offset) -> bool {
+        self.faults.has(Bug::SparseEpochLookup) && fetch_offset <= end_of_known
     }
 
     /// R12: a valid fetch says what the follower has.

@@ -112,7 +112,7 @@ const MUTANTS: &[Row] = &[
         &[invariant::LOST_REPLICA_IS_EXCLUDED],
     ),
     (
-        Bug::LaggingMinIsr,
+        Bug::ImageWithoutMinIsr,
         "KAFKA-16540, KAFKA-21110",
         "brokers=2 changes=1",
         &[invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],

@@ -34,6 +34,7 @@ pub(super) fn part(before: &State, action: &Action) -> Part {
         | Action::Kill(at)
         | Action::PowerLoss(at, _)
         | Action::Wipe(at)
+        | Action::Corrupt(at, _)
         | Action::Snapshot(at, _)
         | Action::Install(at, _) => Part::of(lane(*at)),
     }

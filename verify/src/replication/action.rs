@@ -48,6 +48,12 @@ pub enum Action {
     Unfence(ReplicaIdx),
     /// A broker asks to shut down, or whether it may by now.
     Stop(ReplicaIdx),
+    /// Whatever is committed at this replica is deleted there.
+    Delete(ReplicaIdx),
+    /// An operator changes min.insync.replicas.
+    Configure,
+    /// The proposal at this place of the network reaches a controller of before.
+    AskDeposed(u8),
     /// A leader of the past hears what it needs for its high watermark to rise.
     Hear(ReplicaIdx),
 }
@@ -72,6 +78,9 @@ pub(super) const KINDS: &[&str] = &[
     "a fenced broker is heard from again",
     "a broker shuts down",
     "a leader of the past hears what it needs",
+    "records are deleted",
+    "min.insync.replicas changes",
+    "a proposal reaches a deposed controller",
 ];
 
 /// Index into [`KINDS`].
@@ -95,6 +104,9 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::Unfence(_) => 15,
         Action::Stop(_) => 16,
         Action::Hear(_) => 17,
+        Action::Delete(_) => 18,
+        Action::Configure => 19,
+        Action::AskDeposed(_) => 20,
     }
 }
 
@@ -107,6 +119,27 @@ pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
             None => actions.push(Action::Start(replica)),
         }
         of_controller(state, replica, actions);
+    }
+    of_operators(world, state, actions);
+}
+
+fn of_operators(world: &World, state: &State, actions: &mut Vec<Action>) {
+    if state.left.configs > 0 {
+        actions.push(Action::Configure);
+    }
+    if state.left.deposed > 0 {
+        let envelopes = (0..).zip(state.network.envelopes());
+        let ahead = envelopes.filter(|(_, envelope)| world.is_ahead_of_the_deposed(envelope));
+        actions.extend(ahead.map(|(at, _)| Action::AskDeposed(at)));
+    }
+    if state.left.deletes > 0 {
+        let may_delete = |replica: &ReplicaIdx| {
+            state.run(*replica).is_some_and(|run| {
+                let log = run.core.log();
+                run.core.high_watermark().min(log.flushed()) > log.start()
+            })
+        };
+        actions.extend(state.replicas().filter(may_delete).map(Action::Delete));
     }
 }
 

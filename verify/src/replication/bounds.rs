@@ -30,6 +30,12 @@ crate::bounds! {
         timeouts("timeouts"): u8 = 0,
         /// Repetitions of a produce by its client; above 0 the producer is idempotent
         retries("retries"): u8 = 0,
+        /// Deletions of whatever is committed at a replica: by retention, or by a client
+        deletes("deletes"): u8 = 0,
+        /// Changes of min.insync.replicas, between what it is at the start and one, or two if it is one
+        configs("configs"): u8 = 0,
+        /// Proposals that reach a controller of before, which knows nothing that was decided since the start
+        deposed("deposed"): u8 = 0,
         /// Fetches and answers in flight per follower up to which it repeats a fetch
         in_flight("in-flight"): u8 = 2,
         /// When a record counts as held: commit or os
@@ -58,6 +64,19 @@ impl Bounds {
     #[must_use]
     pub fn configured_min_isr(&self) -> u8 {
         if self.min_isr == 0 { self.brokers.min(2) } else { self.min_isr }
+    }
+
+    /// What `min.insync.replicas` may be changed to when it is `now`.
+    #[must_use]
+    pub fn other_min_isr(&self, now: u8) -> u8 {
+        let other = if self.configured_min_isr() == 1 { 2 } else { 1 };
+        if now == other { self.configured_min_isr() } else { other }
+    }
+
+    /// The least `min.insync.replicas` that a promise may have rested on.
+    #[must_use]
+    pub fn least_min_isr(&self) -> u8 {
+        if self.configs > 0 { 1 } else { self.configured_min_isr() }
     }
 
     /// Members of the ISR at the start.

@@ -26,6 +26,7 @@ pub(super) mod name {
     pub(crate) const READ_IS_COMMITTED: &str = "replication/readers_see_what_is_committed";
     pub(crate) const DISK_IS_BELIEVED: &str = "replication/replica_believes_what_its_disk_holds";
     pub(crate) const DROPPED: &str = "replication/nothing_comes_of_what_is_dropped";
+    pub(crate) const ANSWER_IS_TO_THIS_RUN: &str = "replication/answer_is_to_this_run";
     pub(crate) const LED_AGAIN: &str = "replication/partition_that_kept_its_data_is_led_again";
 
     pub(crate) const ACKED: &str = "replication/some_record_is_acked";
@@ -39,19 +40,23 @@ pub(super) mod name {
     pub(crate) const REFUSED: &str = "replication/produce_is_refused_for_want_of_replicas";
     pub(crate) const REJOINED: &str = "replication/replica_rejoins_after_a_power_loss";
     pub(crate) const LED_AGAIN_ALONE: &str = "replication/single_replica_leads_again_after_a_kill";
+    pub(crate) const DELETED: &str = "replication/records_are_deleted";
+    pub(crate) const BEGUN_ANEW: &str = "replication/log_begins_anew_at_its_leaders_start";
+    pub(crate) const CONFIGURED: &str = "replication/min_isr_is_configured";
+    pub(crate) const ASKED_DEPOSED: &str = "replication/deposed_controller_is_asked";
     pub(crate) const NEW_LEADER: &str = "replication/another_leader_follows";
 }
 
 /// The invariants that hold only as long as no more tails are lost than the promise allows (R62).
 const OF_RECORDS: &[&str] = &["RI1", "RI2", "RI3", "RI5", "RI6", "RI7", "RI9", "RI13", "RI16"];
 
-static STATE_CLAIMS: LazyLock<[Property<Entry>; 16]> = LazyLock::new(properties::<Entry>);
+static STATE_CLAIMS: LazyLock<[Property<Entry>; 17]> = LazyLock::new(properties::<Entry>);
 
 /// The claims about every state and step.
 pub(super) static ALWAYS: LazyLock<Vec<Always<World>>> = LazyLock::new(|| {
-    let holds: [Holds<World>; 16] = [
+    let holds: [Holds<World>; 17] = [
         at::<0>, at::<1>, at::<2>, at::<3>, at::<4>, at::<5>, at::<6>, at::<7>, at::<8>, at::<9>, at::<10>,
-        at::<11>, at::<12>, at::<13>, at::<14>, at::<15>,
+        at::<11>, at::<12>, at::<13>, at::<14>, at::<15>, at::<16>,
     ];
     let of_state = |(claim, holds): (&Property<Entry>, _)| Always {
         name: claim.name,
@@ -67,6 +72,7 @@ pub(super) static ALWAYS: LazyLock<Vec<Always<World>>> = LazyLock::new(|| {
         of_step(name::WATERMARK_IS_OF_COMMITTED, "RI1", name::TRUNCATED),
         of_step(name::WATERMARK_MONOTONIC, "RI14", name::ACKED),
         of_step(name::CAS_LINEAR, "RI11", name::ALTER_REJECTED),
+        of_step(name::ANSWER_IS_TO_THIS_RUN, "R13", name::STALE_ANSWER),
         of_step(name::CUT_SETTLES, "RL8", name::TRUNCATED),
         of_step(name::NOTHING_UNDONE, "RL5", name::SHRUNK),
         of_step(name::DROPPED, "R11, R13, R43", name::NEW_LEADER),
@@ -103,6 +109,8 @@ fn exercise(rule: &str) -> &'static str {
         "RI11" => name::ALTER_REJECTED,
         "RI13" => name::REJOINED,
         "RI17" => name::REFUSED,
+        "RI14" => name::BEGUN_ANEW,
+        "RL3" => name::ASKED_DEPOSED,
         _ => name::ACKED,
     }
 }
@@ -120,12 +128,16 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::REFUSED, seen: Seen::Step },
     Sometimes { name: name::REJOINED, seen: Seen::Step },
     Sometimes { name: name::LED_AGAIN_ALONE, seen: Seen::Step },
+    Sometimes { name: name::DELETED, seen: Seen::Step },
+    Sometimes { name: name::BEGUN_ANEW, seen: Seen::Step },
+    Sometimes { name: name::CONFIGURED, seen: Seen::Step },
+    Sometimes { name: name::ASKED_DEPOSED, seen: Seen::Step },
     Sometimes { name: name::NEW_LEADER, seen: Seen::Step },
 ];
 
 /// Whether more unsynced tails were lost than the promise allows for (R62): then nothing is promised of the records.
 fn void(world: &World, state: &State) -> bool {
-    world.counts_unsynced() && state.ledger.ghost.lossy >= world.bounds.configured_min_isr()
+    world.counts_unsynced() && state.ledger.ghost.lossy >= world.bounds.least_min_isr()
 }
 
 /// Evaluates every claim about states over one picture.
@@ -177,12 +189,15 @@ fn disks_are_believed(_: &World, state: &State) -> Result<(), String> {
         if small(log.flushed()) > disk.flushed
             || small(log.written()) > disk.written
             || small(log.end()) != disk.end()
+            || small(log.start()) != disk.start
         {
             return Err(format!(
-                "{replica} believes in {} records, {} written, {} synced; its disk has {}, {}, {}",
+                "{replica} believes in {} to {}, {} written, {} synced; its disk has {} to {}, {}, {}",
+                log.start(),
                 log.end(),
                 log.written(),
                 log.flushed(),
+                disk.start,
                 disk.end(),
                 disk.written,
                 disk.flushed

@@ -6,7 +6,7 @@
 //! `check quorum` shows, and a fail-over of the controller changes nothing that is committed (Q57). What the abstraction
 //! leaves out is a request that is refused because of a fail-over: to its sender that is a lost request.
 
-use highwater_model::api::{NewTopic, ReplicaAssignment};
+use highwater_model::api::{ConfigChange, NewTopic, ReplicaAssignment};
 use highwater_model::fault::Planted;
 use highwater_model::id::{
     BrokerEpoch, DirectoryId, IncarnationId, NodeId, Offset, PartitionIndex, QuorumEpoch, RequestId, TopicId,
@@ -84,6 +84,8 @@ pub(super) enum Request {
     Expire(ReplicaIdx),
     /// The proposal of a leader arrives.
     Alter(Part<Envelope>),
+    /// An operator sets `min.insync.replicas`.
+    Configure(u8),
     /// Every running broker has applied the metadata this far, exclusive: earlier views are no longer needed.
     Forget(Offset),
 }
@@ -105,6 +107,7 @@ impl Request {
             Self::Expire(replica) => (3, u64::from(replica.0)),
             Self::Alter(proposal) => (4, proposal.address()),
             Self::Forget(applied) => (5, applied.0),
+            Self::Configure(min_isr) => (6, u64::from(min_isr)),
         };
         part::key(kind, what)
     }
@@ -239,6 +242,7 @@ impl Cluster {
                     answer = sitting.alter(*from, proposal.clone());
                 }
             }
+            Request::Configure(min_isr) => sitting.configure(min_isr),
             Request::Forget(applied) => sitting.cluster.forget_applied(applied),
         }
         Ruling { after: memory.clusters.share(sitting.cluster), may_stop, answer }
@@ -300,6 +304,14 @@ impl Sitting<'_> {
     /// A broker's session ends (Q55).
     fn expire(&mut self, replica: ReplicaIdx) {
         self.feed(Input::Expired { timer: Timer::Session(node(replica)), at_ms: 0 });
+    }
+
+    /// An operator sets `min.insync.replicas`.
+    fn configure(&mut self, min_isr: u8) {
+        let value = Some(min_isr.to_string());
+        let changes = vec![ConfigChange { name: "min.insync.replicas".to_owned(), value }];
+        let answer = self.ask(Command::AlterConfigs { name: "t".to_owned(), changes, expected_offset: None });
+        assert!(matches!(answer, Some(Ok(_))), "nothing speaks against a change: {answer:?}");
     }
 
     /// A leader's proposal arrives; the answer, if there is one.

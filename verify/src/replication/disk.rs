@@ -23,8 +23,16 @@ pub struct Entry {
 impl fmt::Debug for Entry {
     /// As counterexamples tell it: which record, and under which leader.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::GONE {
+            return f.write_str("a deleted record");
+        }
         write!(f, "record {}@{}", self.value, self.leader_epoch)
     }
+}
+
+impl Entry {
+    /// Stands for a record that was deleted, or never was here, below a log's start.
+    pub(super) const GONE: Self = Self { leader_epoch: LeaderEpoch(0), value: 254, numbered: false };
 }
 
 /// Some records in order.
@@ -44,12 +52,19 @@ pub struct Pending {
 /// A replica's disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disk {
-    /// The records, from offset 0.
+    /// The records, from offset 0; those below the start are gone.
     pub entries: Entries,
+    /// Offset of the first record that was not deleted.
+    pub start: u8,
     /// Number of records that the kernel holds: they survive a kill (X10).
     pub written: u8,
     /// Number of records that a completed sync covers: they survive a power loss (X11).
     pub flushed: u8,
+    /// What a file beside the log says of `flushed`, which a start believes. It is lowered before the log is cut, and so never
+    /// says more; unless B-47 is planted.
+    pub claimed: u8,
+    /// Whether that file is yet to be lowered, the log being cut already (B-47).
+    pub lowers: bool,
     /// Writes under way, oldest first.
     pub writes: SmallVec<[Pending; 2]>,
     /// Syncs under way, oldest first.
@@ -101,6 +116,28 @@ impl Disk {
         }
     }
 
+    /// Lowers what the file beside the log claims to what is synced.
+    pub(super) fn lower_claim(&mut self) {
+        self.claimed = self.claimed.min(self.flushed);
+        self.lowers = false;
+    }
+
+    /// Deletes the records below `to`.
+    pub(super) fn trim(&mut self, to: Offset) {
+        let start = small(to);
+        assert!(start <= self.flushed, "only what is synced is deleted");
+        self.entries.iter_mut().take(usize::from(start)).for_each(|entry| *entry = Entry::GONE);
+        self.start = start;
+    }
+
+    /// Throws the log away and begins again at `at`. What is under way is for nothing.
+    pub(super) fn restart(&mut self, at: Offset) {
+        self.truncate(Offset::ZERO);
+        let start = small(at);
+        self.entries.resize(usize::from(start), Entry::GONE);
+        (self.start, self.written, self.flushed, self.claimed) = (start, start, start, start);
+    }
+
     /// The oldest write ends.
     pub(super) fn complete_write(&mut self) -> Pending {
         let done = self.writes.remove(0);
@@ -113,6 +150,7 @@ impl Disk {
         let first = self.writes.remove(0);
         self.writes.clear();
         self.truncate(Offset(u64::from(self.written)));
+        self.lower_claim();
         Pending { end: Offset(u64::from(self.written)), ..first }
     }
 
@@ -120,6 +158,7 @@ impl Disk {
     pub(super) fn complete_sync(&mut self) -> Pending {
         let done = self.syncs.remove(0);
         self.flushed = self.flushed.max(done.covers);
+        self.claimed = self.flushed;
         done
     }
 
@@ -130,15 +169,16 @@ impl Disk {
         self.flushed = self.flushed.min(kept);
         self.writes.clear();
         self.syncs.clear();
+        self.lowers = false;
     }
 
-    /// What a recovery finds (R63): epochs as the records tell them.
+    /// What a recovery finds (R63): epochs as the records tell them, and synced what the file beside the log says.
     pub(super) fn shape(&self) -> LogShape<LeaderEpoch> {
         let mut epochs = EpochHistory::default();
-        for (offset, entry) in (0..).map(Offset).zip(&self.entries) {
+        for (offset, entry) in (0..).map(Offset).zip(&self.entries).skip(usize::from(self.start)) {
             epochs.assign(entry.leader_epoch, offset);
         }
         let at = |end: u8| Offset(u64::from(end));
-        LogShape::recovered(Offset::ZERO, at(self.flushed), at(self.end()), epochs)
+        LogShape::recovered(at(self.start), at(self.claimed.min(self.end())), at(self.end()), epochs)
     }
 }

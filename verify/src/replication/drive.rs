@@ -10,7 +10,7 @@ use super::World;
 use super::bounds::Syncs;
 use super::claims::name;
 use super::cluster::{Request, Ruling};
-use super::disk::{Entries, small};
+use super::disk::{Entries, Entry, small};
 use super::network::Envelope;
 use super::state::{Broker, Ledger, Standing, State};
 use super::turn::{self, Event, Held, Told, value_of};
@@ -76,6 +76,8 @@ impl Driver<'_> {
         match told {
             Told::Send(envelope) => self.state.network.send(*envelope),
             Told::Truncated => self.notes.event(name::TRUNCATED),
+            Told::Trimmed => self.notes.event(name::DELETED),
+            Told::Restarted => self.notes.event(name::BEGUN_ANEW),
             Told::Acknowledged { request_id, offset, held } => {
                 self.acknowledged(at, *request_id, *offset, held);
             }
@@ -120,7 +122,9 @@ impl Driver<'_> {
         // What a power loss takes of an unsynced log is beyond what the policy promises (R62).
         let lossy = if durable { 0 } else { self.state.ledger.ghost.lossy };
         let all = self.world.acks_all();
-        let needed = if all { self.state.cluster.partition().min_isr.saturating_sub(lossy) } else { 1 };
+        // As the leader's image has it: it may lag behind the controller's as a whole, never in part (X4).
+        let min_isr = self.state.run(at).map_or(1, |run| run.core.view().min_isr);
+        let needed = if all { min_isr.saturating_sub(lossy) } else { 1 };
         let everywhere = !(all && durable) || maximal.is_subset(holders);
         if holders.count() < needed || !holders.contains(at) || !everywhere {
             self.notes.broke(name::ACKED_WAS_REPLICATED, || {
@@ -142,7 +146,8 @@ impl Driver<'_> {
     fn holders(&self, at: ReplicaIdx, own: &Held, offset: Offset, value: u8) -> IsrSet {
         let has = |held: &Held| {
             let entry = held.entries.get(usize::from(small(offset)));
-            small(offset) < held.counted && entry.is_some_and(|entry| entry.value == value)
+            let holds = |entry: &Entry| entry.value == value || *entry == Entry::GONE;
+            small(offset) < held.counted && entry.is_some_and(holds)
         };
         let counts = |replica: &ReplicaIdx| {
             let flush = self.world.bounds.flush.0;
@@ -165,9 +170,10 @@ impl Driver<'_> {
     fn covered(&mut self, at: ReplicaIdx, end: Offset, held: &Held) {
         let (held, committed) = (&held.entries, &self.state.ledger.ghost.committed);
         let below = usize::from(small(end));
-        let differs = committed.iter().zip(held).take(below).any(|(committed, held)| committed != held);
+        let differs = |(committed, held): (&Entry, &Entry)| committed != held && *held != Entry::GONE;
+        let differs = committed.iter().zip(held).take(below).any(differs);
         let void = self.world.counts_unsynced()
-            && self.state.ledger.ghost.lossy >= self.world.bounds.configured_min_isr();
+            && self.state.ledger.ghost.lossy >= self.world.bounds.least_min_isr();
         if (differs || held.len() < below) && !void {
             self.notes.broke(name::WATERMARK_IS_OF_COMMITTED, || {
                 format!("{at} puts its high watermark at {end} of {held:?}; committed is {committed:?}")

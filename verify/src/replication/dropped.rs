@@ -87,7 +87,7 @@ fn is_as_before(before: Part<Broker>, turn: &Turn) -> bool {
 fn tells_clients(turn: &Turn) -> bool {
     let is_for_clients = |told: &Told| match told {
         Told::Acknowledged { .. } | Told::Refused(..) | Told::Visible(..) => true,
-        Told::Send(_) | Told::Truncated | Told::Covered(..) => false,
+        Told::Send(_) | Told::Truncated | Told::Trimmed | Told::Restarted | Told::Covered(..) => false,
     };
     turn.told.iter().any(is_for_clients)
 }
@@ -126,7 +126,7 @@ fn is_merely_answered(before: Part<Broker>, turn: &Turn) -> bool {
                 if matches!(answer.body, FetchBody::Records { .. })
         ),
         Told::Acknowledged { .. } | Told::Refused(..) | Told::Visible(..) => false,
-        Told::Truncated | Told::Covered(..) => false,
+        Told::Truncated | Told::Trimmed | Told::Restarted | Told::Covered(..) => false,
     };
     turn.refused.is_none() && turn.told.iter().all(is_answer) && runs(&before, turn, stands_as_before)
 }

@@ -44,7 +44,10 @@ pub(super) fn part(before: &State, action: Action) -> Part {
         | Action::Room(replica)
         | Action::Kill(replica, _)
         | Action::PowerLoss(replica, _)
+        | Action::Delete(replica)
         | Action::Hear(replica) => Part::of(replica),
+        Action::Configure => Part::of(CONTROLLER),
+        Action::AskDeposed(at) => Part { lanes: Vec::new(), takes: Some(usize::from(at)) },
     }
 }
 
@@ -86,7 +89,9 @@ fn cells(broker: &Broker) -> Vec<Cell> {
         at if at < disk.written => Kept::Written,
         _ => Kept::Submitted,
     };
-    records(&disk.entries, |at| Some(kept(at)), small(covered))
+    let mut cells = records(&disk.entries, |at| Some(kept(at)), small(covered));
+    cells.drain(..usize::from(disk.start));
+    cells
 }
 
 fn records(entries: &Entries, kept: impl Fn(u8) -> Option<Kept>, covered: u8) -> Vec<Cell> {

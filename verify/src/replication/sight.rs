@@ -60,7 +60,7 @@ impl Frame {
             ReplicaSight {
                 running: broker.run.is_some(),
                 log,
-                records: &broker.disk.entries,
+                records: broker.disk.entries.get(usize::from(broker.disk.start)..).unwrap_or_default(),
                 high_watermark: broker.run.as_ref().map(|run| run.core.high_watermark()).unwrap_or_default(),
                 leads: broker.run.as_ref().and_then(|run| Leadership::of(&run.core)),
                 unclean: broker.disk.unclean,

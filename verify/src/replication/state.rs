@@ -102,6 +102,12 @@ pub struct Left {
     pub timeouts: u8,
     /// Repeated produces.
     pub retries: u8,
+    /// Deletions.
+    pub deletes: u8,
+    /// Changes of `min.insync.replicas`.
+    pub configs: u8,
+    /// Proposals to a deposed controller.
+    pub deposed: u8,
 }
 
 /// Everything that the future depends on. States that differ in nothing that any step could tell hash alike.
@@ -122,19 +128,14 @@ pub struct State {
 }
 
 impl Left {
-    /// All of it as one number.
-    fn word(self) -> u64 {
-        let Self { elections, shrinks, kills, power_losses, full_disks, shutdowns, timeouts, retries } = self;
-        u64::from_le_bytes([
-            elections,
-            shrinks,
-            kills,
-            power_losses,
-            full_disks,
-            shutdowns,
-            timeouts,
-            retries,
-        ])
+    /// All of it as two numbers.
+    fn words(self) -> [u64; 2] {
+        let Self {
+            elections, shrinks, kills, power_losses, full_disks, shutdowns, timeouts, retries, ..
+        } = self;
+        let Self { deletes, configs, deposed, .. } = self;
+        let faults = [elections, shrinks, kills, power_losses, full_disks, shutdowns, timeouts, retries];
+        [u64::from_le_bytes(faults), u64::from_le_bytes([deletes, configs, deposed, 0, 0, 0, 0, 0])]
     }
 
     /// All of the bounds.
@@ -148,6 +149,9 @@ impl Left {
             shutdowns: bounds.shutdowns,
             timeouts: bounds.timeouts,
             retries: bounds.retries,
+            deletes: bounds.deletes,
+            configs: bounds.configs,
+            deposed: bounds.deposed,
         }
     }
 }
@@ -174,7 +178,9 @@ impl Hash for State {
 impl State {
     /// As `Checked::identity` has it: which parts this state is made of. Equal parts are one.
     pub(super) fn identity(&self) -> u64 {
-        let mut identity = Identity(self.left.word());
+        let [first, second] = self.left.words();
+        let mut identity = Identity(first);
+        identity.add(second);
         self.brokers.iter().for_each(|part| identity.add(part.address()));
         identity.add(self.cluster.address());
         identity.add(self.ledger.address());

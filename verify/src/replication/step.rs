@@ -4,8 +4,8 @@ use highwater_model::api::Acks;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
 use highwater_model::log::EpochEnd;
 use highwater_model::replication::{
-    AlterPartitionOutcome, BatchSummary, FetchAnswer, FetchBody, IsrSet, Message, Recovered, Refusal,
-    Replica, ReplicaIdx, Tenure, Timer,
+    AlterPartitionAnswer, AlterPartitionOutcome, BatchSummary, FetchAnswer, FetchBody, IsrSet, Message,
+    Recovered, Refusal, Replica, ReplicaIdx, Tenure, Timer,
 };
 use smallvec::SmallVec;
 
@@ -71,6 +71,17 @@ impl Driver<'_> {
             Action::Unfence(replica) => _ = self.heartbeat(replica, false),
             Action::Stop(replica) => self.stop(replica),
             Action::Hear(replica) => self.hear_members(replica),
+            Action::Delete(replica) => {
+                self.state.left.deletes -= 1;
+                self.feed(replica, Event::Delete);
+            }
+            Action::Configure => {
+                self.state.left.configs -= 1;
+                self.notes.event(name::CONFIGURED);
+                let now = self.state.cluster.partition().min_isr;
+                self.ask(Request::Configure(self.world.bounds.other_min_isr(now)));
+            }
+            Action::AskDeposed(at) => self.ask_deposed(usize::from(at)),
         }
     }
 
@@ -121,17 +132,26 @@ impl Driver<'_> {
         let envelope = self.state.network.take(at);
         match envelope.get() {
             Envelope::Peer { to, message, .. } => self.deliver_message(*to, message, envelope),
-            Envelope::Proposal { from, .. } => self.deliver_proposal(*from, envelope),
-            Envelope::Decision { to, .. } => {
-                if self.state.run(*to).is_some() {
+            Envelope::Proposal { from, proposal } => {
+                self.deliver_proposal(*from, proposal.broker_epoch, envelope);
+            }
+            Envelope::Decision { to, broker_epoch, .. } => {
+                if self.runs_as(*to, *broker_epoch) {
                     self.feed(*to, Event::Delivered(envelope));
                 }
             }
         }
     }
 
-    fn deliver_proposal(&mut self, from: ReplicaIdx, envelope: Part<Envelope>) {
-        let Some(broker_epoch) = self.state.run(from).map(|run| run.broker_epoch) else { return };
+    /// Whether this incarnation runs: the connection that it asks the controller on ends with it, and what is under way there.
+    fn runs_as(&self, replica: ReplicaIdx, broker_epoch: BrokerEpoch) -> bool {
+        self.state.run(replica).is_some_and(|run| run.broker_epoch == broker_epoch)
+    }
+
+    fn deliver_proposal(&mut self, from: ReplicaIdx, broker_epoch: BrokerEpoch, envelope: Part<Envelope>) {
+        if self.state.run(from).is_none() {
+            return;
+        }
         let before = self.state.cluster.partition().isr;
         let ruling = self.ask(Request::Alter(envelope));
         self.joined(self.state.cluster.partition().isr.minus(before));
@@ -139,7 +159,30 @@ impl Driver<'_> {
             if !matches!(answer.outcome, AlterPartitionOutcome::Applied { .. }) {
                 self.notes.event(name::ALTER_REJECTED);
             }
-            self.post(Envelope::Decision { to: from, broker_epoch, answer });
+            self.answer(from, broker_epoch, answer);
+        }
+    }
+
+    /// The controller answers an incarnation, if that still runs.
+    fn answer(&mut self, to: ReplicaIdx, broker_epoch: BrokerEpoch, answer: AlterPartitionAnswer) {
+        if self.runs_as(to, broker_epoch) {
+            self.post(Envelope::Decision { to, broker_epoch, answer });
+        }
+    }
+
+    /// A proposal reaches a controller that was deposed at the start and does not know. It can have nothing committed; but it
+    /// may answer what it need not decide.
+    fn ask_deposed(&mut self, at: usize) {
+        self.state.left.deposed -= 1;
+        self.notes.event(name::ASKED_DEPOSED);
+        let envelope = self.state.network.take(at);
+        let Envelope::Proposal { from, proposal } = envelope.get() else { return };
+        let (memory, deposed) = (&self.world.memory, self.world.deposed());
+        let ruling =
+            deposed.fate(Request::Alter(envelope).key(), || deposed.ruling(Request::Alter(envelope), memory));
+        assert!(ruling.after.partition() == deposed.partition(), "it is behind, and decides nothing");
+        if let Some(answer) = ruling.answer {
+            self.answer(*from, proposal.broker_epoch, answer);
         }
     }
 
@@ -174,10 +217,27 @@ impl Driver<'_> {
             let asks = matches!(message, Message::Fetch(_) | Message::Progress(_));
             self.notes.event(if asks { name::STALE_REQUEST } else { name::STALE_ANSWER });
         }
+        if let Message::FetchAnswer(answer) = message
+            && refused.is_none()
+        {
+            self.is_to_this_run(to, answer);
+        }
         if let Message::FetchAnswer(FetchAnswer { body: FetchBody::Diverging(diverging), .. }) = message
             && refused.is_none()
         {
             self.has_cut(to, *diverging);
+        }
+    }
+
+    /// R13: an answer that is taken answers a request of this very run. That it does no harm here, where a run asks anew from the
+    /// end of its log and what a leader wrote in its epoch stays, is no reason to rest on it.
+    fn is_to_this_run(&mut self, follower: ReplicaIdx, answer: &FetchAnswer) {
+        let own = self.state.run(follower).map(|run| run.broker_epoch);
+        let answered = answer.answered.broker_epoch;
+        if own != Some(answered) {
+            self.notes.broke(name::ANSWER_IS_TO_THIS_RUN, || {
+                format!("{follower} runs as {own:?} and takes an answer to its run {answered}")
+            });
         }
     }
 
@@ -245,6 +305,7 @@ impl Driver<'_> {
             self.end(replica, |disk| {
                 disk.lose(disk.end());
                 disk.flushed = disk.end();
+                disk.claimed = disk.end();
                 disk.clean_stop = Some(broker_epoch);
             });
         }

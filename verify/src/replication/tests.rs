@@ -86,6 +86,20 @@ fn a_planted_bug_is_found_where_its_mutant_says() {
     }
 }
 
+#[test]
+fn the_sound_core_is_clean_where_a_planted_bug_is_found() {
+    let small = ["B-14", "B-20", "B-21", "B-23", "B-27d", "B-28", "P-03"];
+    for mutant in World::mutants().into_iter().filter(|mutant| small.contains(&mutant.bug.id())) {
+        let (id, bounds) = (mutant.bug.id(), mutant.bounds);
+        let broken = search(&World::new(bounds.clone(), Some(mutant.bug)), Limits::default(), &mut |_| {});
+        let sound = search(&World::new(bounds, None), Limits::default(), &mut |_| {});
+
+        let Verdict::Violated(example) = broken.verdict else { panic!("{id} is not found") };
+        assert!(mutant.breaks.contains(&example.broken.claim), "{id}: {:?}", example.broken);
+        assert!(matches!(sound.verdict, Verdict::Holds), "{id}: {sound:?}");
+    }
+}
+
 /// What can be seen of states from outside: what the controller knows, who runs, what the disks hold, what clients were told,
 /// and which faults may come. Of leader epochs only the order tells anything, and a client that waits knows no more than one
 /// that was told that nobody knows.

@@ -3,6 +3,7 @@
 //! Nothing but the broker and the event decide it, so it is worked out once ([`Memory`](super::memory::Memory)).
 //! Effects are carried out at once and in order; what concerns others is told with what the disk held at that moment.
 
+use highwater_model::fault::{Bug, Faults as _};
 use highwater_model::id::{Offset, ProducerEpoch, ProducerId, RequestId, Sequence};
 use highwater_model::replication::{
     BatchKind, BatchProducer, BatchSummary, Batches, Effect, FetchBody, FlushPolicy, Input, Message,
@@ -32,6 +33,8 @@ pub(super) enum Event {
     Produce(u8),
     /// A message for it is delivered.
     Delivered(Part<Envelope>),
+    /// Whatever is committed is deleted (R80).
+    Delete,
 }
 
 impl Event {
@@ -45,6 +48,7 @@ impl Event {
             Self::Expired(timer) => (4, number_of(timer)),
             Self::Produce(value) => (5, u64::from(value)),
             Self::Delivered(envelope) => (6, envelope.address()),
+            Self::Delete => (7, 0),
         };
         part::key(kind, what)
     }
@@ -79,6 +83,10 @@ pub(super) enum Told {
     Send(Part<Envelope>),
     /// Records were cut.
     Truncated,
+    /// Records were deleted from the log's start on.
+    Trimmed,
+    /// The log begins anew where its leader's begins.
+    Restarted,
     /// A client is told that its record is held.
     Acknowledged {
         /// Of which produce.
@@ -145,6 +153,9 @@ pub(super) fn summary(base_offset: Offset, entry: Entry) -> BatchSummary {
 /// The turn of a running broker.
 pub(super) fn take(world: &World, before: &Broker, event: Event) -> Turn {
     let mut taker = Taker { world, broker: before.clone(), attached: Attached::default(), told: Vec::new() };
+    if taker.broker.disk.lowers {
+        taker.broker.disk.lower_claim();
+    }
     let input = taker.input_of(event);
     let run = taker.run();
     let tenure = Tenure { broker_epoch: run.broker_epoch, ..world.tenure(before.replica) };
@@ -230,6 +241,7 @@ impl Taker<'_> {
                 Input::Produce { acks: self.world.bounds.acks.0, request_id: request_of(value), batch }
             }
             Event::Delivered(envelope) => self.input_of_message(&envelope),
+            Event::Delete => Input::RaiseLogStart { to: Offset(u64::MAX) },
         }
     }
 
@@ -267,11 +279,17 @@ impl Taker<'_> {
                 self.broker.disk.append(&entries, end, generation);
             }
             Effect::Truncate { to, .. } => self.truncate(to),
-            Effect::RestartLog { at: start, .. } => {
-                assert_eq!(start, Offset::ZERO, "no log of this world is ever trimmed");
-                self.truncate(start);
+            Effect::RestartLog { at, .. } => {
+                if self.broker.disk.end() > 0 {
+                    self.told.push(Told::Truncated);
+                }
+                self.broker.disk.restart(at);
+                self.told.push(Told::Restarted);
             }
-            Effect::TrimLog { to } => assert_eq!(to, Offset::ZERO, "no log of this world is ever trimmed"),
+            Effect::TrimLog { to } => {
+                self.broker.disk.trim(to);
+                self.told.push(Told::Trimmed);
+            }
             Effect::Sync { up_to, generation } => self.broker.disk.sync(up_to, generation),
             Effect::Send { to, message } => self.send(to, message),
             Effect::ProposeIsr(proposal) => {
@@ -306,6 +324,12 @@ impl Taker<'_> {
             self.told.push(Told::Truncated);
         }
         self.broker.disk.truncate(to);
+        // Derived state first, the log after it: else a process that ends in between leaves a claim to what is gone.
+        if self.world.planted.has(Bug::IndexOverclaims) {
+            self.broker.disk.lowers = true;
+        } else {
+            self.broker.disk.lower_claim();
+        }
     }
 
     fn send(&mut self, to: ReplicaIdx, message: Message) {

@@ -41,6 +41,12 @@ pub(super) fn describe(before: &State, action: Action) -> String {
         Action::Expire(replica) => format!("the controller fences {replica}: its session has ended"),
         Action::Unfence(replica) => format!("the controller hears from {replica} and unfences it"),
         Action::Stop(replica) => format!("{replica} asks to shut down"),
+        Action::Delete(replica) => format!("{replica} deletes what is committed"),
+        Action::Configure => "an operator changes min.insync.replicas".to_owned(),
+        Action::AskDeposed(at) => match before.network.envelopes().get(usize::from(at)) {
+            Some(envelope) => format!("delivered to a deposed controller: {}", in_words(envelope)),
+            None => "a deposed controller is asked".to_owned(),
+        },
         Action::Hear(replica) => {
             format!("{replica}, whom all others have left, hears what its members have told it")
         }

@@ -50,6 +50,18 @@ const STATEMENTS: &[(&str, &str)] = &[
         "A read sees everything that was acknowledged before it was asked for.",
     ),
     (
+        "quorum/snapshot_is_the_fold_of_the_log",
+        "A snapshot holds the voters that the committed log below its end gives.",
+    ),
+    (
+        "quorum/leader_without_a_majority_resigns",
+        "A leader that no majority was heard from until its check-quorum timer ran out leads no more.",
+    ),
+    (
+        "quorum/pre_vote_spares_a_working_leader",
+        "A replica that leads, or that its leader answers, grants no pre-vote in its epoch.",
+    ),
+    (
         "metadata/node_has_one_registration",
         "Every node has one registration, every directory one broker, and broker epochs only grow.",
     ),
@@ -183,6 +195,15 @@ const STATEMENTS: &[(&str, &str)] = &[
         "replication/cut_leaves_no_epoch_that_the_leader_lacks",
         "A follower that cuts its log keeps no epoch that its leader does not have.",
     ),
+    (
+        "replication/nothing_comes_of_what_is_dropped",
+        "A message that is left out as one that comes to nothing would come to nothing.",
+    ),
+    (
+        "replication/leader_waits_for_what_comes",
+        "A leader that was told to wait for newer metadata waits for some that there is.",
+    ),
+    ("replication/answer_is_to_this_run", "A follower takes answers to fetches of its own run only."),
     (
         "replication/leader_leaves_nothing_undone",
         "A leader leaves no watermark that could rise, and no answer that is due.",

@@ -51,8 +51,15 @@ impl Scene {
     /// Replica 0 leads in leader epoch 1; all hold two committed, acknowledged and consumed records.
     fn sound() -> Self {
         let isr = IsrSet::first(3);
-        let leads =
-            Leadership { leader_epoch: LeaderEpoch(1), isr, maximal_isr: isr, min_isr: 2, changing: false };
+        let leads = Leadership {
+            leader_epoch: LeaderEpoch(1),
+            isr,
+            maximal_isr: isr,
+            min_isr: 2,
+            changing: false,
+            partition_epoch: PartitionEpoch(4),
+            waits_for_metadata: false,
+        };
         let partition = PartitionSight {
             leader: Some(ReplicaIdx(0)),
             leader_epoch: LeaderEpoch(1),
@@ -241,4 +248,13 @@ fn a_sequence_that_was_committed_twice_is_found() {
 fn a_refused_record_in_a_log_is_found() {
     let ghost = Written(1, 7, None);
     assert_eq!(Scene::sound().holding(0, &[A, B, ghost]).broken(), [no_ghost_ack::NAME]);
+}
+
+#[test]
+fn a_leader_that_waits_for_metadata_that_never_comes_is_found() {
+    let mut scene = Scene::sound();
+    scene.leads[0].as_mut().expect("it leads").waits_for_metadata = true;
+    assert_eq!(scene.broken(), [leader_waits_for_what_comes::NAME]);
+    scene.partition.partition_epoch = PartitionEpoch(5);
+    assert_eq!(scene.broken(), Vec::<&str>::new());
 }

@@ -98,7 +98,7 @@ impl<'p, F: Faults> Change<'p, F> {
     /// Effective min ISR and flush policy of a new configuration (X4, X13a), which is decided at `decided_at`. Whoever is
     /// registered by then goes on counting under the old policy until it has heard of the new one.
     pub(super) fn configured(mut self, config: &TopicConfig, decided_at: Offset) -> Self {
-        if self.faults.has(Bug::LaggingMinIsr) {
+        if self.faults.has(Bug::ImageWithoutMinIsr) {
             return self;
         }
         self.min_isr = effective_min_isr(config.min_insync_replicas(), replica_count(self.before));
@@ -109,9 +109,9 @@ impl<'p, F: Faults> Change<'p, F> {
         self
     }
 
-    /// Where [`Bug::LaggingMinIsr`] takes the min ISR from.
+    /// Where [`Bug::ImageWithoutMinIsr`] takes the min ISR from.
     pub(super) fn judged_by(mut self, config: Option<&TopicConfig>) -> Self {
-        if let Some(config) = config.filter(|_| self.faults.has(Bug::LaggingMinIsr)) {
+        if let Some(config) = config.filter(|_| self.faults.has(Bug::ImageWithoutMinIsr)) {
             self.eligible_below = effective_min_isr(config.min_insync_replicas(), replica_count(self.before));
         }
         self

@@ -24,6 +24,9 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
     canon.byte(disk.written);
     canon.byte(u8::from(disk.unclean));
     canon.byte(disk.flushed);
+    canon.byte(disk.start);
+    canon.byte(disk.claimed);
+    canon.byte(u8::from(disk.lowers));
     for pending in [&disk.writes, &disk.syncs] {
         for one in pending {
             canon.byte(one.covers + 1);
@@ -115,6 +118,7 @@ pub(super) fn cluster_into(cluster: &Cluster, canon: &mut Canon) {
     let facts = (partition.leader, partition.isr, partition.eligible_leaders, partition.last_known_leader);
     value_into(nobody, &facts, canon);
     value_into(nobody, &(partition.leader_epoch, partition.partition_epoch, partition.recovering), canon);
+    canon.byte(partition.min_isr);
     if let Some(controller) = cluster.with_sessions() {
         value_into(nobody, controller, canon);
     }
