@@ -15,6 +15,7 @@ use highwater_model::fault::Bug;
 use crate::catalogue::NOT_APPLICABLE;
 use crate::engine::Limits;
 use crate::registry::{Request, World, recoveries, worlds};
+use crate::report::properties::page;
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
 mod keep;
@@ -54,6 +55,8 @@ enum Command {
     Trace(trace::Trace),
     /// Lists the models, their bounds and the bugs that can be planted
     List,
+    /// Writes the page of properties, docs/PROPERTIES.md
+    Properties,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Explore(asked) => explore(&asked),
         Command::Trace(asked) => trace::trace(&asked),
         Command::List => list(),
+        Command::Properties => properties(),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -270,6 +274,11 @@ fn explore(asked: &Explore) -> anyhow::Result<u8> {
         writeln!(io::stderr(), "http://127.0.0.1:{}/ shows {}; end with Ctrl-C", asked.port, world.name())?;
         world.explore(&asked.bounds, asked.port)?;
     }
+    Ok(0)
+}
+
+fn properties() -> anyhow::Result<u8> {
+    write!(io::stdout().lock(), "{}", page())?;
     Ok(0)
 }
 

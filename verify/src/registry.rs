@@ -13,7 +13,7 @@ use crate::engine::{Limits, Plan, Progress, Walked, search, walk};
 use crate::replay::{self, ReplayError, Replayed};
 use crate::report::{MutantRow, Run, Sweep, Walks};
 use crate::story::file::Recorded;
-use crate::world::{Checked, Mutant};
+use crate::world::{Always, Checked, Mutant};
 
 /// Every world, in the order in which `all` checks them.
 #[must_use]
@@ -30,7 +30,12 @@ pub fn recoveries() -> Vec<Box<dyn World>> {
 /// Name and rule of every claim of every world.
 #[must_use]
 pub fn claims() -> Vec<(&'static str, &'static str)> {
-    worlds().iter().chain(&recoveries()).flat_map(|world| world.claims()).collect()
+    worlds()
+        .iter()
+        .chain(&recoveries())
+        .flat_map(|world| world.claims())
+        .map(|claim| (claim.name, claim.rule))
+        .collect()
 }
 
 /// What a check is asked for.
@@ -53,6 +58,27 @@ pub struct Request {
 mod slices;
 
 use slices::Sliced;
+
+/// A claim, for a list of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// `machine/claim_in_the_present_tense`.
+    pub name: &'static str,
+    /// Its id in the protocol rules.
+    pub rule: &'static str,
+    /// Of what it is a claim: `state`, `step`, or `end` of a recovery run.
+    pub evaluated: &'static str,
+    /// What shows that it was put to the test.
+    pub exercised_by: &'static str,
+}
+
+impl Claim {
+    fn of<W: Checked>(claim: &Always<W>) -> Self {
+        let of_state = if claim.holds.is_some() { "state" } else { "step" };
+        let evaluated = if claim.name.starts_with("liveness/") { "end" } else { of_state };
+        Self { name: claim.name, rule: claim.rule, evaluated, exercised_by: claim.exercised_by }
+    }
+}
 
 /// The profile of bounds that are for walks alone.
 pub const WALK: &str = "walk";
@@ -81,8 +107,11 @@ pub trait World {
     /// When the bounds cannot be read, there is no such profile, or the planted bug is none of this world's.
     fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep>;
 
-    /// Name and rule of every claim about states and steps.
-    fn claims(&self) -> Vec<(&'static str, &'static str)>;
+    /// Every claim about states, steps and ends.
+    fn claims(&self) -> Vec<Claim>;
+
+    /// Each planted bug with the claims of which one must break.
+    fn expected(&self) -> Vec<(Bug, &'static [&'static str])>;
 
     /// Replays a counterexample of this world on the code of this build, with its planted bug unless `sound`.
     ///
@@ -230,8 +259,12 @@ impl<W: Checked> World for Of<W> {
         Ok(Sweep::new::<W>(runs, whole, clock.elapsed()))
     }
 
-    fn claims(&self) -> Vec<(&'static str, &'static str)> {
-        W::always().iter().map(|claim| (claim.name, claim.rule)).collect()
+    fn claims(&self) -> Vec<Claim> {
+        W::always().iter().map(Claim::of).collect()
+    }
+
+    fn expected(&self) -> Vec<(Bug, &'static [&'static str])> {
+        W::mutants().into_iter().map(|mutant| (mutant.bug, mutant.breaks)).collect()
     }
 
     fn replay(&self, recorded: &Recorded, sound: bool) -> Result<Replayed, ReplayError> {

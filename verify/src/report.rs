@@ -12,6 +12,7 @@ use crate::story::Story;
 use crate::world::{Checked, Mutant};
 
 pub mod html;
+pub mod properties;
 pub mod text;
 mod walks;
 

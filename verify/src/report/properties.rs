@@ -1,0 +1,85 @@
+//! The page of properties: what each says, where it comes from, how it is evaluated, and which planted bugs break it.
+//!
+//! docs/PROPERTIES.md is this page; a test holds them together.
+
+use std::fmt::Write as _;
+
+use crate::registry::{Claim, World, recoveries, worlds};
+use crate::story::statement;
+
+const HEAD: &str = "# Properties
+
+What must hold, everywhere and always, or in the end. `verify properties` writes this page from the code, and a test fails when they differ.
+
+- **evaluated**: in every *state* that a search, a walk or a replay visits; at every *step*, since what is wrong for a moment within a step
+  leaves no state behind; or at the *end* of every recovery run, once faults have stopped (`--liveness`).
+- **put to the test by**: an event that must have been seen in a profile's sweep, else the property held of nothing and the check fails.
+- **broken by**: the planted bugs (`verify list` says what each is) for which this is a property that they are expected to break first.
+  `verify mutants` plants each one and fails unless one of its expected properties is found broken.
+
+The ids are those of the protocol's rules: QI and Q for the quorum, MI for metadata, RI and R for replication, QL and RL for what must
+happen in the end, X for what cuts across.
+";
+
+/// The page.
+#[must_use]
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    worlds().iter().chain(&recoveries()).for_each(|world| section(&mut page, &**world));
+    page
+}
+
+fn section(page: &mut String, world: &dyn World) {
+    let line = format!(
+        "\n## {}\n\n| property | id | what it says | evaluated | put to the test by | broken by |\n|---|---|---|---|---|---|\n",
+        world.name()
+    );
+    page.push_str(&line);
+    let expected = world.expected();
+    for claim in world.claims() {
+        let breaks = expected.iter().filter(|(_, breaks)| breaks.contains(&claim.name));
+        let breaks: Vec<&str> = breaks.map(|(bug, _)| bug.id()).collect();
+        let Claim { name, rule, evaluated, exercised_by } = claim;
+        let (name, exercised_by) = (in_model(name), in_model(exercised_by));
+        let row = format!(
+            "| `{name}` | {rule} | {} | {evaluated} | {exercised_by} | {} |",
+            statement(claim.name),
+            breaks.join(", ")
+        );
+        writeln!(page, "{row}").expect("writing to a string never fails");
+    }
+}
+
+/// The name without its model.
+fn in_model(name: &str) -> String {
+    name.split_once('/').map_or(name, |(_, name)| name).replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_page_in_docs_is_that_of_this_code() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/PROPERTIES.md");
+        let written = std::fs::read_to_string(file).expect("docs/PROPERTIES.md is in the repository");
+
+        assert!(
+            written == page(),
+            "docs/PROPERTIES.md is not that of this code: write it with \
+             `cargo run --release --bin verify -- properties > docs/PROPERTIES.md`"
+        );
+    }
+
+    #[test]
+    fn every_property_has_a_row() {
+        let page = page();
+
+        for world in worlds() {
+            assert!(
+                world.claims().iter().all(|claim| page.contains(&format!("| `{}` |", in_model(claim.name))))
+            );
+        }
+    }
+}
