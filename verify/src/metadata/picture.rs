@@ -40,7 +40,7 @@ fn of_broker(state: &State, node: NodeId) -> Lane {
     let run = broker.run.as_ref();
     let of_run = |what, tell: &dyn Fn(&Run) -> String| Fact::new(what, run.map(tell).unwrap_or_default());
     let runs = broker.runs;
-    let believes = || state.applied(node).map(|image| partitions(image)).unwrap_or_default();
+    let believes = || state.applied(node).map(partitions).unwrap_or_default();
     let facts = vec![
         Fact::new("is", run.map_or_else(|| "down".to_owned(), |_| format!("run {runs}"))),
         of_run("believes to be", &believed),
@@ -77,9 +77,12 @@ fn of_controller(state: &State) -> Lane {
         let (was, is) = (tell(committed), tell(decided));
         if was == is { String::new() } else { is }
     };
+    let active = state.controller.get().active_in();
+    let active = active.map_or_else(|| "no epoch".to_owned(), |epoch| format!("quorum epoch {epoch}"));
     let tail: Vec<String> = state.tail.iter().map(|batch| format!("a batch to {}", batch.end)).collect();
     let facts = vec![
         Fact::new("metadata", format!("committed to {}", committed.end())),
+        Fact::new("active in", active),
         Fact::new("brokers", brokers(committed)),
         Fact::new("partitions", partitions(committed)),
         Fact::new("not committed", tail.join("\n")),
