@@ -144,6 +144,9 @@ impl Run {
     /// Makes it one of walks, which exhaust nothing.
     pub fn walked(&mut self, walks: Walks) {
         self.exhausted = false;
+        if let (Some(found), Some(again)) = (&mut self.violation, &walks.again) {
+            found.story.again.clone_from(again);
+        }
         self.walks = Some(walks);
     }
 

@@ -3,7 +3,7 @@
 //! What a file is, its content tells, not its name: so every kind of recording has one command.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -46,11 +46,17 @@ enum Recording {
 
 /// Replays what was recorded; gives the exit code.
 pub(super) fn replay(asked: &Replay) -> anyhow::Result<u8> {
+    show(asked, &mut io::stdout().lock())
+}
+
+fn show(asked: &Replay, out: &mut dyn io::Write) -> anyhow::Result<u8> {
     let page = Places::page(asked.html.as_deref())?;
-    match recording(&asked.recording)? {
-        Recording::Counterexample(recorded) => counterexample(asked, &recorded, &page),
-        Recording::Trace => replay_recordings(std::slice::from_ref(&asked.recording), asked.json),
-    }
+    let replayed = match recording(&asked.recording)? {
+        Recording::Counterexample(recorded) => counterexample(asked, &recorded, out)?,
+        Recording::Trace => return replay_recordings(std::slice::from_ref(&asked.recording), asked.json),
+    };
+    page.keep(&replayed.story)?;
+    Ok(replayed.end.exit_code())
 }
 
 fn recording(path: &Path) -> anyhow::Result<Recording> {
@@ -67,22 +73,19 @@ fn world(model: &str) -> Result<Box<dyn World>, ReplayError> {
     all.find(|world| world.name() == model).ok_or_else(|| ReplayError::UnknownModel(model.to_owned()))
 }
 
-fn counterexample(asked: &Replay, recorded: &Recorded, page: &Places) -> anyhow::Result<u8> {
+fn counterexample(asked: &Replay, recorded: &Recorded, out: &mut dyn io::Write) -> anyhow::Result<Replayed> {
     let name = || asked.recording.display().to_string();
     let world = world(&recorded.model).with_context(name)?;
     let replayed = world.replay(recorded, asked.sound).with_context(name)?;
-    let mut out = io::stdout().lock();
     if asked.json {
         writeln!(out, "{}", document(recorded, &replayed))?;
-    } else {
-        let planted = replayed.story.planted.map(|bug| format!(" planted {}", bug.id)).unwrap_or_default();
-        writeln!(out, "{}{planted}  {}\n", recorded.model, replayed.story.bounds_line())?;
-        text::steps(&mut out, &replayed.story, asked.verbose)?;
-        verdict(&mut out, recorded, &replayed)?;
+        return Ok(replayed);
     }
-    drop(out);
-    page.keep(&replayed.story)?;
-    Ok(replayed.end.exit_code())
+    let planted = replayed.story.planted.map(|bug| format!(" planted {}", bug.id)).unwrap_or_default();
+    writeln!(out, "{}{planted}  {}\n", recorded.model, replayed.story.bounds_line())?;
+    text::steps(out, &replayed.story, asked.verbose)?;
+    verdict(out, recorded, &replayed)?;
+    Ok(replayed)
 }
 
 fn document(recorded: &Recorded, replayed: &Replayed) -> serde_json::Value {
@@ -128,4 +131,67 @@ fn verdict(out: &mut dyn io::Write, recorded: &Recorded, replayed: &Replayed) ->
         writeln!(out, "what these steps change is told differently in the file: {}", steps.join(", "))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::tests::found;
+
+    /// What the command says of a file with this text, and its exit code.
+    fn said(text: &str, sound: bool) -> (String, u8) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let recording = folder.path().join("found");
+        fs::write(&recording, text).expect("a file");
+        let asked = Replay { recording, sound, verbose: true, html: None, json: false };
+        let mut out = Vec::new();
+        match show(&asked, &mut out) {
+            Ok(code) => (String::from_utf8(out).expect("text"), code),
+            Err(error) => (format!("{error:#}"), 2),
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_replay_is_told_in_words_and_by_the_exit_code() {
+        let file = serde_json::to_string(&found("metadata", "B-13d")).expect("a story can be written");
+
+        let (still, code) = said(&file, false);
+        assert!(still.ends_with("\nstill broken, at step 8\n"), "{still}");
+        assert!(still.contains("   2. broker 1 starts\n"), "{still}");
+        assert!(still.contains("in flight, broker 1 -> controller: register run 2"), "{still}");
+        assert!(still.contains("  broken: metadata/lost_replica_is_excluded (RI13)\n"), "{still}");
+        assert_eq!(code, 4);
+
+        let (sound, code) = said(&file, true);
+        assert!(
+            sound.contains("no longer broken: all 8 steps are possible, and every claim holds"),
+            "{sound}"
+        );
+        assert_eq!(code, 0);
+
+        let (moved, code) = said(&file.replace("\"start\":1}", "\"stop\":1}"), false);
+        assert!(moved.contains("no longer broken: the action of step 2 of 8 is not enabled"), "{moved}");
+        assert_eq!(code, 0);
+
+        let other = file.replace(
+            "\"name\":\"metadata/lost_replica_is_excluded\"",
+            "\"name\":\"metadata/decision_is_whole\"",
+        );
+        let (other, code) = said(&other, false);
+        assert!(
+            other.contains("broken differently, at step 8: the file tells of metadata/decision_is_whole"),
+            "{other}"
+        );
+        assert_eq!(code, 4);
+    }
+
+    #[test]
+    fn what_is_no_recording_is_refused_with_its_name() {
+        let (no_json, code) = said("once upon a time", false);
+        assert!(no_json.contains("found: not JSON: "), "{no_json}");
+        assert_eq!(code, 2);
+
+        let unknown = r#"{"type":"highwater-counterexample","version":1,"model":"hens","bounds":{},"claim":{"name":"","values":""},"steps":[]}"#;
+        assert!(said(unknown, false).0.ends_with("found: there is no model `hens`"));
+    }
 }
