@@ -13,12 +13,15 @@ use clap::{Args, Parser, Subcommand};
 use highwater_model::fault::Bug;
 
 use crate::catalogue::NOT_APPLICABLE;
-use crate::engine::Limits;
+use crate::engine::{EngineName, Limits};
 use crate::registry::{Request, World, recoveries, worlds};
 use crate::report::properties::page;
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
+mod bench;
 mod keep;
+mod merge;
+mod part;
 mod replay;
 mod screen;
 mod trace;
@@ -49,6 +52,10 @@ enum Command {
     Mutants(Mutants),
     /// Takes the steps of a counterexample again, on the code of this build
     Replay(Replay),
+    /// Puts the results of all shards of a sweep together (check --shard i/n --json)
+    Merge(merge::Merge),
+    /// Times the own search beside stateright's checkers, on the same bounds in one run
+    Bench(bench::Bench),
     /// Serves stateright's Explorer on the loopback interface, to walk through a model by hand
     Explore(Explore),
     /// Replays what all brokers recorded of themselves (`trace.dir`), and judges it together
@@ -77,6 +84,11 @@ struct Check {
     mutant: Option<String>,
     #[command(flatten)]
     walk: walk::Walk,
+    #[command(flatten)]
+    part: part::Part,
+    /// What searches: own, stateright-dfs or stateright-bfs. Stateright's see no claim that only a step can break or meet
+    #[arg(long, default_value = "own", conflicts_with = "walk")]
+    engine: EngineName,
     #[command(flatten)]
     spend: Spend,
     #[command(flatten)]
@@ -123,11 +135,14 @@ struct Spend {
     /// Stops after this time: 90, 90s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Stops when a search itself keeps more than this: 8G, 500M; what states share is beside it
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
 }
 
 impl Spend {
     fn limits(&self) -> Limits {
-        let usual = Limits { timeout: self.timeout, ..Limits::default() };
+        let usual = Limits { timeout: self.timeout, memory: self.memory, ..Limits::default() };
         Limits { threads: self.threads.unwrap_or(usual.threads).max(1), ..usual }
     }
 }
@@ -144,6 +159,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no time such as 90s, 10m or 2h"))
 }
 
+/// Reads a size: bytes, or a number with `K`, `M` or `G`.
+fn size(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.char_indices().last() {
+        Some((at, 'K')) => (text.get(..at), 10),
+        Some((at, 'M')) => (text.get(..at), 20),
+        Some((at, 'G')) => (text.get(..at), 30),
+        _ => (Some(text), 0),
+    };
+    let bytes = number.and_then(|number| number.parse::<u64>().ok()).and_then(|n| n.checked_mul(1 << shift));
+    bytes.ok_or_else(|| format!("`{text}` is no size such as 500M or 8G"))
+}
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -151,6 +178,8 @@ pub fn main() -> ExitCode {
         Command::Check(asked) => check(&asked),
         Command::Mutants(asked) => mutants(&asked),
         Command::Replay(asked) => replay(&asked),
+        Command::Merge(asked) => merge::merge(&asked),
+        Command::Bench(asked) => bench::bench(&asked),
         Command::Explore(asked) => explore(&asked),
         Command::Trace(asked) => trace::trace(&asked),
         Command::List => list(),
@@ -204,19 +233,23 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
     if chosen.is_empty() {
         bail!("no model has a mutant for this bug");
     }
+    let part = asked.part.of(&asked.profile, &chosen)?;
     let mut request = Request {
         profile: asked.profile.clone(),
         bounds: asked.bounds.clone(),
         planted,
         walk: asked.walk.plan(&asked.spend),
         program: std::env::current_exe().ok(),
+        only: None,
+        engine: asked.engine,
         limits: asked.spend.limits(),
     };
     let places = asked.keep.places()?;
     let mut screen = Terminal::new(!asked.json, asked.verbose);
     let mut sweeps = Vec::new();
     let (mut left, mut models) = (request.limits.timeout, u32::try_from(chosen.len())?);
-    for world in chosen {
+    for (at, world) in chosen.into_iter().enumerate() {
+        request.only = part.as_ref().map(|part| part.places(at));
         // Walks would take all the time that there is: each model gets its share.
         let share = if request.walk.is_some() { models } else { 1 };
         request.limits.timeout = left.map(|left| left / share);
@@ -230,14 +263,18 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         sweeps.push(sweep);
     }
     places.keep_first(&sweeps)?;
-    conclude(asked.json, &sweeps)
+    conclude(asked.json, &sweeps, part.as_ref())
 }
 
-fn conclude(json: bool, sweeps: &[Sweep]) -> anyhow::Result<u8> {
+fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow::Result<u8> {
     let worst = sweeps.iter().map(|sweep| sweep.conclusion).max().unwrap_or(Conclusion::Holds);
     if json {
-        let document = serde_json::json!({ "conclusion": worst, "models": sweeps });
+        let mut document =
+            serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": part::peak_rss() });
+        part.into_iter().for_each(|part| part.tell(&mut document));
         writeln!(io::stdout().lock(), "{document}")?;
+    } else if let Some(bytes) = part::peak_rss() {
+        writeln!(io::stdout().lock(), "at most {} MiB of memory in all", text::grouped(bytes >> 20))?;
     }
     Ok(worst.exit_code())
 }
@@ -307,6 +344,13 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_size_is_read_with_its_unit() {
+        assert_eq!(size("500"), Ok(500));
+        assert_eq!(size("8G"), Ok(8 << 30));
+        assert!(size("lots").is_err() && size("99999999999G").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! [`walk`] goes where no search can: it visits what chance leads to.
 
+mod choice;
 mod encoder;
 mod expand;
 mod likeness;
@@ -20,6 +21,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Engine, EngineName, Own, Stateright};
 pub use encoder::Encoder;
 pub use likeness::{Unlike, alike};
 pub use outcome::{Limits, Outcome, Progress, Verdict};

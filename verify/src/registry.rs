@@ -9,7 +9,7 @@ use highwater_model::fault::Bug;
 
 use crate::bounds::Bounds as _;
 use crate::clock::Stopwatch;
-use crate::engine::{Limits, Plan, Progress, Walked, search, walk};
+use crate::engine::{Engine as _, EngineName, Limits, Plan, Progress, Verdict, Walked, search, walk};
 use crate::replay::{self, ReplayError, Replayed};
 use crate::report::{MutantRow, Run, Sweep, Walks};
 use crate::story::file::Recorded;
@@ -47,6 +47,10 @@ pub struct Request {
     pub bounds: Vec<String>,
     /// A bug to plant.
     pub planted: Option<Bug>,
+    /// Of the profile's bounds, the places of those to search; all of them if there are none given.
+    pub only: Option<Vec<usize>>,
+    /// What searches.
+    pub engine: EngineName,
     /// Walks instead of a search.
     pub walk: Option<Plan>,
     /// The program that this is, if it may run itself for a part of long walks.
@@ -55,8 +59,10 @@ pub struct Request {
     pub limits: Limits,
 }
 
+pub mod shard;
 mod slices;
 
+use shard::Listed;
 use slices::Sliced;
 
 /// A claim, for a list of them.
@@ -100,6 +106,15 @@ pub trait World {
 
     /// Key and meaning of its bounds.
     fn fields(&self) -> &'static [(&'static str, &'static str)];
+
+    /// A profile of it, as shards need to know it.
+    fn listed(&self, profile: &str) -> Listed;
+
+    /// Explores a bound, only to see how long it takes.
+    ///
+    /// # Errors
+    /// When the bounds cannot be read.
+    fn time(&self, bounds: &[String], engine: EngineName, limits: Limits) -> anyhow::Result<Timing>;
 
     /// Checks what `request` asks for.
     ///
@@ -169,13 +184,43 @@ fn asked<W: Checked>(request: &Request) -> anyhow::Result<(Vec<W::Bounds>, bool)
     if sweep.is_empty() {
         bail!("{} has no profile `{profile}`; `quick` is the one that every model has", W::NAME);
     }
-    Ok((sweep, true))
+    match &request.only {
+        Some(places) => {
+            let chosen = (0..).zip(sweep).filter(|(place, _)| places.contains(place));
+            Ok((chosen.map(|(_, bounds)| bounds).collect(), false))
+        }
+        None => Ok((sweep, request.engine.sees_steps())),
+    }
 }
 
-fn run<W: Checked>(bounds: W::Bounds, planted: Option<Bug>, limits: Limits, screen: &mut dyn Screen) -> Run {
+/// How long an engine took, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Unique states.
+    pub unique: u64,
+    /// Steps taken.
+    pub generated: u64,
+    /// Seconds.
+    pub seconds: f64,
+    /// Whether every state was visited.
+    pub exhausted: bool,
+}
+
+fn run<W: Checked>(
+    bounds: W::Bounds,
+    planted: Option<Bug>,
+    engine: EngineName,
+    limits: Limits,
+    screen: &mut dyn Screen,
+) -> Run {
     screen.begin(W::NAME, &bounds.line());
-    let world = W::new(bounds, planted);
-    let outcome = search(&world, limits, &mut |at| screen.progress(at));
+    let world = W::new(bounds.clone(), planted);
+    let outcome = match engine {
+        EngineName::Own => search(&world, limits, &mut |at| screen.progress(at)),
+        EngineName::StaterightBfs | EngineName::StaterightDfs => {
+            engine.explore(&|| W::new(bounds.clone(), planted), limits, &mut |at| screen.progress(at))
+        }
+    };
     let run = Run::new(&world, planted, &outcome);
     screen.end(&run);
     run
@@ -251,12 +296,31 @@ impl<W: Checked> World for Of<W> {
         }
         let mut runs: Vec<Run> = Vec::new();
         for bounds in sweep {
-            runs.push(run::<W>(bounds, request.planted, left(request.limits, clock), screen));
+            let limits = left(request.limits, clock);
+            runs.push(run::<W>(bounds, request.planted, request.engine, limits, screen));
             if runs.last().is_some_and(|run| run.violation.is_some()) {
                 break;
             }
         }
         Ok(Sweep::new::<W>(runs, whole, clock.elapsed()))
+    }
+
+    fn listed(&self, profile: &str) -> Listed {
+        let owned = |names: &mut dyn Iterator<Item = &'static str>| names.map(str::to_owned).collect();
+        Listed {
+            model: W::NAME.to_owned(),
+            bounds: W::profile(profile).iter().map(|bounds| bounds.line()).collect(),
+            sometimes: owned(&mut W::sometimes().iter().map(|claim| claim.name)),
+            kinds: owned(&mut W::KINDS.iter().copied()),
+        }
+    }
+
+    fn time(&self, bounds: &[String], engine: EngineName, limits: Limits) -> anyhow::Result<Timing> {
+        let bounds = W::Bounds::default().read(bounds.iter().map(String::as_str))?;
+        let outcome = engine.explore(&|| W::new(bounds.clone(), None), limits, &mut |_| {});
+        let exhausted = matches!(outcome.verdict, Verdict::Holds);
+        let seconds = outcome.elapsed.as_secs_f64();
+        Ok(Timing { unique: outcome.unique, generated: outcome.generated, seconds, exhausted })
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -277,7 +341,8 @@ impl<W: Checked> World for Of<W> {
 
     fn mutants(&self, limits: Limits, screen: &mut dyn Screen) -> Vec<MutantRow> {
         let search_for = |mutant: Mutant<W::Bounds>| {
-            let run = run::<W>(mutant.bounds.clone(), Some(mutant.bug), limits, &mut *screen);
+            let run =
+                run::<W>(mutant.bounds.clone(), Some(mutant.bug), EngineName::Own, limits, &mut *screen);
             MutantRow::new(&mutant, run)
         };
         W::mutants().into_iter().map(search_for).collect()

@@ -221,10 +221,16 @@ impl Checked for World {
     fn token(&self, before: &State, action: &Action) -> u64 {
         let mut hasher = FxHasher::default();
         match action {
-            Action::Deliver(at) => before.network.envelopes().get(usize::from(*at)).hash(&mut hasher),
+            Action::Deliver(at) | Action::AskDeposed(at) => {
+                before.network.envelopes().get(usize::from(*at)).hash(&mut hasher)
+            }
             other => other.hash(&mut hasher),
         }
         hasher.finish()
+    }
+
+    fn party(&self, before: &State, action: &Action) -> u64 {
+        action::party(before, *action)
     }
 
     fn changes(&self, before: &State, after: &State) -> Vec<String> {

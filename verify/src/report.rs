@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use highwater_model::fault::Bug;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds as _;
 use crate::engine::{Counterexample, Outcome, Verdict};
@@ -19,7 +19,7 @@ mod walks;
 pub use walks::Walks;
 
 /// How a check ended. The worst of several counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// Every space was exhausted, and every claim holds.
@@ -92,6 +92,11 @@ pub struct Run {
     pub depth: u32,
     /// Unique states per second.
     pub states_per_second: u64,
+    /// Steps taken per second.
+    pub steps_per_second: u64,
+    /// Bytes per unique state of what the search itself keeps, at its fullest: the table of visited states, the ways to
+    /// them, the frontier. What states share is beside it (`peak_rss` of the whole check has all).
+    pub bytes_per_state: u64,
     /// Time it took, in seconds.
     pub seconds: f64,
     /// How often each kind of action was taken.
@@ -133,6 +138,8 @@ impl Run {
             steps_taken: outcome.generated,
             depth: outcome.depth,
             states_per_second: outcome.rate(),
+            steps_per_second: outcome.step_rate(),
+            bytes_per_state: outcome.memory / outcome.unique.max(1),
             seconds: outcome.elapsed.as_secs_f64(),
             taken: W::KINDS.iter().copied().zip(outcome.taken.iter().copied()).collect(),
             met: met.map(|(claim, _)| claim.name).collect(),

@@ -100,6 +100,11 @@ where
         xxh3_64(self.describe(before, action).as_bytes())
     }
 
+    /// A number for whom an action is of: of a message it is the link that it takes. Random walks let some of them be slow.
+    fn party(&self, _before: &Self::State, _action: &Self::Action) -> u64 {
+        0
+    }
+
     /// What the step changed, one line each: "high watermark of broker 1: 0 -> 1". Empty when nothing did.
     fn changes(&self, before: &Self::State, after: &Self::State) -> Vec<String>;
 

@@ -58,6 +58,11 @@ impl<'w, W: Checked> Shared<'w, W> {
         }
     }
 
+    /// Bytes of what was met lately.
+    pub(super) fn bytes(&self) -> u64 {
+        self.recent.bytes()
+    }
+
     fn spare(&self) -> MutexGuard<'_, Vec<Chunk<W>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,12 +14,14 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// Unique states after which it stops likewise.
     pub states: Option<u64>,
+    /// Bytes of what the search itself keeps, after which it stops likewise.
+    pub memory: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self { threads, timeout: None, states: None }
+        Self { threads, timeout: None, states: None, memory: None }
     }
 }
 
@@ -29,6 +31,7 @@ impl Limits {
     pub fn reached(&self, at: &Progress) -> bool {
         let late = self.timeout.is_some_and(|timeout| at.elapsed >= timeout);
         late || self.states.is_some_and(|states| at.unique >= states)
+            || self.memory.is_some_and(|memory| at.memory >= memory)
     }
 }
 
@@ -41,6 +44,8 @@ pub struct Progress {
     pub generated: u64,
     /// Length of the level that is being expanded, in steps from an initial state.
     pub depth: u32,
+    /// Bytes of what the search itself keeps.
+    pub memory: u64,
     /// Walks begun, where it is walks.
     pub walks: Option<u64>,
     /// Time since the start.
@@ -69,6 +74,8 @@ pub struct Outcome<W: Checked> {
     pub depth: u32,
     /// Time it took.
     pub elapsed: Duration,
+    /// Bytes of what the search itself kept, at its fullest; 0 where that is not known.
+    pub memory: u64,
     /// How often each kind of action was taken, by index of [`Checked::KINDS`].
     pub taken: Vec<u64>,
     /// Whether each sometimes-claim was met, by index of [`Checked::sometimes`].
@@ -81,6 +88,13 @@ impl<W: Checked> Outcome<W> {
     #[expect(clippy::cast_possible_truncation, reason = "a rate is far below 2^64")]
     pub fn rate(&self) -> u64 {
         (u128::from(self.unique) * 1_000_000 / self.elapsed.as_micros().max(1)) as u64
+    }
+
+    /// Steps per second.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a rate is far below 2^64")]
+    pub fn step_rate(&self) -> u64 {
+        (u128::from(self.generated) * 1_000_000 / self.elapsed.as_micros().max(1)) as u64
     }
 }
 

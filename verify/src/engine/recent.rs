@@ -32,6 +32,11 @@ impl Recent {
         }
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        size_of_val(&*self.sets) as u64
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "the low bits choose a set")]
     fn set(&self, identity: u64) -> &[AtomicU64; WAYS] {
         self.sets.get(identity as usize & (self.sets.len() - 1)).expect("a mask is within")

@@ -26,6 +26,10 @@ struct Search<'w, W: Checked> {
     clock: Stopwatch,
     depth: u32,
     taken: Vec<u64>,
+    /// States of the level that is being expanded, and unique states when it began.
+    level: (u64, u64),
+    /// The most memory so far, in bytes.
+    memory: u64,
     cut: bool,
 }
 
@@ -34,8 +38,16 @@ struct Search<'w, W: Checked> {
 pub fn search<W: Checked>(world: &W, limits: Limits, progress: &mut dyn FnMut(Progress)) -> Outcome<W> {
     let clock = Stopwatch::start();
     let taken = vec![0; W::KINDS.len()];
-    let mut search =
-        Search { shared: Shared::new(world, limits.threads), limits, clock, depth: 0, taken, cut: false };
+    let mut search = Search {
+        shared: Shared::new(world, limits.threads),
+        limits,
+        clock,
+        depth: 0,
+        taken,
+        level: (0, 0),
+        memory: 0,
+        cut: false,
+    };
     let mut worker = Worker::new(&search.shared);
     world.init_states().into_iter().for_each(|state| worker.begin(state));
     let (_, mut frontier) = worker.finish();
@@ -52,12 +64,14 @@ impl<W: Checked> Search<'_, W> {
     }
 
     fn progress(&self) -> Progress {
-        standing(&self.shared, self.depth, self.clock)
+        standing(&self.shared, self.depth, self.level, self.clock)
     }
 
     /// Expands a whole level and gives the next one.
     fn level(&mut self, frontier: Chunks<W>, progress: &mut dyn FnMut(Progress)) -> Chunks<W> {
         self.shared.make_room(&frontier);
+        let states: usize = frontier.iter().map(Vec::len).sum();
+        self.level = (states as u64, self.shared.unique.load(Ordering::Relaxed));
         let threads = if frontier.len() < SHARED_FROM { 1 } else { self.limits.threads };
         let queue = Mutex::new(frontier);
         let parts = if threads <= 1 {
@@ -72,7 +86,9 @@ impl<W: Checked> Search<'_, W> {
             }
             next.extend(part);
         }
-        self.cut = self.limits.reached(&self.progress());
+        let at = self.progress();
+        self.memory = self.memory.max(at.memory);
+        self.cut = self.limits.reached(&at);
         if self.cut {
             self.shared.stop.store(true, Ordering::Relaxed);
         }
@@ -100,7 +116,7 @@ impl<W: Checked> Search<'_, W> {
                     Err(RecvTimeoutError::Disconnected) => break,
                     Err(RecvTimeoutError::Timeout) => {}
                 }
-                let at = standing(shared, self.depth, self.clock);
+                let at = standing(shared, self.depth, self.level, self.clock);
                 if self.limits.reached(&at) {
                     shared.stop.store(true, Ordering::Relaxed);
                 }
@@ -111,7 +127,8 @@ impl<W: Checked> Search<'_, W> {
     }
 
     fn outcome(self) -> Outcome<W> {
-        let Progress { unique, generated, depth, elapsed, walks: _ } = self.progress();
+        let Progress { unique, generated, depth, elapsed, .. } = self.progress();
+        let memory = self.memory;
         let seen = self.shared.seen.load(Ordering::Relaxed);
         let found = self.shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         let verdict = match found {
@@ -123,14 +140,23 @@ impl<W: Checked> Search<'_, W> {
             None => Verdict::Holds,
         };
         let seen = (0..W::sometimes().len()).map(|at| seen & (1 << at) != 0).collect();
-        Outcome { verdict, unique, generated, depth, elapsed, taken: self.taken, seen }
+        Outcome { verdict, unique, generated, depth, elapsed, memory, taken: self.taken, seen }
     }
 }
 
 /// Where a search stands.
-fn standing<W: Checked>(shared: &Shared<'_, W>, depth: u32, clock: Stopwatch) -> Progress {
+fn standing<W: Checked>(
+    shared: &Shared<'_, W>,
+    depth: u32,
+    (level, before): (u64, u64),
+    clock: Stopwatch,
+) -> Progress {
+    let unique = shared.unique.load(Ordering::Relaxed);
+    // A level is kept until the next one is there.
+    let frontier = (level + unique.saturating_sub(before)) * size_of::<(u64, W::State)>() as u64;
     Progress {
-        unique: shared.unique.load(Ordering::Relaxed),
+        unique,
+        memory: frontier + shared.visited.bytes() + shared.bytes(),
         generated: shared.generated.load(Ordering::Relaxed),
         depth,
         walks: None,

@@ -73,6 +73,8 @@ pub(super) struct Visited {
     room: usize,
     /// Those of a level come after those of the levels before it.
     ways: Mutex<Vec<Box<[Way]>>>,
+    /// How many there are.
+    ways_written: AtomicU64,
 }
 
 impl Visited {
@@ -80,7 +82,7 @@ impl Visited {
     pub(super) fn new(threads: usize) -> Self {
         let room = ROOM * threads.max(1);
         let table = Table::new((room * 2).next_power_of_two());
-        Self { table: RwLock::new(table), room, ways: Mutex::default() }
+        Self { table: RwLock::new(table), room, ways: Mutex::default(), ways_written: AtomicU64::new(0) }
     }
 
     /// The table, with room for what comes of a chunk. So many states are `known` to be in it.
@@ -103,8 +105,16 @@ impl Visited {
         }
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> u64 {
+        let places = self.table.read().unwrap_or_else(PoisonError::into_inner).places.len();
+        let ways = self.ways_written.load(Ordering::Relaxed);
+        places as u64 * size_of::<AtomicU64>() as u64 + ways * size_of::<Way>() as u64
+    }
+
     /// Writes down how states of a level were reached.
     pub(super) fn reached(&self, ways: &[Way]) {
+        self.ways_written.fetch_add(ways.len() as u64, Ordering::Relaxed);
         self.ways.lock().unwrap_or_else(PoisonError::into_inner).push(ways.into());
     }
 

@@ -250,6 +250,7 @@ impl<'w, W: Checked> Shared<'w, W> {
             generated: sum.steps,
             depth: sum.longest,
             elapsed: clock.elapsed(),
+            memory: 0,
             taken: sum.taken,
             seen: (0..W::sometimes().len()).map(|at| sum.seen & (1 << at) != 0).collect(),
         };

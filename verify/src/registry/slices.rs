@@ -137,6 +137,7 @@ fn nothing<W: Checked>() -> Outcome<W> {
         generated: 0,
         depth: 0,
         elapsed: Duration::ZERO,
+        memory: 0,
         taken: vec![0; W::KINDS.len()],
         seen: vec![false; W::sometimes().len()],
     }

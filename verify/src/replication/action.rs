@@ -110,6 +110,40 @@ pub(super) fn kind(action: &Action) -> usize {
     }
 }
 
+/// Whom an action is of: a broker, or the link between two; 0 for clients and the controller.
+pub(super) fn party(state: &State, action: Action) -> u64 {
+    let broker = |replica: ReplicaIdx| 1 + u64::from(replica.0);
+    match action {
+        Action::Deliver(at) => match state.network.envelopes().get(usize::from(at)).map(|part| part.get()) {
+            Some(Envelope::Peer { from, to, .. }) => broker(*from.min(to)) << 8 | broker(*from.max(to)),
+            Some(Envelope::Proposal { from: leader, .. } | Envelope::Decision { to: leader, .. }) => {
+                broker(*leader) << 16
+            }
+            None => 0,
+        },
+        Action::Produce(_)
+        | Action::Repeat(..)
+        | Action::Expire(_)
+        | Action::Configure
+        | Action::AskDeposed(_) => 0,
+        Action::Apply(replica)
+        | Action::Write(replica)
+        | Action::Flush(replica)
+        | Action::FetchRetry(replica)
+        | Action::ProposalRetry(replica)
+        | Action::Lag(replica, _)
+        | Action::WriteFails(replica)
+        | Action::Room(replica)
+        | Action::Kill(replica, _)
+        | Action::PowerLoss(replica, _)
+        | Action::Start(replica)
+        | Action::Unfence(replica)
+        | Action::Stop(replica)
+        | Action::Hear(replica)
+        | Action::Delete(replica) => broker(replica),
+    }
+}
+
 /// Lists what is enabled.
 pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
     deliveries(world, state, actions);

@@ -25,10 +25,12 @@ pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
     writeln!(out, "{verdict} {}{planted}  {}", run.model, run.bounds_line())?;
     writeln!(
         out,
-        "         {} states, depth {}, {} states/s, {:.2} s, {ended}",
+        "         {} states, depth {}, {} states/s, {} steps/s, {} B/state, {:.2} s, {ended}",
         grouped(run.states),
         run.depth,
         grouped(run.states_per_second),
+        grouped(run.steps_per_second),
+        run.bytes_per_state,
         run.seconds
     )?;
     match &run.violation {
@@ -52,7 +54,7 @@ fn walked(out: &mut dyn Write, run: &Run, walks: &Walks, verdict: &str, verbose:
         grouped(walks.walks),
         walks.seed,
         grouped(u64::from(run.depth)),
-        grouped(walks.steps_per_second),
+        grouped(run.steps_per_second),
         run.seconds
     )?;
     let Some(found) = &run.violation else { return Ok(()) };

@@ -16,8 +16,6 @@ pub struct Walks {
     pub first: u64,
     /// Walks begun.
     pub walks: u64,
-    /// Steps taken per second.
-    pub steps_per_second: u64,
     /// Number of the walk that broke a claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub walk: Option<u64>,
@@ -36,7 +34,6 @@ impl Walks {
     /// What `plan` came to.
     #[must_use]
     pub fn new<W: Checked>(plan: Plan, walked: &Walked<W>, bounds: &W::Bounds, planted: Option<Bug>) -> Self {
-        let micros = u64::try_from(walked.outcome.elapsed.as_micros()).unwrap_or(u64::MAX);
         let again = |walk: u64| {
             let planted = planted.map(|bug| format!(" --mutant {}", bug.id())).unwrap_or_default();
             let (name, bounds) = (W::NAME, bounds.line());
@@ -49,7 +46,6 @@ impl Walks {
             seed: plan.seed,
             first: plan.first,
             walks: walked.walks,
-            steps_per_second: walked.outcome.generated.saturating_mul(1_000_000) / micros.max(1),
             walk: walked.sighting.map(|sighting| sighting.walk),
             steps_until_found: walked.sighting.map(|sighting| sighting.steps),
             length: walked.sighting.map(|sighting| sighting.length),

@@ -7,7 +7,8 @@
 //!
 //! A mood also holds some actions back: those whose [`Checked::token`] is low for this walk, the lower the more often. So one
 //! message stays under way while those sent after it arrive, and one broker does not come to its writes while others do.
-//! An even choice among messages would hardly ever keep one back for as long as a restart takes.
+//! An even choice among messages would hardly ever keep one back for as long as a restart takes. And in half of the moods some
+//! are slow, who they may be ([`Checked::party`]): nothing of a slow broker happens, nothing comes over a slow link.
 
 use super::dice::Dice;
 use super::{Finding, Sight};
@@ -20,6 +21,9 @@ const WEIGHT_BITS: u64 = 8;
 
 /// A mood holds back nothing, or one action in 2 to the power of something below this, half of the time either.
 const HELD_BITS: u64 = 5;
+
+/// In half of the moods one party in 2 to the power of something up to this is slow.
+const SLOW_BITS: u64 = 3;
 
 /// Steps of the shortest mood, and how often that may be doubled.
 const MOOD: (u32, u64) = (8, 5);
@@ -40,6 +44,10 @@ struct Mood {
     weights: Vec<u64>,
     /// Of each kind, actions whose token mixes with the salt of the walk to less than this are held back.
     held_below: Vec<u64>,
+    /// Parties that mix with the salt of the mood to less than this are slow.
+    slow_below: u64,
+    /// What parties are mixed with, so that in each mood others are slow.
+    salt: u64,
     steps_left: u32,
 }
 
@@ -52,6 +60,9 @@ impl Mood {
             let held = dice.below(2 * HELD_BITS);
             *held_below = if held < HELD_BITS { u64::MAX >> (held + 1) } else { 0 };
         }
+        let slow = dice.below(2 * SLOW_BITS);
+        self.slow_below = if slow < SLOW_BITS { u64::MAX >> (slow + 1) } else { 0 };
+        self.salt = dice.draw();
         self.steps_left = MOOD.0 << dice.below(MOOD.1);
     }
 }
@@ -77,6 +88,8 @@ impl<'w, W: Checked> Walker<'w, W> {
             mood: Mood {
                 weights: vec![0; W::KINDS.len()],
                 held_below: vec![0; W::KINDS.len()],
+                slow_below: 0,
+                salt: 0,
                 steps_left: 0,
             },
             salt: 0,
@@ -139,9 +152,7 @@ impl<'w, W: Checked> Walker<'w, W> {
             let kind = self.choose_kind(dice)?;
             let mut places = std::mem::take(self.of_kind.get_mut(kind).expect("a kind that there is"));
             let held_below = self.mood.held_below.get(kind).copied().unwrap_or(0);
-            if held_below > 0 {
-                places.retain(|at| self.token(state, *at) >= held_below);
-            }
+            places.retain(|at| self.is_free(state, *at, held_below));
             let chosen = usize::try_from(dice.below(places.len() as u64)).expect("a place in a list");
             let chosen = places.get(chosen).copied();
             // Nothing of this kind is free; its room is kept.
@@ -153,10 +164,13 @@ impl<'w, W: Checked> Walker<'w, W> {
         }
     }
 
-    /// Tells an action from others in this walk.
-    fn token(&self, state: &W::State, at: usize) -> u64 {
+    /// Whether an enabled action is neither held back nor of anybody who is slow.
+    fn is_free(&self, state: &W::State, at: usize, held_below: u64) -> bool {
         let action = self.actions.get(at).expect("an enabled action");
-        Dice::of_both(self.salt, self.world.token(state, action))
+        let token = || Dice::of_both(self.salt, self.world.token(state, action));
+        let party = || Dice::of_both(self.mood.salt, self.world.party(state, action));
+        (held_below == 0 || token() >= held_below)
+            && (self.mood.slow_below == 0 || party() >= self.mood.slow_below)
     }
 
     /// A kind that has an enabled action: by its weight, or evenly where all are of none.
