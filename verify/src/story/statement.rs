@@ -217,10 +217,6 @@ const STATEMENTS: &[(&str, &str)] = &[
         "replication/partition_that_kept_its_data_is_led_again",
         "When every broker runs unfenced, and none lost what it had counted, somebody leads.",
     ),
-    (
-        "replication/nothing_comes_of_what_is_dropped",
-        "Nothing would have come of a message that the checker drops as dead.",
-    ),
 ];
 
 /// What the claim of this name says. A claim that has no sentence here says what its name does.
