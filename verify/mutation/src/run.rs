@@ -108,6 +108,9 @@ fn chosen(
             }
         }
     }
+    // What decides most comes first, for a run that is interrupted.
+    let of = |number: usize| judges.mutants.get(number).map_or("", Mutant::module);
+    chosen.sort_by_key(|(number, _)| WORLDS.iter().position(|world| *world == of(*number)));
     Ok(chosen)
 }
 

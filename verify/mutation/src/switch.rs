@@ -39,19 +39,20 @@ pub fn on(number: u32) -> bool {
 #[cold]
 #[inline(never)]
 fn slowly(active: u32, number: u32) -> bool {
-    let Ok(asked) = std::env::var("HIGHWATER_MUTANT") else {
-        ACTIVE.store(NONE, Relaxed);
-        return false;
-    };
     if active == UNREAD {
-        let read = if asked.starts_with("note:") { NOTE } else { asked.parse().unwrap_or(NONE) };
+        let read = match std::env::var("HIGHWATER_MUTANT") {
+            Ok(asked) if asked.starts_with("note:") => NOTE,
+            Ok(asked) => asked.parse().unwrap_or(NONE),
+            Err(_) => NONE,
+        };
         ACTIVE.store(read, Relaxed);
         return on(number);
     }
     let bit = 1 << (number % 32);
     let word = &MET[(number / 32) as usize];
     if word.load(Relaxed) & bit == 0 && word.fetch_or(bit, Relaxed) & bit == 0 {
-        let path = &asked["note:".len()..];
+        let asked = std::env::var("HIGHWATER_MUTANT").expect("the switch was read from it");
+        let path = asked.strip_prefix("note:").expect("the switch was read so");
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).expect("notes can be written");
         file.write_all(std::format!("{number}\n").as_bytes()).expect("notes can be written");
     }
