@@ -357,3 +357,24 @@ impl<W: Checked> World for Of<W> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Checked;
+
+    fn has_profiles<W: Checked>(names: &[&str]) {
+        for name in names {
+            assert!(!W::profile(name).is_empty(), "{} has a profile `{name}`", W::NAME);
+        }
+    }
+
+    #[test]
+    fn every_profile_that_all_models_have_can_be_read() {
+        let names = ["small", "quick"];
+
+        has_profiles::<crate::quorum::World>(&names);
+        has_profiles::<crate::metadata::World>(&names);
+        has_profiles::<crate::replication::World>(&names);
+    }
+}

@@ -1,6 +1,6 @@
 //! Runs the mutants of a shard, several at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,42 +124,56 @@ struct Bay {
 }
 
 impl Bay {
-    /// Takes one mutant after another, until there is none left or a judge cannot be run.
+    /// Puts every mutant to the unit tests, which take less, then to the sweeps: first those that no test noticed, so that
+    /// what nobody notices is known soon.
     fn work(&self, jobs: usize, results: Results, tell: Tell<'_>) -> anyhow::Result<usize> {
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let results = Mutex::new(results);
-        let worker = || -> anyhow::Result<()> {
-            while let Some(&(number, source)) = self.chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let entry = self.judge(number, source).inspect_err(|_| {
-                    // The others stop too.
-                    next.store(self.chosen.len(), Ordering::Relaxed);
-                })?;
-                results.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)?;
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                tell(&format!("{done}/{} {}", self.chosen.len(), told(&entry)));
+        let tested = each(jobs, self.chosen.len(), &|place| {
+            let unit = self.test(place)?;
+            if place % 100 == 99 {
+                tell(&format!("unit tests: {} of {}", place + 1, self.chosen.len()));
             }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-            let ends = workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
-            ends.collect::<Vec<_>>().into_iter().collect::<anyhow::Result<()>>()
+            Ok(unit)
         })?;
-        Ok(done.into_inner())
+        let mut order: Vec<(usize, &(Fate, f64))> = tested.iter().enumerate().collect();
+        order.sort_by_key(|(_, (unit, _))| unit.is_caught());
+        let results = Mutex::new(results);
+        let judged = each(jobs, order.len(), &|place| {
+            let (at, (unit, seconds)) = order.get(place).context("a place in the order")?;
+            let entry = self.judge(*at, unit, *seconds)?;
+            results.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)?;
+            tell(&format!("{}/{} {}", place + 1, order.len(), told(&entry)));
+            Ok(())
+        })?;
+        Ok(judged.len())
     }
 
-    fn judge(&self, number: usize, source: u64) -> anyhow::Result<Entry> {
+    fn mutant(&self, place: usize) -> anyhow::Result<(usize, u64, &Mutant)> {
+        let (number, source) = *self.chosen.get(place).context("a place among the chosen")?;
+        Ok((number, source, self.judges.mutants.get(number).context("a mutant has a number")?))
+    }
+
+    fn trial(&self, number: usize) -> Trial {
+        Trial { switch: number.to_string(), seconds: self.seconds }
+    }
+
+    /// What the unit tests say, and how long they took.
+    fn test(&self, place: usize) -> anyhow::Result<(Fate, f64)> {
+        let (number, ..) = self.mutant(place)?;
+        if !self.reached.unit.contains(&number) {
+            return Ok((Fate::NotReached, 0.0));
+        }
         let begun = Instant::now();
-        let mutant = self.judges.mutants.get(number).context("a mutant has a number")?.clone();
-        let trial = Trial { switch: number.to_string(), seconds: self.seconds };
-        let unit = if self.reached.unit.contains(&number) {
-            unit_tests(&self.judges.tests, &trial)?
-        } else {
-            Fate::NotReached
-        };
-        let sweep = self.sweep(number, &mutant, &trial)?;
-        let verdict = Verdict::Judged { unit, sweep };
-        Ok(Entry { mutant, source, verdict, seconds: begun.elapsed().as_secs_f64() })
+        let fate = unit_tests(&self.judges.tests, &self.trial(number))?;
+        Ok((fate, begun.elapsed().as_secs_f64()))
+    }
+
+    fn judge(&self, place: usize, unit: &Fate, seconds: f64) -> anyhow::Result<Entry> {
+        let begun = Instant::now();
+        let (number, source, mutant) = self.mutant(place)?;
+        let sweep = self.sweep(number, mutant, &self.trial(number))?;
+        let verdict = Verdict::Judged { unit: unit.clone(), sweep };
+        let seconds = seconds + begun.elapsed().as_secs_f64();
+        Ok(Entry { mutant: mutant.clone(), source, verdict, seconds })
     }
 
     /// Sweeps the worlds that come to the mutant, its own first, until one notices.
@@ -181,6 +195,33 @@ impl Bay {
         }
         Ok(fate)
     }
+}
+
+/// Does something for each place below `count`, several at a time, until one fails.
+fn each<T: Send>(
+    jobs: usize,
+    count: usize,
+    act: &(dyn Fn(usize) -> anyhow::Result<T> + Sync),
+) -> anyhow::Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    let worker = || -> anyhow::Result<()> {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            if place >= count {
+                return Ok(());
+            }
+            // When one fails the others stop too.
+            let made = act(place).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(place, made);
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
+        let ends = workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
+        ends.collect::<Vec<_>>().into_iter().collect::<anyhow::Result<()>>()
+    })?;
+    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
 }
 
 /// One line about a verdict.
