@@ -168,6 +168,12 @@ bugs! {
     VoteBeforeStored, "P-07", "Raft 5.2", "a vote leaves before it is durable";
     CommitTrustedAtOnce, "P-08", "rules R60, X13a", "flush=commit vouches for records that were counted before it was set";
     ProgressOutlivesTail, "P-09", "a full disk", "a leader that could not write its log's tail goes on counting who seemed to hold it";
+    ProposalNotRepeated, "L-01", "rule R45", "a leader does not repeat a proposal that was lost, or whose answer was";
+    FetchNotRepeated, "L-02", "rule R10", "a follower does not repeat a fetch that was lost, or whose answer was";
+    LateSyncStaysOut, "L-03", "Highwater's own, found by recovery runs", "a member that was dropped for syncing late is not taken back when it has synced";
+    NoLeaderChangeRecord, "L-04", "Raft 8, KIP-595", "a new quorum leader writes no record of its own epoch";
+    UnfencedLeadsNothing, "L-05", "KIP-966", "a broker that is unfenced is not elected where nobody leads";
+    RemovedWaits, "L-06", "PHD 4.2.2", "a replica that an uncommitted record removes from the voters no longer stands for election";
 }
 
 #[cfg(test)]

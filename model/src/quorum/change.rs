@@ -98,6 +98,17 @@ impl<F: Faults> Quorum<F> {
         self.deciding_voters().keys().iter().any(|voter| self.same_replica(*voter, key))
     }
 
+    /// Whether a replica stands for election when it hears of no leader: a voter does, and one that its own log no longer
+    /// lists until it knows that to be committed. What it has may be what the others lack, so that nobody could be elected
+    /// without it (PHD 4.2.2, QL1); it does not count its own vote.
+    pub(super) fn may_stand(&self, key: VoterKey) -> bool {
+        let is_open = |offset: &Offset| self.high_watermark.is_none_or(|known| known <= *offset);
+        let before = self.voters.last_offset().filter(is_open).map(|offset| self.voters.at(offset));
+        let was_voter = |voters: &VoterSet| voters.keys().iter().any(|voter| self.same_replica(*voter, key));
+        let waits = !self.faults.has(Bug::RemovedWaits);
+        self.is_voter(key) || (waits && before.is_some_and(was_voter))
+    }
+
     /// The voters but this replica.
     pub(super) fn other_voters(&self, tenure: &Tenure) -> impl Iterator<Item = VoterKey> + '_ {
         let own = tenure.key;

@@ -21,7 +21,9 @@ impl<F: Faults> Quorum<F> {
     pub(super) fn win(&mut self, tenure: &Tenure, effects: &mut Effects) {
         assert!(self.vote.voted_for == Some(tenure.key), "a leader has voted for itself");
         self.become_leader(tenure, effects);
-        self.append(BatchKind::LeaderChange, 1, Origin::Control, effects);
+        if !self.faults.has(Bug::NoLeaderChangeRecord) {
+            self.append(BatchKind::LeaderChange, 1, Origin::Control, effects);
+        }
         self.announce(tenure, effects);
         self.advance_high_watermark(tenure, effects);
     }

@@ -45,7 +45,7 @@ impl<F: Faults> Quorum<F> {
 
     /// Stands for election in the next epoch. It asks for votes once its own is stored (Q1).
     pub(super) fn stand(&mut self, tenure: &Tenure, effects: &mut Effects) {
-        assert!(self.is_voter(tenure.key), "only a voter stands for election");
+        assert!(self.may_stand(tenure.key), "only one that may have to be elected stands for election");
         let standing = Standing { granted: 0, ..self.standing(tenure, None) };
         let quorum_epoch = self.vote.quorum_epoch.next();
         let vote = Vote { quorum_epoch, voted_for: Some(tenure.key) };

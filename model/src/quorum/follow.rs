@@ -60,7 +60,7 @@ impl<F: Faults> Quorum<F> {
             return;
         };
         let leader = following.leader;
-        if self.is_voter(tenure.key) {
+        if self.may_stand(tenure.key) {
             self.ask_for_pre_votes(tenure, Some(leader), effects);
         } else {
             self.become_unattached(tenure, self.vote, effects);

@@ -65,7 +65,7 @@ impl<F: Faults> Quorum<F> {
         let alone = self.is_voter(tenure.key) && self.deciding_voters().size() == 1;
         if alone {
             self.ask_for_pre_votes(tenure, None, effects);
-        } else if may_have_led && self.is_voter(tenure.key) {
+        } else if may_have_led && self.may_stand(tenure.key) {
             self.enter(tenure, self.vote, Role::Resigned, effects);
         } else {
             self.become_unattached(tenure, self.vote, effects);

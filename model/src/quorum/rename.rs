@@ -71,6 +71,18 @@ impl<F: Faults> Quorum<F> {
         self.progress_of(key).map(|progress| progress.last)
     }
 
+    /// The fetch of a replica that waits at this leader for news.
+    #[must_use]
+    pub fn parked_fetch_of(&self, key: VoterKey) -> Option<Asked> {
+        self.progress_of(key).filter(|progress| progress.parked.is_some()).map(|progress| progress.last)
+    }
+
+    /// Whether somebody waits for this leader to answer a proposal or a read.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        matches!(&self.role, Role::Leader(leading) if !leading.proposals.is_empty() || !leading.reads.is_empty())
+    }
+
     /// The snapshot that is being installed here.
     #[must_use]
     pub fn installing(&self) -> Option<SnapshotId> {

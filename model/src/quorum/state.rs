@@ -188,7 +188,7 @@ pub(super) struct Reading {
 /// What a replica is doing, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RoleName {
-    /// A voter that knows no leader of its epoch.
+    /// A voter that knows no leader of its epoch; or one that is a voter no more once that is committed, as below.
     Unattached,
     /// A voter that fetches from the leader.
     Follower,
@@ -257,9 +257,9 @@ impl<F: Faults> Quorum<F> {
     /// What this replica is doing.
     #[must_use]
     pub fn role(&self, tenure: &Tenure) -> RoleName {
-        let is_voter = self.voters.latest().contains(tenure.key);
+        let may_stand = self.may_stand(tenure.key);
         match self.role {
-            Role::Unattached(_) | Role::Follower(_) if !is_voter => RoleName::Observer,
+            Role::Unattached(_) | Role::Follower(_) if !may_stand => RoleName::Observer,
             Role::Unattached(_) => RoleName::Unattached,
             Role::Follower(_) => RoleName::Follower,
             Role::Prospective(_) => RoleName::Prospective,

@@ -28,12 +28,12 @@ impl<F: Faults> Quorum<F> {
             self.vote = vote;
             effects.push(Effect::StoreVote(vote));
         }
-        let is_voter = self.is_voter(tenure.key);
+        let may_stand = self.may_stand(tenure.key);
         let old = core::mem::replace(&mut self.role, role);
         Self::end(&old, known.0, effects);
-        let wanted = timers(&self.role, is_voter);
+        let wanted = timers(&self.role, may_stand);
         let stopped =
-            timers(&old, is_voter).into_iter().chain(retry(&old)).filter(|timer| !wanted.contains(timer));
+            timers(&old, may_stand).into_iter().chain(retry(&old)).filter(|timer| !wanted.contains(timer));
         effects.extend(stopped.map(Effect::Disarm));
         effects.extend(wanted.iter().copied().map(Effect::Arm));
         let leader = self.leader(tenure);
@@ -99,7 +99,7 @@ impl<F: Faults> Quorum<F> {
     /// Leads no more, of its own accord, and tells the voters, the one that has fetched furthest first.
     pub(super) fn resign(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let successors = self.successors(tenure);
-        if self.is_voter(tenure.key) {
+        if self.may_stand(tenure.key) {
             self.enter(tenure, self.vote, Role::Resigned, effects);
         } else {
             self.become_unattached(tenure, self.vote, effects);
@@ -159,7 +159,7 @@ impl<F: Faults> Quorum<F> {
         let installs = matches!(&self.role, Role::Follower(following) if following.installing.is_some());
         match (&self.role, timer) {
             (Role::Follower(_), Timer::FetchRetry | Timer::FetchTimeout) => !installs,
-            (role, _) => timers(role, self.is_voter(tenure.key)).contains(&timer),
+            (role, _) => timers(role, self.may_stand(tenure.key)).contains(&timer),
         }
     }
 
@@ -176,9 +176,9 @@ impl<F: Faults> Quorum<F> {
 }
 
 /// The timers that run throughout a role.
-fn timers(role: &Role, is_voter: bool) -> SmallVec<[Timer; 3]> {
+fn timers(role: &Role, may_stand: bool) -> SmallVec<[Timer; 3]> {
     match role {
-        Role::Unattached(_) if is_voter => SmallVec::from_slice(&[Timer::Election, Timer::Probe]),
+        Role::Unattached(_) if may_stand => SmallVec::from_slice(&[Timer::Election, Timer::Probe]),
         Role::Unattached(_) => SmallVec::from_slice(&[Timer::Probe]),
         Role::Follower(_) => SmallVec::from_slice(&[Timer::FetchTimeout]),
         Role::Prospective(_) | Role::Candidate(_) | Role::Resigned => {

@@ -83,7 +83,9 @@ impl<F: Faults> Replica<F> {
         if self.following().ok().and_then(Following::open_fetch).is_none() {
             return Err(Refusal::NotArmed);
         }
-        self.send_fetch(tenure, effects);
+        if !self.faults.has(Bug::FetchNotRepeated) {
+            self.send_fetch(tenure, effects);
+        }
         Ok(())
     }
 

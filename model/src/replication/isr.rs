@@ -164,7 +164,8 @@ impl<F: Faults> Replica<F> {
 
     /// Outcome unknown: the identical proposal again (R45). After a refusal: evaluate anew.
     fn propose_again(&mut self, effects: &mut Effects) -> Result<(), Refusal> {
-        let revert = self.faults.has(Bug::RevertOnTimeout);
+        let (revert, forget) =
+            (self.faults.has(Bug::RevertOnTimeout), self.faults.has(Bug::ProposalNotRepeated));
         let change = self.lead_mut().map(|lead| &mut lead.change).ok_or(Refusal::NotArmed)?;
         if !change.has_timer() {
             return Err(Refusal::NotArmed);
@@ -175,7 +176,7 @@ impl<F: Faults> Replica<F> {
         };
         if revert {
             *change = IsrChange { held: true, ..IsrChange::default() };
-        } else {
+        } else if !forget {
             effects.push(Effect::ProposeIsr(pending.proposal.clone()));
         }
         effects.push(Effect::Arm(Timer::AlterPartitionRetry));

@@ -2,23 +2,24 @@
 //! moment, and its lag timer starts again.
 
 use super::{Effect, Effects, Refusal, Replica, ReplicaIdx, Tenure, Timer};
-use crate::fault::Faults;
+use crate::fault::{Bug, Faults};
 use crate::id::Offset;
 
 impl<F: Faults> Replica<F> {
     /// A follower has told how far it is; `fetched` is the offset of its fetch, if this was one.
     ///
     /// One that is caught up stays so by reaching its goal with what counts as held: syncing late is lagging. One that
-    /// is not becomes so by fetching from where the log ended at its fetch before: its counted end trails that.
+    /// is not becomes so by fetching from where the log ended at its fetch before: its counted end trails that. Or by
+    /// reaching it with what counts as held, if it had fetched all and was merely late to sync: its fetch waits here, and
+    /// there may be no other before it is in sync again (RL4).
     pub(super) fn note_lag(&mut self, from: ReplicaIdx, fetched: Option<Offset>) {
         let (end, flush) = (self.log.end(), self.view.flush);
+        let stays_out = self.faults.has(Bug::LateSyncStaysOut);
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
         let Some(progress) = &follower.progress else { return };
-        let reached = if follower.caught_up {
-            progress.counted(flush) >= follower.goal
-        } else {
-            fetched.is_some_and(|fetched| fetched >= follower.goal)
-        };
+        let held = progress.counted(flush) >= follower.goal && (follower.caught_up || !stays_out);
+        let reached =
+            held || (!follower.caught_up && fetched.is_some_and(|fetched| fetched >= follower.goal));
         if reached {
             follower.caught_up = true;
             // The timer starts anew, if there is still anything to reach.

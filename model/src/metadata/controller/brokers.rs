@@ -194,6 +194,9 @@ impl<F: Faults> Scene<'_, F> {
     /// Q54; partitions that only it can lead are led again (RL7). It joins no ISR by this.
     fn unfence(&self, broker: &Broker) -> Vec<Record> {
         let mut records = vec![Record::BrokerUnfenced(changed(broker))];
+        if self.faults.has(Bug::UnfencedLeadsNothing) {
+            return records;
+        }
         let leaderless = self.image.partitions_on(broker.node).filter(|(_, state)| state.leader.is_none());
         records.extend(leaderless.filter_map(|(at, partition)| {
             let acceptable = self.acceptable(partition, Some((broker.node, true)));

@@ -89,6 +89,45 @@ fn a_leader_that_removes_itself_leads_until_that_is_committed() {
     assert_eq!(replica.role(), RoleName::Observer);
 }
 
+/// Replica 1, removed by its own record at offset 1, which replica 2 does not have.
+fn removed<F: Faults>(faults: F) -> Replica<F> {
+    let voters = vec![VoterRecord { offset: Offset(1), voters: set(&[2]) }];
+    let found = Recovered { voters, ..recovered(&[1, 2], vote(2, None), log(&[(1, 2)])) };
+    Replica::planted(faults, 1, found)
+}
+
+#[test]
+fn a_replica_that_was_removed_stands_until_that_is_committed_and_does_not_count_itself() {
+    let mut replica = removed(Sound);
+    assert_eq!(replica.role(), RoleName::Unattached);
+
+    replica.does(Input::Expired(Timer::Election));
+    replica.does(received(2, 2, granted(1, 2, true)));
+    replica.does(Input::VoteStored(vote(3, Some(1))));
+    assert_eq!(replica.role(), RoleName::Candidate);
+    replica.does(received(2, 3, granted(1, 3, false)));
+
+    assert!(replica.core.is_leader());
+    let mut planted = removed(Planted(Some(Bug::RemovedWaits)));
+    assert_eq!(planted.role(), RoleName::Observer);
+    assert_eq!(
+        planted.refuses(Input::Expired(Timer::Election)),
+        Refusal::NotArmed { timer: Timer::Election }
+    );
+}
+
+#[test]
+fn a_replica_that_knows_its_removal_to_be_committed_stands_no_more() {
+    let mut replica = removed(Sound);
+    replica.does(received(2, 2, Body::BeginQuorum));
+    let request = replica.core.waits_for().expect("a fetch").0;
+    replica.does(received(2, 2, records(1, request, Some(2), vec![])));
+
+    assert_eq!(replica.role(), RoleName::Observer);
+    replica.does(Input::Expired(Timer::FetchTimeout));
+    assert_eq!(replica.role(), RoleName::Observer);
+}
+
 #[test]
 fn a_truncated_voters_record_reverts_the_set() {
     let mut history = VoterHistory::new(set(&[1]));
