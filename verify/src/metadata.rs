@@ -10,6 +10,7 @@ mod bounds;
 mod claims;
 mod office;
 mod picture;
+mod recovery;
 mod state;
 mod step;
 mod sweep;
@@ -26,6 +27,7 @@ use crate::world::{Always, Checked, Mutant, Notes, Part, Picture, Sometimes, pro
 
 pub use action::{Action, Change, PARTITION, Proposed};
 pub use bounds::Bounds;
+pub use recovery::Calm;
 pub use state::{Batch, Broker, Disk, Envelope, Ghost, Origin, Run, Shared, Spent, State};
 
 use step::Driver;

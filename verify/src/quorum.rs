@@ -12,6 +12,7 @@ mod drive;
 mod duty;
 mod network;
 mod picture;
+mod recovery;
 mod shared;
 mod start;
 mod state;
@@ -28,6 +29,7 @@ use crate::world::{Always, Broken, Checked, Mutant, Notes, Part, Picture, Someti
 
 pub use action::Action;
 pub use bounds::{Bounds, PreVotes, Start};
+pub use recovery::Calm;
 pub use shared::Shared;
 pub use state::{Disk, Ghost, Letter, Node, Packet, Place, Spent, State};
 
@@ -39,6 +41,8 @@ pub struct World {
     bounds: Bounds,
     planted: Planted,
     formatted: VoterSet,
+    /// The replica that nothing comes to and nothing comes from, in recovery runs.
+    cut_off: Option<Place>,
 }
 
 impl World {
@@ -116,7 +120,7 @@ impl Checked for World {
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
         let formatted = start::formatted(bounds.voters);
-        Self { bounds, planted: Planted(planted), formatted }
+        Self { bounds, planted: Planted(planted), formatted, cut_off: None }
     }
 
     fn bounds(&self) -> &Bounds {

@@ -10,6 +10,7 @@ use highwater_model::fault::Bug;
 use crate::bounds::Bounds as _;
 use crate::clock::Stopwatch;
 use crate::engine::{Engine as _, EngineName, Limits, Plan, Progress, Verdict, Walked, search, walk};
+use crate::recovery::Recovering;
 use crate::replay::{self, ReplayError, Replayed};
 use crate::report::{MutantRow, Run, Sweep, Walks};
 use crate::story::file::Recorded;
@@ -24,7 +25,11 @@ pub fn worlds() -> Vec<Box<dyn World>> {
 /// Every world with the claims of its recovery runs, in the same order.
 #[must_use]
 pub fn recoveries() -> Vec<Box<dyn World>> {
-    Vec::new()
+    vec![
+        of::<Recovering<crate::quorum::World>>(),
+        of::<Recovering<crate::metadata::World>>(),
+        of::<Recovering<crate::replication::World>>(),
+    ]
 }
 
 /// Name and rule of every claim of every world.

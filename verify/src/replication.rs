@@ -19,6 +19,7 @@ mod network;
 mod part;
 mod past;
 mod picture;
+mod recovery;
 mod reduce;
 mod sight;
 mod state;
@@ -52,6 +53,7 @@ pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
 pub use part::{Kind, Part};
+pub use recovery::Calm;
 pub use reduce::{Reduction, Reductions};
 pub use state::{Broker, Ghost, Ledger, Left, Run, Standing, State};
 

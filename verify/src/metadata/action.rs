@@ -221,7 +221,7 @@ fn everyone_told(state: &State, node: NodeId, end: Offset) -> bool {
 }
 
 /// Whether the process that runs is the one that is registered.
-fn is_registered_run(state: &State, node: NodeId) -> bool {
+pub(super) fn is_registered_run(state: &State, node: NodeId) -> bool {
     let registered = state.controller.get().image().broker(node);
     registered
         .is_some_and(|broker| broker.incarnation == super::step::incarnation(node, state.broker(node).runs))

@@ -153,16 +153,13 @@ fn timers(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
                 actions.push(Action::Expire(at, Timer::CheckQuorum));
             }
         }
-        RoleName::Observer => {
-            if network::probing_helps(world, state, at) {
+        RoleName::Observer | RoleName::Unattached => {
+            let is_listed = node.core.voters().latest().contains(key(at, node.wipes));
+            if !is_listed && network::probing_helps(world, state, at) {
                 actions.push(Action::Expire(at, Timer::Probe));
             }
         }
-        RoleName::Unattached
-        | RoleName::Follower
-        | RoleName::Prospective
-        | RoleName::Candidate
-        | RoleName::Resigned => {}
+        RoleName::Follower | RoleName::Prospective | RoleName::Candidate | RoleName::Resigned => {}
     }
     let stands = !matches!(role, RoleName::Leader | RoleName::Observer);
     if stands && state.spent.elections < world.bounds.elections {

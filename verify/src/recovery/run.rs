@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::memo::Memo;
 use super::{ActionOf, COMES_TO_REST, Calm, Recovers, StateOf};
 use crate::engine::Encoder;
-use crate::world::{Broken, Checked as _, Notes};
+use crate::world::{Broken, Notes};
 
 /// A run that has not come to rest after so many steps never will. The longest ones that do take a tenth of that.
 pub const STEPS_MAX: usize = 2000;

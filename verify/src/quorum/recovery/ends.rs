@@ -1,0 +1,114 @@
+//! What holds of a quorum in the end.
+
+use super::super::World;
+use super::super::state::{Node, Place, State, tenure};
+use super::is_parked;
+use crate::recovery::Eventually;
+
+/// The claims, the most telling first.
+pub(super) const EVENTUALLY: &[Eventually<World>] = &[
+    Eventually { name: name::LEADS_NOBODY, rule: "QL1, Q7", holds: nobody_leads_nobody },
+    Eventually { name: name::IS_LED, rule: "QL1", holds: is_led },
+    Eventually { name: name::ALL_FOLLOW, rule: "QL4", holds: all_follow },
+    Eventually { name: name::NO_CHANGE_IS_OPEN, rule: "QL3", holds: no_change_is_open },
+    Eventually { name: name::LOGS_ARE_ONE, rule: "QL1", holds: logs_are_one },
+    Eventually { name: name::ALL_IS_ANSWERED, rule: "QL2", holds: all_is_answered },
+];
+
+/// Names of what holds in the end.
+pub(super) mod name {
+    pub(crate) const LEADS_NOBODY: &str = "liveness/leader_that_is_cut_off_resigns";
+    pub(crate) const IS_LED: &str = "liveness/quorum_has_a_leader_whose_high_watermark_is_known";
+    pub(crate) const ALL_FOLLOW: &str = "liveness/every_replica_follows_the_leader";
+    pub(crate) const NO_CHANGE_IS_OPEN: &str = "liveness/voter_change_comes_to_an_end";
+    pub(crate) const LOGS_ARE_ONE: &str = "liveness/everything_is_committed_everywhere";
+    pub(crate) const ALL_IS_ANSWERED: &str = "liveness/everything_submitted_is_answered";
+}
+
+/// The replicas that are not cut off.
+fn connected<'a>(world: &'a World, state: &'a State) -> impl Iterator<Item = (Place, &'a Node)> {
+    let nodes = (0..).zip(state.nodes.iter().map(|node| &**node));
+    nodes.filter(|(at, _)| world.cut_off != Some(*at))
+}
+
+/// The established leader among the connected, if there is one and no other leads.
+fn leader<'a>(world: &'a World, state: &'a State) -> Option<(Place, &'a Node)> {
+    let mut leaders = connected(world, state).filter(|(_, node)| node.core.is_leader());
+    let leader = leaders.next().filter(|(_, node)| node.core.is_established())?;
+    leaders.next().is_none().then_some(leader)
+}
+
+fn told(at: Place, node: &Node) -> String {
+    let (role, epoch) = (node.core.role(&tenure(at, node)), node.core.quorum_epoch());
+    format!("node {at} is {role} in epoch {epoch}")
+}
+
+fn nobody_leads_nobody(world: &World, state: &State) -> Result<(), String> {
+    let cut_off = world.cut_off.and_then(|at| Some((at, state.nodes.get(usize::from(at))?)));
+    match cut_off.filter(|(_, node)| node.core.is_leader()) {
+        Some((at, node)) => Err(format!("{}, and cut off", told(at, node))),
+        None => Ok(()),
+    }
+}
+
+fn is_led(world: &World, state: &State) -> Result<(), String> {
+    if leader(world, state).is_some() {
+        return Ok(());
+    }
+    let all: Vec<String> = connected(world, state).map(|(at, node)| told(at, node)).collect();
+    Err(all.join(", "))
+}
+
+fn all_follow(world: &World, state: &State) -> Result<(), String> {
+    let Some((at, leading)) = leader(world, state) else { return Ok(()) };
+    let follows = |(other, node): &(Place, &Node)| {
+        *other == at
+            || (node.core.leader(&tenure(*other, node)) == Some(tenure(at, leading).key)
+                && is_parked(state, at, *other))
+    };
+    match connected(world, state).find(|replica| !follows(replica)) {
+        Some((other, node)) => Err(format!("{}, and {}", told(at, leading), told(other, node))),
+        None => Ok(()),
+    }
+}
+
+fn no_change_is_open(world: &World, state: &State) -> Result<(), String> {
+    let Some((at, leading)) = leader(world, state) else { return Ok(()) };
+    let voters = leading.core.voters();
+    let differs = |(_, node): &(Place, &Node)| node.core.voters().latest() != voters.latest();
+    if let Some((other, node)) = connected(world, state).find(differs) {
+        let theirs = node.core.voters().latest();
+        return Err(format!("leader {at} has voters {:?}, node {other} has {theirs:?}", voters.latest()));
+    }
+    let (change, high_watermark) = (voters.last_offset(), leading.core.high_watermark());
+    if change < high_watermark || change.is_none() {
+        return Ok(());
+    }
+    Err(format!("the voters record at {change:?} is not committed; the high watermark is {high_watermark:?}"))
+}
+
+fn logs_are_one(world: &World, state: &State) -> Result<(), String> {
+    let Some((at, leading)) = leader(world, state) else { return Ok(()) };
+    let end = leading.disk.end();
+    let ends = |node: &Node| (node.disk.end(), node.core.log().last_epoch(), node.core.high_watermark());
+    let has_all = |node: &Node| {
+        let (known, epoch, high_watermark) = ends(node);
+        let same_epoch = epoch == leading.core.log().last_epoch() || epoch.is_none();
+        known == end && same_epoch && high_watermark == Some(end) && node.disk.flushed == end
+    };
+    match connected(world, state).find(|(_, node)| !has_all(node)) {
+        Some((other, node)) => Err(format!(
+            "end, last epoch and high watermark of leader {at} are {:?}, those of node {other} {:?}",
+            ends(leading),
+            ends(node)
+        )),
+        None => Ok(()),
+    }
+}
+
+fn all_is_answered(_: &World, state: &State) -> Result<(), String> {
+    match state.nodes.iter().position(|node| node.core.is_waited_for()) {
+        Some(at) => Err(format!("node {at} leaves a proposal or a read open")),
+        None => Ok(()),
+    }
+}

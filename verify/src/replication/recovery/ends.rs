@@ -1,0 +1,129 @@
+//! What holds of a partition in the end.
+
+use highwater_model::replication::ReplicaIdx;
+
+use super::super::World;
+use super::super::state::{Run, Standing, State};
+use super::is_parked;
+use crate::recovery::Eventually;
+
+/// The claims, the most telling first.
+pub(super) const EVENTUALLY: &[Eventually<World>] = &[
+    Eventually { name: name::FOLLOWERS_FOLLOW, rule: "RL8", holds: followers_follow },
+    Eventually { name: name::EVERY_BROKER_IS_ACTIVE, rule: "QL6", holds: every_broker_is_active },
+    Eventually { name: name::IS_LED, rule: "RL0, RL7", holds: is_led },
+    Eventually { name: name::NO_CHANGE_IS_OPEN, rule: "RL3", holds: no_change_is_open },
+    Eventually { name: name::ISR_IS_WHOLE, rule: "RL4", holds: isr_is_whole },
+    Eventually { name: name::LOGS_ARE_ONE, rule: "RL2", holds: logs_are_one },
+    Eventually { name: name::ALL_IS_COMMITTED, rule: "RL5", holds: all_is_committed },
+    Eventually { name: name::PRODUCES_ARE_ANSWERED, rule: "RL1", holds: produces_are_answered },
+];
+
+/// Names of what holds in the end.
+pub(super) mod name {
+    pub(crate) const EVERY_BROKER_IS_ACTIVE: &str = "liveness/every_broker_runs_unfenced";
+    pub(crate) const IS_LED: &str = "liveness/partition_is_led";
+    pub(crate) const NO_CHANGE_IS_OPEN: &str = "liveness/isr_change_comes_to_an_end";
+    pub(crate) const FOLLOWERS_FOLLOW: &str = "liveness/followers_agree_with_the_leader_where_to_go_on";
+    pub(crate) const ISR_IS_WHOLE: &str = "liveness/isr_is_every_replica";
+    pub(crate) const LOGS_ARE_ONE: &str = "liveness/replicas_hold_the_same_log";
+    pub(crate) const ALL_IS_COMMITTED: &str = "liveness/high_watermark_reaches_the_log_end";
+    pub(crate) const PRODUCES_ARE_ANSWERED: &str = "liveness/every_produce_is_answered";
+}
+
+/// The leader that the controller names, if it knows of it.
+fn leader(state: &State) -> Option<(ReplicaIdx, &Run)> {
+    let known = state.cluster.partition();
+    let leader = known.leader?;
+    Some((leader, state.run(leader).filter(|run| run.leads() && run.known == known.leader_epoch)?))
+}
+
+/// Of every follower and the leader.
+fn followers(state: &State, leader: ReplicaIdx) -> impl Iterator<Item = ReplicaIdx> + use<> {
+    state.replicas().filter(move |replica| *replica != leader)
+}
+
+fn every_broker_is_active(_: &World, state: &State) -> Result<(), String> {
+    let is_active = |replica: ReplicaIdx| {
+        let registered = state.cluster.broker(replica);
+        let is_registered = |run: &Run| run.broker_epoch == registered.broker_epoch;
+        registered.is_active() && state.run(replica).is_some_and(is_registered)
+    };
+    match state.replicas().find(|replica| !is_active(*replica)) {
+        Some(replica) => Err(format!("{replica} does not run unfenced: {:?}", state.cluster.broker(replica))),
+        None => Ok(()),
+    }
+}
+
+/// RL0, RL7: of a partition without a leader all had lost, or may have, what they had counted (R60).
+fn is_led(world: &World, state: &State) -> Result<(), String> {
+    let known = state.cluster.partition();
+    let eligible = known.isr.union(known.eligible_leaders);
+    let may_have_lost = world.counts_unsynced() && world.bounds.power_losses > 0;
+    if leader(state).is_some() || (known.leader.is_none() && eligible.is_empty() && may_have_lost) {
+        return Ok(());
+    }
+    Err(format!(
+        "leader {:?}, isr {:?}, eligible leaders {:?}, leader epoch {}",
+        known.leader, known.isr, known.eligible_leaders, known.leader_epoch
+    ))
+}
+
+fn no_change_is_open(_: &World, state: &State) -> Result<(), String> {
+    match leader(state).filter(|(_, run)| run.core.is_changing_isr()) {
+        Some((leader, run)) => Err(format!("the proposal of {leader} is {:?}", run.core.isr_change_stage())),
+        None => Ok(()),
+    }
+}
+
+/// Of those that run and know who leads.
+fn followers_follow(_: &World, state: &State) -> Result<(), String> {
+    let Some((leader, leading)) = leader(state) else { return Ok(()) };
+    let waits = |replica: &ReplicaIdx| {
+        let run = state.run(*replica).filter(|run| run.known == leading.known);
+        run.is_none_or(|run| is_parked(state, *replica, run))
+    };
+    match followers(state, leader).find(|replica| !waits(replica)) {
+        Some(replica) => Err(format!(
+            "no fetch of {replica} is valid at {leader}: logs {:?} and {:?}",
+            state.run(replica).map(|run| run.core.log()),
+            leading.core.log()
+        )),
+        None => Ok(()),
+    }
+}
+
+fn isr_is_whole(_: &World, state: &State) -> Result<(), String> {
+    let isr = state.cluster.partition().isr;
+    if leader(state).is_none() || state.replicas().all(|replica| isr.contains(replica)) {
+        return Ok(());
+    }
+    Err(format!("isr {isr:?}"))
+}
+
+fn logs_are_one(_: &World, state: &State) -> Result<(), String> {
+    let Some((leader, _)) = leader(state) else { return Ok(()) };
+    let entries = |replica: ReplicaIdx| &state.broker(replica).disk.entries;
+    match followers(state, leader).find(|replica| entries(*replica) != entries(leader)) {
+        Some(replica) => Err(format!(
+            "{leader} leads with {:?}, and {replica} has {:?}",
+            entries(leader),
+            entries(replica)
+        )),
+        None => Ok(()),
+    }
+}
+
+fn all_is_committed(_: &World, state: &State) -> Result<(), String> {
+    let Some((leader, run)) = leader(state) else { return Ok(()) };
+    let (known, end) = (run.core.high_watermark(), run.core.log().end());
+    if known == end { Ok(()) } else { Err(format!("high watermark {known}, log end {end} of {leader}")) }
+}
+
+fn produces_are_answered(_: &World, state: &State) -> Result<(), String> {
+    let open = |standing: &Standing| matches!(standing, Standing::Open(_));
+    match state.ledger.clients.iter().position(open) {
+        Some(value) => Err(format!("nobody answers the produce of record {value}")),
+        None => Ok(()),
+    }
+}
