@@ -105,10 +105,13 @@ impl<F: Faults> Replica<F> {
         if fetch.fetch_offset <= self.log.end() && self.faults.has(Bug::SkipDivergenceTest) {
             return Position::Valid;
         }
-        match self.log.position(fetch.fetch_offset, fetch.last_epoch) {
-            Position::Diverging(before) if self.passes_for(before.end, fetch.fetch_offset) => Position::Valid,
-            position => position,
+        let position = self.log.position(fetch.fetch_offset, fetch.last_epoch);
+        if let Position::Diverging(before) = position
+            && self.passes_for(before.end, fetch.fetch_offset)
+        {
+            return Position::Valid;
         }
+        position
     }
 
     /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches.

@@ -27,19 +27,17 @@ pub(super) enum Duty {
 impl Duty {
     /// The duty that comes with this input.
     pub(super) fn of<F: Faults>(input: &Input, tenure: &Tenure, before: &Quorum<F>) -> Self {
-        match input {
-            Input::Received(Message { body: Body::Vote(vote), quorum_epoch, .. }) if vote.pre_vote => {
-                Self::Spare {
-                    asked_in: *quorum_epoch,
-                    vote: before.vote(),
-                    hears_leader: before.hears_leader(),
-                }
+        if let Input::Received(Message { body: Body::Vote(vote), quorum_epoch, .. }) = input
+            && vote.pre_vote
+        {
+            let (asked_in, hears_leader) = (*quorum_epoch, before.hears_leader());
+            return Self::Spare { asked_in, vote: before.vote(), hears_leader };
+        }
+        match before.heard_voters(tenure) {
+            Some(heard) if matches!(input, Input::Expired(Timer::CheckQuorum)) => {
+                Self::StepDown { heard, majority: before.voters().latest().majority() }
             }
-            Input::Expired(Timer::CheckQuorum) => match before.heard_voters(tenure) {
-                Some(heard) => Self::StepDown { heard, majority: before.voters().latest().majority() },
-                None => Self::None,
-            },
-            _ => Self::None,
+            Some(_) | None => Self::None,
         }
     }
 }
@@ -76,10 +74,9 @@ impl Driver<'_> {
 }
 
 fn grants_pre_vote(effect: &Effect) -> bool {
-    match effect {
-        Effect::Send { message: Message { body: Body::VoteAnswer(answer), .. }, .. } => {
-            answer.pre_vote && answer.granted
-        }
-        _ => false,
-    }
+    matches!(
+        effect,
+        Effect::Send { message: Message { body: Body::VoteAnswer(answer), .. }, .. }
+            if answer.pre_vote && answer.granted
+    )
 }

@@ -137,6 +137,8 @@ const LOSS: &[&str] = &[CANDIDATE, LEADER, STRONG_ISR, QUORUM_SUPERSET, name::AC
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
     let mutant = |bug, source, bounds: &str, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
     let mut mutants = of_logs(&mutant);
+    mutants.extend(of_disks(&mutant));
+    mutants.extend(of_answers(&mutant));
     mutants.extend(of_membership(&mutant));
     mutants.extend(of_elections(&mutant));
     mutants.extend(of_promises(&mutant));
@@ -179,24 +181,6 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             LOSS,
         ),
         mutant(
-            Bug::EpochsFromCheckpoint,
-            "KAFKA-15046, KAFKA-16541",
-            "brokers=2 power-losses=1 in-flight=1 writes=at-once",
-            &["replication/epoch_history"],
-        ),
-        mutant(
-            Bug::WatermarkBelowLogStart,
-            "KAFKA-9491",
-            "brokers=2 isr=1 min-isr=1 deletes=1 in-flight=1 writes=at-once",
-            &["replication/watermark_order"],
-        ),
-        mutant(
-            Bug::IndexOverclaims,
-            "Redpanda #29849, #31470",
-            "brokers=2 records=2 elections=1 kills=2 min-isr=1 acks=one in-flight=1 writes=at-once",
-            &[name::DISK_IS_BELIEVED],
-        ),
-        mutant(
             Bug::WatermarkFromDiverging,
             "KAFKA-14704",
             "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
@@ -221,16 +205,64 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             LOSS,
         ),
         mutant(
+            Bug::SameLeaderEpoch,
+            "rule R60",
+            "brokers=2 records=2 power-losses=1 isr=1 min-isr=1 in-flight=1",
+            &[name::CAS_LINEAR, "replication/log_matching"],
+        ),
+    ]
+}
+
+/// Bugs of what is on disk, and of what a start finds there.
+fn of_disks(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
+        mutant(
+            Bug::EpochsFromCheckpoint,
+            "KAFKA-15046, KAFKA-16541",
+            "brokers=2 power-losses=1 in-flight=1 writes=at-once",
+            &["replication/epoch_history"],
+        ),
+        mutant(
+            Bug::WatermarkBelowLogStart,
+            "KAFKA-9491",
+            "brokers=2 isr=1 min-isr=1 deletes=1 in-flight=1 writes=at-once",
+            &["replication/watermark_order"],
+        ),
+        mutant(
+            Bug::IndexOverclaims,
+            "Redpanda #29849, #31470",
+            "brokers=2 records=2 elections=1 kills=2 min-isr=1 acks=one in-flight=1 writes=at-once",
+            &[name::DISK_IS_BELIEVED],
+        ),
+        mutant(
             Bug::FlushIgnoresGeneration,
             "Redpanda #2937",
             "brokers=2 records=2 elections=1 acks=one in-flight=1",
             &[name::DISK_IS_BELIEVED],
         ),
+    ]
+}
+
+/// Bugs of what the controller tells, and of whom an answer is for.
+fn of_answers(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
         mutant(
-            Bug::SameLeaderEpoch,
-            "rule R60",
-            "brokers=2 records=2 power-losses=1 isr=1 min-isr=1 in-flight=1",
-            &[name::CAS_LINEAR, "replication/log_matching"],
+            Bug::LaggingMinIsr,
+            "KAFKA-16540, KAFKA-21110",
+            "brokers=2 isr=1 min-isr=1 configs=1 flush=os in-flight=1 writes=at-once",
+            LOSS,
+        ),
+        mutant(
+            Bug::StaleControllerFences,
+            "KAFKA-14144, KAFKA-14154",
+            "brokers=2 elections=1 deposed=1 flush=os in-flight=1 writes=at-once",
+            &["replication/leader_waits_for_what_comes"],
+        ),
+        mutant(
+            Bug::StaleResponse,
+            "rule R13",
+            "brokers=2 power-losses=1 flush=os writes=at-once",
+            &[name::ANSWER_IS_TO_THIS_RUN],
         ),
     ]
 }
@@ -320,24 +352,6 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             "Kafka 0.8, Jepsen 2013",
             "brokers=2 shrinks=1 kills=1 min-isr=1 flush=os in-flight=1",
             LOSS,
-        ),
-        mutant(
-            Bug::LaggingMinIsr,
-            "KAFKA-16540, KAFKA-21110",
-            "brokers=2 isr=1 min-isr=1 configs=1 flush=os in-flight=1 writes=at-once",
-            LOSS,
-        ),
-        mutant(
-            Bug::StaleControllerFences,
-            "KAFKA-14144, KAFKA-14154",
-            "brokers=2 elections=1 deposed=1 flush=os in-flight=1 writes=at-once",
-            &["replication/leader_waits_for_what_comes"],
-        ),
-        mutant(
-            Bug::StaleResponse,
-            "rule R13",
-            "brokers=2 power-losses=1 flush=os writes=at-once",
-            &[name::ANSWER_IS_TO_THIS_RUN],
         ),
         mutant(Bug::StaleRequestProgress, "KAFKA-15221", "brokers=3 power-losses=1 flush=os", LOSS),
         mutant(
