@@ -240,7 +240,7 @@ pub enum Act<T> {
     StoreEnded(How),
     /// What should have been written or stored waits for room, and is submitted again later.
     Stalled,
-    /// A frame was given to the transport.
+    /// A frame is given to the transport.
     Sent {
         /// To whom.
         to: NodeId,
@@ -248,8 +248,8 @@ pub enum Act<T> {
         body: Vec<u8>,
         /// The batches beside it, from the bytes.
         carried: Carried,
-        /// Whether the link took it; otherwise it is lost.
-        handed_over: bool,
+        /// Whether there is a link that may take it; otherwise it is lost.
+        has_link: bool,
     },
     /// The oldest message that waited for its records will not be sent.
     NotSent,

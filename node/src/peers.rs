@@ -157,16 +157,15 @@ impl Peers {
     /// that do not continue a log are of no use to it.
     pub(crate) fn send(&self, to: NodeId, lane: Lane, frame: PeerFrame, trace: &CoreTrace) {
         let PeerFrame { kind, body, payload } = frame;
-        let noted = trace.is_on().then(|| (body.to_vec(), carried_in(&payload)));
-        let frame = Frame { kind, version: wire::VERSION, correlation: 0, body, payload };
         let sender = self.live(to, |live| live.sender(lane));
-        let sent = sender.map(|sender| sender.try_send(frame));
-        if let Some((body, carried)) = noted {
-            let handed_over = matches!(sent, Some(Ok(())));
-            trace.did(|| Act::Sent { to, body, carried, handed_over });
-        }
-        let Some(sent) = sent else { return };
-        match sent {
+        // Before it leaves: whatever anybody does upon it is recorded after.
+        trace.did(|| {
+            let (body, carried) = (body.to_vec(), carried_in(&payload));
+            Act::Sent { to, body, carried, has_link: sender.is_some() }
+        });
+        let frame = Frame { kind, version: wire::VERSION, correlation: 0, body, payload };
+        let Some(sender) = sender else { return };
+        match sender.try_send(frame) {
             Ok(()) => {}
             Err(TrySendError::Full) => self.note_dropped(to, lane),
             Err(error) => tracing::debug!(%to, %lane, %error, "dropped a message"),

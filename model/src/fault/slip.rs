@@ -43,7 +43,7 @@ slips! {
     AddAct, "D-02", "now and then a frame is handed over twice";
     Reorder, "D-03", "the effects of a step are carried out backwards";
     BeforeSync, "D-04", "a sync is reported as ended when it is submitted";
-    OtherGeneration, "D-05", "a completion is reported for the log as it is and not as it was when it was submitted";
+    OtherGeneration, "D-05", "now and then a completion is reported for another generation of the log than it was submitted in";
     OtherIncarnation, "D-06", "an answer to an earlier request, of this incarnation or another, is passed off as one to the open request";
     AckEarly, "D-07", "a producer is answered when its batch is submitted";
     VoteBeforeStored, "D-08", "a vote is reported as stored when its storing is submitted";

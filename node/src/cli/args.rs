@@ -218,6 +218,9 @@ pub(crate) struct Quickstart {
     /// Leave the cluster running, and say what to type next
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Let the brokers record there what they do, for `verify trace`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trace: Option<PathBuf>,
     /// Where to keep the cluster's files; must not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,

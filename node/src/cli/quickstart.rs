@@ -57,7 +57,9 @@ pub(crate) async fn run(args: &Quickstart, global: &Global, output: &Output) -> 
         return Err(Failure::usage("exists already", "name a directory that does not exist")
             .on(dir.display().to_string()));
     }
-    let mut cluster = LocalCluster::create(&env, &dir, free_ports(args.brokers)?, &[])?;
+    let trace = args.trace.as_deref().map(files::absolute).transpose()?;
+    let extra: Vec<_> = trace.iter().map(|dir| ("trace.dir", dir.display().to_string())).collect();
+    let mut cluster = LocalCluster::create(&env, &dir, free_ports(args.brokers)?, &extra)?;
     if args.keep {
         cluster.outlive();
     }

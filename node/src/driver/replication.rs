@@ -198,8 +198,6 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     last_request: u64,
     /// Counts the chances of a planted slip.
     chances: u32,
-    /// Until when a planted slip looks at no sync.
-    held_until: Option<Instant>,
     /// Why this replica does nothing any more, if storage failed it.
     failed: Option<String>,
 }
@@ -274,7 +272,6 @@ impl<F: Faults> ReplicaDriver<F> {
             readers: Vec::new(),
             last_request: 0,
             chances: 0,
-            held_until: None,
             failed: None,
             parts: Held {
                 env: parts.env,
@@ -319,9 +316,7 @@ impl<F: Faults> ReplicaDriver<F> {
         if self.deferral.is_due(deadline.is_some_and(|deadline| deadline <= now), self.inbox.is_empty()) {
             return self.expire(now);
         }
-        let is_holding = self.holds_back(now);
-        let wake_at = deadline.into_iter().chain(self.held_until).min();
-        let asleep = self.parts.env.sleep_until(wake_at.unwrap_or(now + Duration::from_secs(3_600)));
+        let asleep = self.parts.env.sleep_until(deadline.unwrap_or(now + Duration::from_secs(3_600)));
         tokio::select! {
             biased;
             (written, generation) = self.writes.next() => match written {
@@ -331,7 +326,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 Err(fault) if fault.is_full() => self.no_room(&fault, generation),
                 Err(fault) => Turn::Failed(fault),
             },
-            (flushed, generation) = self.syncs.next(), if !is_holding => match flushed {
+            (flushed, generation) = self.syncs.next() => match flushed {
                 Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation: self.named(generation) }),
                 Err(fault) => Turn::Failed(fault),
             },

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use highwater_model::id::{NodeId, TopicPartition};
+use highwater_model::id::TopicPartition;
 use highwater_model::trace::CoreNumber;
 use rustc_hash::FxHashSet;
 
@@ -23,7 +23,9 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
     let mut cluster = Cluster::default();
     let mut runs: Vec<Replay> = Vec::new();
     for recording in recordings {
-        runs.push(Replay::new(recording));
+        let run = Replay::new(recording);
+        cluster.ever_sent.extend(run.ever_sent());
+        runs.push(run);
     }
     while cluster.round(&mut runs) {}
     let (mut findings, mut tally) = (Vec::new(), Tally::default());
@@ -39,6 +41,8 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
 #[derive(Default)]
 struct Cluster {
     sent: FxHashSet<MessageName>,
+    /// Sent by anybody at any time, as far as is recorded.
+    ever_sent: FxHashSet<MessageName>,
     partitions: BTreeMap<TopicPartition, PartitionWatch>,
     quorum: QuorumWatch,
 }
@@ -106,17 +110,15 @@ impl Cluster {
 
     /// Nobody can go on: somebody takes a message that nobody sent, as far as is recorded.
     fn let_pass(&mut self, runs: &mut [Replay]) {
-        let waiting = |run: &Replay| run.awaits().map(|awaited| awaited.from);
-        let blocked: Vec<(usize, NodeId)> =
-            runs.iter().enumerate().filter_map(|(place, run)| Some((place, waiting(run)?))).collect();
-        // One whose sender has nothing more to say, if there is one: the others may wait for what it says.
-        let is_over = |node: NodeId| runs.iter().all(|run| run.node() != node || run.is_over());
-        let ended = blocked.iter().find(|(_, from)| is_over(*from)).or_else(|| blocked.first());
-        let Some((place, from)) = ended.copied() else { return };
+        let waiting = |(place, run): (usize, &Replay)| Some((place, run.awaits()?));
+        let blocked: Vec<(usize, MessageName)> = runs.iter().enumerate().filter_map(waiting).collect();
+        // The others wait for what follows.
+        let never_sent = blocked.iter().find(|(_, awaited)| !self.ever_sent.contains(awaited));
+        let Some((place, awaited)) = never_sent.or_else(|| blocked.first()).copied() else { return };
+        let from = awaited.from;
         let is_whole =
             runs.iter().filter(|run| run.node() == from).all(|run| run.is_closed() && !run.has_gaps());
         let Some(run) = runs.get_mut(place) else { return };
-        let Some(awaited) = run.awaits() else { return };
         if is_whole {
             let expected = format!("a message that broker {from} has sent to broker {} before", run.node());
             let recorded = run.next_in_words();

@@ -528,8 +528,8 @@ impl<K: Kind> Book<K> {
 
 /// An act in words.
 fn shown<K: Kind>(act: &Act<K::Timer>) -> String {
-    let Act::Sent { to, body, carried, handed_over } = act else { return format!("{act:?}") };
-    format!("Sent {{ to: {to}, {}, {carried:?}, handed over: {handed_over} }}", K::spoken(body))
+    let Act::Sent { to, body, carried, has_link } = act else { return format!("{act:?}") };
+    format!("Sent {{ to: {to}, {}, {carried:?}, link: {has_link} }}", K::spoken(body))
 }
 
 /// What is owed, in words.

@@ -163,6 +163,11 @@ impl Replay {
         }
     }
 
+    /// Every message that is given to the transport in this run, sooner or later.
+    pub(super) fn ever_sent(&self) -> impl Iterator<Item = MessageName> + '_ {
+        self.recording.records.iter().flat_map(|record| self.sent_by_anybody(record))
+    }
+
     /// The input that is replayed next, in words.
     pub(super) fn next_in_words(&self) -> String {
         match &self.next {

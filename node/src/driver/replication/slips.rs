@@ -1,20 +1,13 @@
 //! Mistakes of this driver that a test can plant (`Slip`), each at its place. In production none of this is compiled to
 //! anything.
 
-use std::time::Duration;
-
 use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{LogGeneration, Offset, RequestId};
 use highwater_model::replication::{Answered, Effect, Input, Message, Timer};
 
-use highwater_transport::env::Instant;
-
 use super::{Open, ReplicaDriver};
 use crate::log::Flushed;
 use crate::trace::edge::Watched;
-
-/// How long a sync is not looked at.
-const HELD_FOR: Duration = Duration::from_secs(2);
 
 /// One chance in so many is taken.
 const ONE_IN: u32 = 8;
@@ -51,24 +44,9 @@ impl<F: Faults> ReplicaDriver<F> {
         Watched::unrecorded(Flushed { end: self.log.end() })
     }
 
-    /// D-05: syncs are looked at late, so that the log is cut under some.
-    pub(super) fn holds_back(&mut self, now: Instant) -> bool {
-        let is_planted = self.parts.faults.slips(Slip::OtherGeneration);
-        if !is_planted || self.syncs.len() == 0 || !self.core.is_leading() {
-            self.held_until = None;
-            return false;
-        }
-        let until = *self.held_until.get_or_insert(now + HELD_FOR);
-        if now < until {
-            return true;
-        }
-        self.held_until = None;
-        false
-    }
-
     /// D-05: the generation that a completion names.
-    pub(super) fn named(&self, submitted_in: LogGeneration) -> LogGeneration {
-        if self.parts.faults.slips(Slip::OtherGeneration) { self.core.generation() } else { submitted_in }
+    pub(super) fn named(&mut self, submitted_in: LogGeneration) -> LogGeneration {
+        if self.slips_now(Slip::OtherGeneration) { submitted_in.next() } else { submitted_in }
     }
 
     /// D-06.
