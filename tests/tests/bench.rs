@@ -14,17 +14,16 @@ fn stderr(output: &Output) -> String {
 }
 
 /// Runs a benchmark of few records in a directory of its own, and gives the data of its document.
-fn measured(arguments: &[&str]) -> Value {
+fn measured(name: &str, arguments: &[&str]) -> Value {
     let place = tempfile::tempdir().expect("a temporary directory");
     let dir = place.path().join("bench").display().to_string();
-    let arguments = [arguments, &["--dir", &dir, "-o", "json"]].concat();
-    let output = bench(&arguments);
+    let output = bench(&[&[name], arguments, &["--dir", &dir, "-o", "json"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
-    assert_eq!(document["errors"], Value::Array(Vec::new()));
-    assert_eq!(document["schema"], format!("highwater.bench.{}/v1", arguments[0]));
+    let mut document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!(document.get("errors"), Some(&Value::Array(Vec::new())));
+    assert_eq!(document.get("schema"), Some(&Value::from(format!("highwater.bench.{name}/v1"))));
     assert!(!place.path().join("bench").exists(), "its files are removed");
-    document["data"].clone()
+    document.get_mut("data").map(Value::take).expect("data")
 }
 
 fn is_number(value: &Value, path: &str) {
@@ -33,21 +32,23 @@ fn is_number(value: &Value, path: &str) {
 
 #[test]
 fn produce_tells_what_was_measured_of_what_beside_the_limits_of_which_machine() {
-    let data = measured(&[
+    let data = measured(
         "produce",
-        "--partitions",
-        "3",
-        "--flush-policy",
-        "os",
-        "--records",
-        "40",
-        "--warm-up",
-        "0",
-        "--repeat",
-        "2",
-        "--compare",
-        "replica.fetch.backoff.ms=250",
-    ]);
+        &[
+            "--partitions",
+            "3",
+            "--flush-policy",
+            "os",
+            "--records",
+            "40",
+            "--warm-up",
+            "0",
+            "--repeat",
+            "2",
+            "--compare",
+            "replica.fetch.backoff.ms=250",
+        ],
+    );
 
     assert!(data["machine"]["os"].is_string());
     assert!(data["command"].as_array().is_some_and(|words| words.iter().any(|word| word == "--compare")));
@@ -84,7 +85,7 @@ fn produce_tells_what_was_measured_of_what_beside_the_limits_of_which_machine() 
 
 #[test]
 fn consume_reads_what_is_there_and_what_comes() {
-    let data = measured(&["consume", "--partitions", "2", "--records", "50", "--repeat", "1", "--no-limits"]);
+    let data = measured("consume", &["--partitions", "2", "--records", "50", "--repeat", "1", "--no-limits"]);
 
     assert_eq!(data["limits"], Value::Null);
     let [replay, live] = data["cases"].as_array().expect("cases").as_slice() else { panic!("{data:#}") };
@@ -96,18 +97,10 @@ fn consume_reads_what_is_there_and_what_comes() {
 
 #[test]
 fn fail_over_tells_how_long_nothing_was_acknowledged() {
-    let data = measured(&[
+    let data = measured(
         "failover",
-        "--partitions",
-        "3",
-        "--rate",
-        "200",
-        "--warm-up",
-        "0",
-        "--repeat",
-        "1",
-        "--no-limits",
-    ]);
+        &["--partitions", "3", "--rate", "200", "--warm-up", "0", "--repeat", "1", "--no-limits"],
+    );
 
     let run = &data["cases"][0]["runs"][0];
     assert_eq!(run["failover"]["led_partitions"], 1);

@@ -1,3 +1,5 @@
+//! Repetitions put together, compared, and held against limits.
+
 use super::*;
 use crate::cli::bench::limits::Limit;
 
