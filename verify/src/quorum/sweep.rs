@@ -69,7 +69,7 @@ const WALKS: &[&str] = &[
      in-flight=3 split=true pre-votes=asked start=cold keep-dead=true",
     "voters=5 values=20 elections=16 kills=6 power-losses=6 resends=20 repeats=10 resigns=4 reads=8 snapshots=6 \
      in-flight=4 split=true start=cold keep-dead=true",
-    "voters=5 observers=2 values=12 elections=12 kills=4 power-losses=4 wipes=1 resends=16 repeats=8 resigns=2 \
+    "voters=5 observers=2 values=12 elections=12 kills=4 power-losses=4 wipes=1 corruptions=1 resends=16 repeats=8 resigns=2 \
      changes=6 reads=4 snapshots=6 in-flight=4 split=true pre-votes=asked keep-dead=true",
 ];
 

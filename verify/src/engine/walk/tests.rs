@@ -1,8 +1,13 @@
 //! Walks through a world small enough to know what they must find.
 
+use highwater_model::fault::Bug;
+
 use super::{Plan, Walked, walk};
+use crate::bounds::Bounds as _;
 use crate::engine::tests::{Jugs, Pour, jugs};
 use crate::engine::{Limits, PANIC, Verdict};
+use crate::replication;
+use crate::world::Checked as _;
 
 fn walked(world: &Jugs, plan: Plan, threads: usize) -> Walked<Jugs> {
     walk(world, plan, Limits { threads, ..Limits::default() }, &mut |_| {})
@@ -92,4 +97,20 @@ fn walks_without_time_say_that_they_were_cut_short() {
     assert!(matches!(cut.outcome.verdict, Verdict::OutOfBudget));
     // Where the time is the plan, its end is no failure.
     assert!(matches!(timed.outcome.verdict, Verdict::Holds));
+}
+
+#[test]
+fn walks_of_the_replication_world_find_planted_bugs_whatever_the_threads() {
+    for bug in [Bug::AckAtLeaderAppend, Bug::ReadBeyondWatermark] {
+        let bounds = replication::Bounds::default().read(["records=3", "elections=2", "kills=1", "flush=os"]);
+        let world = replication::World::new(bounds.expect("bounds"), Some(bug));
+        let found = |threads| {
+            let limits = Limits { threads, ..Limits::default() };
+            let walked = walk(&world, Plan { steps: Some(20_000), ..Plan::default() }, limits, &mut |_| {});
+            let Verdict::Violated(example) = walked.outcome.verdict else { panic!("{} is met", bug.id()) };
+            (walked.sighting, example.broken, example.actions)
+        };
+
+        assert_eq!(found(1), found(2), "{}", bug.id());
+    }
 }
