@@ -76,6 +76,10 @@ pub struct Began {
 
 /// What a core is and what it begins from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each life of a core, and it is encoded at once"
+)]
 pub enum Life {
     /// A replica of a partition.
     Replica {

@@ -317,7 +317,6 @@ impl Report {
     ///
     /// # Errors
     /// The system's.
-    #[expect(clippy::disallowed_methods, reason = "a test's own files, beside the simulation")]
     pub fn write_recordings(&self, dir: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(dir)?;
         for (start, (node, bytes)) in self.recordings.iter().enumerate() {

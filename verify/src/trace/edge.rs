@@ -217,7 +217,11 @@ impl<K: Kind> Book<K> {
         match cause {
             Cause::Free => Ok(()),
             Cause::ProposalAnswered(answer) => self.take_answer(answer, input),
-            caused => {
+            caused @ (Cause::Written(..)
+            | Cause::WriteFailed(_)
+            | Cause::Flushed(..)
+            | Cause::Stored(_)
+            | Cause::Expired(_)) => {
                 wrong(EACH_INPUT, format!("an act at the edge before {caused:?}"), format!("{input:?}"))
             }
         }
@@ -249,8 +253,8 @@ impl<K: Kind> Book<K> {
             Act::WriteEnded(how) => self.write_ended(*how, act),
             Act::Sync(end) => self.sync(*end, act),
             Act::SyncEnded(how) => self.sync_ended(*how, act),
-            Act::Cut(how) => self.cut(*how, act, |to| Owed::Cut(to)),
-            Act::Restart(how) => self.cut(*how, act, |to| Owed::Restart(to)),
+            Act::Cut(how) => self.cut(*how, act, Owed::Cut),
+            Act::Restart(how) => self.cut(*how, act, Owed::Restart),
             Act::Trim(to) => self.next(&Owed::Trim(*to), act),
             Act::Store(vote) => self.store(*vote, act),
             Act::StoreEnded(how) => self.store_ended(*how, act),
@@ -534,6 +538,7 @@ fn shown<K: Kind>(act: &Act<K::Timer>) -> String {
 
 /// What is owed, in words.
 fn shown_owed<K: Kind>(owed: &Owed<K::Timer>) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are words already")]
     match owed {
         Owed::Send { to, body } => format!("Send {{ to: {to}, {} }}", K::spoken(body)),
         Owed::Read(reading) => format!(

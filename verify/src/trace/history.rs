@@ -134,7 +134,7 @@ impl<E: Epoch> Committed<E> {
         let earlier = self.by.iter().filter(|(by, _, _)| *by < epoch).map(|(_, _, to)| *to).max();
         let expected = within(&self.segments, log.start(), earlier.unwrap_or_default());
         let lacking = expected.iter().find(|segment| !holds(&had, log.start(), segment)).copied();
-        self.leaders.entry(epoch).or_insert((log.start(), had.clone()));
+        self.leaders.entry(epoch).or_insert_with(|| (log.start(), had.clone()));
         match lacking {
             Some(lacking) => {
                 let expected = format!("the leader of {epoch:?} begins with {lacking:?}, which is committed");

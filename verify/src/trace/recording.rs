@@ -147,6 +147,7 @@ impl Replay {
 
     /// The message that the next record takes, if it takes one.
     pub(super) fn awaits(&self) -> Option<MessageName> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only a step takes a message")]
         match self.next.as_ref()? {
             Parsed::ReplicaStep(step) => {
                 let Some(Replayed::Replica(life)) = self.lives.get(&step.core) else { return None };

@@ -108,6 +108,7 @@ impl ReplicaLife {
 
     /// A step that is refused is the answer to whoever waits for one.
     fn owe_refusal(&mut self, input: &Input) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "nobody waits for an answer to the others")]
         match input {
             Input::Produce { acks, request_id, .. } if *acks != Acks::None => {
                 self.book.owe_refusal(*request_id);
