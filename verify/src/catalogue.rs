@@ -50,10 +50,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::registry::worlds;
+    use crate::registry::{recoveries, worlds};
 
     fn has_a_mutant(bug: Bug) -> bool {
-        worlds().iter().any(|world| world.catches(bug))
+        worlds().iter().chain(&recoveries()).any(|world| world.catches(bug))
     }
 
     #[test]
