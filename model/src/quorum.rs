@@ -21,6 +21,7 @@ mod read;
 mod recover;
 mod refusal;
 mod rename;
+mod replica_name;
 mod replication;
 mod snapshot;
 mod state;
@@ -36,6 +37,7 @@ pub use message::{
     Asked, Batch, BatchKind, Body, Fetch, FetchAnswer, Fetched, Message, SnapshotId, VoteAnswer, VoteRequest,
 };
 pub use refusal::Refusal;
+pub use replica_name::Unread;
 pub use state::{Quorum, Recovered, ReplicaProgress, RoleName, Tenure};
 pub use token::{Commitment, CommittedEnd, ReadPoint};
 pub use voter::{VoterHistory, VoterKey, VoterRecord, VoterSet};

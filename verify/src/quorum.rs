@@ -10,7 +10,10 @@ mod bounds;
 mod claims;
 mod drive;
 mod duty;
+mod encode;
+mod naming;
 mod network;
+mod order;
 mod picture;
 mod recovery;
 mod shared;
@@ -18,6 +21,8 @@ mod start;
 mod state;
 mod step;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod view;
 mod words;
 
@@ -25,6 +30,7 @@ use highwater_model::fault::{Bug, Faults as _, Planted};
 use highwater_model::quorum::{Quorum, VoterSet};
 use stateright::{Model, Property};
 
+use crate::engine::Encoder;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Part, Picture, Sometimes, properties};
 
 pub use action::Action;
@@ -43,6 +49,10 @@ pub struct World {
     formatted: VoterSet,
     /// The replica that nothing comes to and nothing comes from, in recovery runs.
     cut_off: Option<Place>,
+    /// Whether steps are taken epoch by epoch.
+    in_order: bool,
+    /// Whether voters are interchangeable.
+    symmetric: bool,
 }
 
 impl World {
@@ -65,6 +75,11 @@ impl World {
             Bug::VoteTwice,
         ];
         self.bounds.keep_dead || revives.into_iter().any(|bug| self.has(bug))
+    }
+
+    /// Whether what only an unsound core would read is left out.
+    fn reduces(&self) -> bool {
+        self.planted.0.is_none() && !self.bounds.keep_dead
     }
 
     fn has_observers(&self) -> bool {
@@ -120,7 +135,15 @@ impl Checked for World {
 
     fn new(bounds: Bounds, planted: Option<Bug>) -> Self {
         let formatted = start::formatted(bounds.voters);
-        Self { bounds, planted: Planted(planted), formatted, cut_off: None }
+        let symmetric = bounds.symmetry
+            && !bounds.keep_dead
+            && bounds.voters <= naming::VOTERS_MAX
+            && bounds.wipes + bounds.snapshots + bounds.observers + bounds.reads + bounds.corruptions == 0;
+        let in_order = order::applies(&bounds, planted);
+        let world =
+            Self { bounds, planted: Planted(planted), formatted, in_order: false, symmetric, cut_off: None };
+        let in_order = in_order && order::begins_together(&world.begin());
+        Self { in_order, ..world }
     }
 
     fn bounds(&self) -> &Bounds {
@@ -129,9 +152,17 @@ impl Checked for World {
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
         let mut next = state.clone();
-        Driver { world: self, state: &mut next, notes, leads: false }.act(action);
+        Driver { world: self, state: &mut next, notes, leads: false, asks: None }.act(action);
         network::tidy(self, &mut next);
         next
+    }
+
+    fn encode(&self, state: &State, sink: &mut Encoder) {
+        encode::encode(self, state, sink);
+    }
+
+    fn identity(&self, state: &State) -> Option<u64> {
+        Some(encode::identity(state))
     }
 
     fn kind(action: &Action) -> usize {

@@ -143,6 +143,11 @@ impl VoterHistory {
         self.records.last().map(|record| record.offset)
     }
 
+    /// The set before the first record.
+    pub(super) fn base(&self) -> &VoterSet {
+        &self.base
+    }
+
     /// The records above the snapshot, oldest first.
     #[must_use]
     pub fn records(&self) -> &[VoterRecord] {

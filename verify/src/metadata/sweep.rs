@@ -12,6 +12,7 @@ use crate::world::Mutant;
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
     let lines: &[&str] = match name {
         "quick" => QUICK,
+        "standard" => STANDARD,
         "small" => SMALL,
         WALK => WALKS,
         _ => &[],
@@ -70,6 +71,20 @@ const WALKS: &[&str] = &[
      beats=20 in-flight=4 uncommitted=6 lag=6 flush=os",
     "brokers=4 fences=4 kills=4 shutdowns=2 failovers=6 proposals=8 changes=8 losses=6 repeats=6 beats=12 \
      in-flight=4 uncommitted=4 lag=4 fresh=true",
+];
+
+/// As the quick sweep, with the controller failing over inside every decision: between any two of its steps, with any part of
+/// what it had appended lost.
+const STANDARD: &[&str] = &[
+    "kills=1 failovers=2 in-flight=1",
+    "changes=3 failovers=2 in-flight=1",
+    "kills=1 failovers=1",
+    "brokers=2 power-losses=1 proposals=2 failovers=1 flush=os in-flight=1",
+    "proposals=2 fences=1 failovers=1 in-flight=1",
+    "brokers=2 changes=2 kills=1 power-losses=1 failovers=1 flush=os in-flight=0 lag=0",
+    "fences=1 kills=1 failovers=1 in-flight=1",
+    "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=0 lag=0",
+    "kills=1 shutdowns=1 failovers=1 in-flight=1 lag=0",
 ];
 
 fn at(line: &str) -> Bounds {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::network;
-use super::state::{Node, Place, State, key, tenure};
+use super::state::{Node, Place, State, key, place, tenure};
 
 /// One step of the world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum Action {
     Deliver(usize),
     /// The first batch of a message arrives: the leader sent no more.
     DeliverFirst(usize),
+    /// A replica without a leader asks this one who it is. Where voters are interchangeable it is any voter.
+    Ask(Place, Place),
     /// A message arrives, and will arrive again.
     Repeat(usize),
     /// A vote is stored.
@@ -73,6 +75,7 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::Stand(_) => 0,
         Action::Expire(..) => 1,
         Action::Deliver(_) => 2,
+        Action::Ask(..) => 1,
         Action::DeliverFirst(_) => 3,
         Action::Repeat(_) => 4,
         Action::Store(_) => 5,
@@ -92,20 +95,29 @@ pub(super) fn kind(action: &Action) -> usize {
 /// The actions enabled in `state`.
 pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
     deliveries(world, state, actions);
+    let present = world.present(state);
     for (at, node) in (0..).zip(&state.nodes) {
-        completions(at, node, actions);
-        timers(world, state, at, actions);
-        requests(world, state, at, actions);
-        crashes(world, state, at, actions);
-        snapshots(world, state, at, actions);
+        if !present.is_behind(node) {
+            completions(at, node, actions);
+            timers(world, state, at, actions);
+            requests(world, state, at, actions);
+            snapshots(world, state, at, actions);
+        }
+        if present.may_stand(node) {
+            candidacies(world, state, at, actions);
+        }
+        if present.may_crash(node) {
+            crashes(world, state, at, actions);
+        }
     }
 }
 
 fn deliveries(world: &World, state: &State, actions: &mut Vec<Action>) {
     let repeats = state.spent.repeats < world.bounds.repeats;
+    let present = world.present(state);
     for (at, packet) in state.network.iter().enumerate() {
         let same = at.checked_sub(1).and_then(|before| state.network.get(before)) == Some(packet);
-        if same {
+        if same || !present.may_arrive(state.node(packet.to), &packet.letter.message) {
             continue;
         }
         actions.push(Action::Deliver(at));
@@ -156,14 +168,10 @@ fn timers(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
         RoleName::Observer | RoleName::Unattached => {
             let is_listed = node.core.voters().latest().contains(key(at, node.wipes));
             if !is_listed && network::probing_helps(world, state, at) {
-                actions.push(Action::Expire(at, Timer::Probe));
+                probes(world, state, at, actions);
             }
         }
         RoleName::Follower | RoleName::Prospective | RoleName::Candidate | RoleName::Resigned => {}
-    }
-    let stands = !matches!(role, RoleName::Leader | RoleName::Observer);
-    if stands && state.spent.elections < world.bounds.elections {
-        actions.push(Action::Stand(at));
     }
     let follows = matches!(role, RoleName::Follower | RoleName::Observer) && node.core.waits_for().is_some();
     if follows
@@ -171,6 +179,25 @@ fn timers(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
         && network::fetches_in_flight(state, at) < world.bounds.in_flight
     {
         actions.push(Action::Expire(at, Timer::FetchRetry));
+    }
+}
+
+/// A replica without a leader asks a voter who it is.
+fn probes(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
+    if !world.symmetric {
+        return actions.push(Action::Expire(at, Timer::Probe));
+    }
+    let voters = world.voters(state, at).keys().iter().map(|voter| place(voter.id));
+    actions.extend(voters.filter(|voter| *voter != at).map(|voter| Action::Ask(at, voter)));
+}
+
+fn candidacies(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
+    let Some(node) = state.nodes.get(usize::from(at)) else {
+        return;
+    };
+    let stands = !matches!(node.core.role(&tenure(at, node)), RoleName::Leader | RoleName::Observer);
+    if stands && state.spent.elections < world.bounds.elections {
+        actions.push(Action::Stand(at));
     }
 }
 

@@ -44,6 +44,10 @@ crate::bounds! {
         start("start"): Start = Start::Led,
         /// Whether messages that can change nothing stay in flight
         keep_dead("keep-dead"): bool = false,
+        /// Whether nothing happens in an epoch once a later one is stored anywhere
+        epoch_order("epoch-order"): bool = false,
+        /// Whether voters are told apart by what they do and hold, and not by their names
+        symmetry("symmetry"): bool = false,
     }
 }
 

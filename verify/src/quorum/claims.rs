@@ -1,11 +1,13 @@
 //! What must hold in the quorum world, and what must be possible in it.
 
+use highwater_model::id::{IncarnationId, Offset};
 use highwater_model::invariant::Violation;
 use highwater_model::invariant::quorum::{self as invariant, View, name};
 use highwater_model::quorum::RoleName;
 
 use super::World;
-use super::state::{State, tenure};
+use super::shared::Shared;
+use super::state::{Node, Place, State, tenure};
 use super::view;
 use crate::world::{Always, Broken, Seen, Sometimes};
 
@@ -17,6 +19,7 @@ pub(super) mod seen {
     pub(crate) const COMMITTED_TWICE: &str = "quorum/leaders_of_two_epochs_commit";
     pub(crate) const TRUNCATED: &str = "quorum/truncation_happens";
     pub(crate) const POWER_LOST: &str = "quorum/power_is_lost";
+    pub(crate) const REJOINED: &str = "quorum/replica_rejoins_after_it_lost_power";
     pub(crate) const PRE_VOTE: &str = "quorum/pre_vote_is_asked";
     pub(crate) const READ: &str = "quorum/read_is_served";
     pub(crate) const VOTERS_CHANGED: &str = "quorum/voter_change_commits";
@@ -26,6 +29,11 @@ pub(super) mod seen {
     pub(crate) const REPLACED: &str = "quorum/damaged_disk_is_replaced";
     pub(crate) const INSTALLED: &str = "quorum/snapshot_is_installed";
 }
+
+/// Whoever takes a message is then in its epoch or in a later one.
+pub(super) const EPOCH_FOLLOWS: &str = "quorum/epoch_follows_what_is_heard";
+/// A message leaves in the epoch that its sender has stored.
+pub(super) const SENT_IN_STORED_EPOCH: &str = "quorum/messages_are_of_the_stored_epoch";
 
 /// A predicate over a view.
 type Predicate = fn(&View<'_>) -> Result<(), Violation>;
@@ -117,6 +125,8 @@ pub(super) const ALWAYS: &[Always<World>] = &[
         holds: None,
         exercised_by: seen::PRE_VOTE_REFUSED,
     },
+    Always { name: EPOCH_FOLLOWS, rule: "Q2", holds: None, exercised_by: seen::ELECTED },
+    Always { name: SENT_IN_STORED_EPOCH, rule: "Q2", holds: None, exercised_by: seen::ELECTED },
     Always { name: name::READS_ARE_LINEARIZABLE, rule: "Q18", holds: None, exercised_by: seen::READ },
 ];
 
@@ -128,6 +138,7 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: seen::COMMITTED_TWICE, seen: Seen::State(committed_in_two_epochs) },
     Sometimes { name: seen::TRUNCATED, seen: Seen::Step },
     Sometimes { name: seen::POWER_LOST, seen: Seen::Step },
+    Sometimes { name: seen::REJOINED, seen: Seen::State(rejoined) },
     Sometimes { name: seen::PRE_VOTE, seen: Seen::Step },
     Sometimes { name: seen::READ, seen: Seen::Step },
     Sometimes { name: seen::VOTERS_CHANGED, seen: Seen::Step },
@@ -138,9 +149,26 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: seen::INSTALLED, seen: Seen::Step },
 ];
 
+/// A leader has heard from a run that began with a power loss that it has all that is committed.
+fn rejoined(_: &World, state: &State) -> bool {
+    let caught_up = |leader: &Shared<Node>, (at, node): (Place, &Shared<Node>)| {
+        let key = tenure(at, node).key;
+        let of_this_run = leader
+            .core
+            .last_fetch_of(key)
+            .is_some_and(|last| last.incarnation == IncarnationId(u128::from(node.starts)));
+        let known = leader.core.progress().find(|replica| replica.key == key);
+        let end = Some(Offset(state.ghost.committed.len() as u64));
+        node.starts > 0 && of_this_run && known.is_some_and(|known| known.reached >= end)
+    };
+    state.spent.power_losses > 0
+        && state.spent.kills == 0
+        && state.nodes.iter().any(|leader| (0..).zip(&state.nodes).any(|replica| caught_up(leader, replica)))
+}
+
 fn two_lead(_: &World, state: &State) -> bool {
     let leads = |(at, node): (u8, _)| {
-        let node: &super::state::Node = node;
+        let node: &Node = node;
         node.core.role(&tenure(at, node)) == RoleName::Leader
     };
     (0..).zip(state.nodes.iter().map(|node| &**node)).filter(|pair| leads(*pair)).count() > 1

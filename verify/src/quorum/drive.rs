@@ -13,7 +13,7 @@ use highwater_model::quorum::{
 use smallvec::SmallVec;
 
 use super::World;
-use super::claims::seen;
+use super::claims::{EPOCH_FOLLOWS, SENT_IN_STORED_EPOCH, seen};
 use super::duty::Duty;
 use super::network;
 use super::shared::Shared;
@@ -28,6 +28,8 @@ pub(super) struct Driver<'a> {
     pub(super) notes: &'a mut Notes,
     /// Whether the replica at work led before or leads after its step.
     pub(super) leads: bool,
+    /// Whom a replica asks who leads, if not whom its core would.
+    pub(super) asks: Option<Place>,
 }
 
 impl Driver<'_> {
@@ -38,6 +40,7 @@ impl Driver<'_> {
         let led = node.core.is_leader();
         let pre_vote = pre_vote_epoch(&input);
         let duty = Duty::of(&input, &tenure(at, &node), &node.core);
+        let heard = heard_epoch(&input);
         let mut effects = Effects::new();
         if let Err(refusal) = node.core.step(&tenure(at, &node), input, &mut effects) {
             return self.refused(&refusal);
@@ -45,6 +48,7 @@ impl Driver<'_> {
         self.leads = led || node.core.is_leader();
         self.check_step(at, &node, before, pre_vote);
         self.check_duty(at, &node, duty, &effects);
+        self.check_order(&node, heard);
         self.carry_out(at, &mut node, effects, contents);
         *self.state.node_mut(at) = Shared::new(node);
     }
@@ -101,7 +105,12 @@ impl Driver<'_> {
             Effect::Committed(_) => self.note_committed(node),
             Effect::ProposalCommitted(commitment) => {
                 self.notes.event(seen::ACKNOWLEDGED);
-                self.state.ghost.acknowledged.push(commitment.base_offset());
+                let (at, committed) = (commitment.base_offset(), self.state.ghost.committed.len() as u64);
+                if at.0 >= committed {
+                    let told = || format!("the record at {at} was acknowledged; {committed} are committed");
+                    self.notes.broke(name::ACKNOWLEDGED_IS_KEPT, told);
+                }
+                self.state.ghost.acknowledged.push(at);
                 if matches!(kind(content_at(node, commitment.base_offset())), BatchKind::Voters(_)) {
                     self.notes.event(seen::VOTERS_CHANGED);
                 }
@@ -117,8 +126,23 @@ impl Driver<'_> {
     }
 
     /// Puts a message into the network, unless it is an announcement of what its receiver knows.
-    fn send(&mut self, at: Place, node: &Node, to: Place, message: Message, contents: SmallVec<[u64; 2]>) {
+    fn send(
+        &mut self,
+        at: Place,
+        node: &Node,
+        to: Place,
+        mut message: Message,
+        contents: SmallVec<[u64; 2]>,
+    ) {
         self.note_vote(node, at, &message);
+        self.check_sent(node, &message);
+        let to = match &message.body {
+            Body::Fetch(_) => self.asks.take().unwrap_or(to),
+            _ => to,
+        };
+        if let (true, Body::EndQuorum { successors }) = (self.world.symmetric, &mut message.body) {
+            successors.clear();
+        }
         let receiver = self.state.nodes.get(usize::from(to));
         let idle = message.body == Body::BeginQuorum
             && receiver.is_some_and(|other| !network::announced_to(self.state, (at, node), (to, other)));
@@ -169,6 +193,13 @@ impl Driver<'_> {
         };
         let Some(candidate) = candidate else { return };
         let given = (voter, message.quorum_epoch, candidate);
+        let told = Vote { quorum_epoch: message.quorum_epoch, voted_for: Some(candidate) };
+        if self.world.reduces() && node.disk.vote != told {
+            let stored = node.disk.vote;
+            self.notes.broke(name::ONE_VOTE_PER_EPOCH, || {
+                format!("{voter} tells {told:?} and has stored {stored:?}")
+            });
+        }
         let granted = &self.state.ghost.granted;
         let past =
             View { replicas: &[], committed: &[], acknowledged: &[], voters: &[], elected: &[], granted };
@@ -239,9 +270,37 @@ impl Driver<'_> {
         }
     }
 
+    /// Whoever takes a message is then in its epoch or in a later one: what steps are taken epoch by epoch for.
+    fn check_order(&mut self, node: &Node, heard: Option<QuorumEpoch>) {
+        let epoch = node.core.quorum_epoch();
+        if self.world.in_order && heard.is_some_and(|heard| epoch < heard) {
+            self.notes.broke(EPOCH_FOLLOWS, || {
+                format!("a replica in epoch {epoch} has taken a message of {heard:?}")
+            });
+        }
+    }
+
+    /// A message leaves in the epoch that its sender has stored.
+    fn check_sent(&mut self, node: &Node, message: &Message) {
+        let (epoch, stored) = (message.quorum_epoch, node.disk.vote.quorum_epoch);
+        if self.world.in_order && epoch != stored {
+            self.notes.broke(SENT_IN_STORED_EPOCH, || {
+                format!("a message of epoch {epoch} leaves, {stored} is stored")
+            });
+        }
+    }
+
     pub(super) fn broke(&mut self, violation: Violation) {
         self.notes.broke(violation.property, || violation.details);
     }
+}
+
+/// The epoch of a message.
+fn heard_epoch(input: &Input) -> Option<QuorumEpoch> {
+    let Input::Received(message) = input else {
+        return None;
+    };
+    Some(message.quorum_epoch)
 }
 
 /// The epoch of a pre-vote request.

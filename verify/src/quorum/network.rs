@@ -13,27 +13,33 @@ use highwater_model::quorum::{Asked, Body, Message, RoleName, VoteRequest, Voter
 use smallvec::SmallVec;
 
 use super::World;
+use super::order::Present;
 use super::shared::Shared;
 use super::state::{Node, Packet, Place, State, place, tenure};
 
 /// Drops the messages that can change nothing, renames requests, and sorts.
 pub(super) fn tidy(world: &World, state: &mut State) {
+    let present = world.present(state);
     if !world.keeps_dead() {
         let nodes = &state.nodes;
-        state.network.retain(|packet| !is_dead(nodes, packet));
+        state.network.retain(|packet| !is_dead(present, nodes, packet));
     }
-    rename(state);
+    present.merge_requests(&mut state.network);
+    rename(present, state);
     state.network.sort_unstable();
 }
 
 /// Whether the receiver of a packet refuses it, now and always.
-fn is_dead(nodes: &[Shared<Node>], packet: &Packet) -> bool {
+pub(super) fn is_dead(present: Present, nodes: &[Shared<Node>], packet: &Packet) -> bool {
     let message = &packet.letter.message;
     let from = place(message.from.id);
     let (Some(receiver), Some(sender)) = (nodes.get(usize::from(packet.to)), nodes.get(usize::from(from)))
     else {
         return true;
     };
+    if present.is_over(message) {
+        return present.is_dead(nodes, message);
+    }
     let ours = receiver.core.quorum_epoch();
     match &message.body {
         Body::BeginQuorum => message.quorum_epoch < ours || leads_or_follows(packet.to, receiver, message),
@@ -147,14 +153,17 @@ pub(super) fn probing_helps(world: &World, state: &State, at: Place) -> bool {
 type Requester = (VoterKey, IncarnationId);
 
 /// Calls the requests of every run by their rank among those that anybody remembers.
-fn rename(state: &mut State) {
+///
+/// What a replica behind remembers tells nothing any more, nor does what a request of an earlier epoch is called.
+fn rename(present: Present, state: &mut State) {
     let mut known: SmallVec<[(Requester, RequestId); 16]> = SmallVec::new();
     for (at, node) in (0..).zip(&state.nodes) {
         let remembered = node.core.requests(&tenure(at, node));
+        let remembered = remembered.take(if present.is_behind(node) { 1 } else { usize::MAX });
         known.extend(remembered.map(|(key, asked)| ((key, asked.incarnation), asked.request)));
     }
     for packet in &state.network {
-        known.extend(requested(state, packet));
+        known.extend(requested(state, packet).filter(|_| !present.is_over(&packet.letter.message)));
     }
     known.sort_unstable();
     known.dedup();

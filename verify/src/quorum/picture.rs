@@ -29,6 +29,7 @@ pub(super) fn part(before: &State, action: &Action) -> Part {
         Action::Propose(at) | Action::Read(at) | Action::Change(at, _) => Part::between(CLIENTS, lane(*at)),
         Action::Stand(at)
         | Action::Expire(at, _)
+        | Action::Ask(at, _)
         | Action::Store(at)
         | Action::Flush(at)
         | Action::Kill(at)

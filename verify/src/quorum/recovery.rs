@@ -128,7 +128,7 @@ impl recovery::Calm for Calm {
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
         let mut next = state.clone();
-        Driver { world: &self.world, state: &mut next, notes, leads: false }.act(action);
+        Driver { world: &self.world, state: &mut next, notes, leads: false, asks: None }.act(action);
         let is_cut = |at: Place| self.world.cut_off == Some(at);
         let passes = |packet: &Packet| !is_cut(packet.to) && !is_cut(place(packet.letter.message.from.id));
         next.network.retain(|packet| passes(packet));

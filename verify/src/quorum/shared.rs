@@ -7,25 +7,65 @@ use std::cmp::Ordering;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::sync::{Arc, OnceLock};
 
+use super::naming::{NAMINGS, Naming};
 use crate::engine::Encoder;
 
 /// A shared value and its fingerprint.
 #[derive(Clone)]
 pub struct Shared<T>(Arc<Inner<T>>);
 
-#[derive(Clone)]
 struct Inner<T> {
     fingerprint: OnceLock<u64>,
+    /// What tells it whatever the replicas' names are, and under each naming; 0 until that was asked for.
+    traits: AtomicU64,
+    named: [AtomicU64; NAMINGS],
     value: T,
+}
+
+impl<T> Inner<T> {
+    fn new(value: T) -> Self {
+        Self { fingerprint: OnceLock::new(), traits: AtomicU64::new(0), named: Default::default(), value }
+    }
+}
+
+/// A copy is made to be changed: it knows nothing of itself yet.
+impl<T: Clone> Clone for Inner<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.value.clone())
+    }
+}
+
+/// The number in `place`, made the first time.
+fn number(place: &AtomicU64, make: impl FnOnce() -> u64) -> u64 {
+    match place.load(Memory::Relaxed) {
+        0 => {
+            let made = make().max(1);
+            place.store(made, Memory::Relaxed);
+            made
+        }
+        known => known,
+    }
 }
 
 impl<T> Shared<T> {
     /// Shares a value.
     #[must_use]
     pub fn new(value: T) -> Self {
-        Self(Arc::new(Inner { fingerprint: OnceLock::new(), value }))
+        Self(Arc::new(Inner::new(value)))
+    }
+
+    /// What `tell` tells of it whatever the replicas' names are.
+    pub(super) fn traits(&self, tell: impl FnOnce(&T) -> u64) -> u64 {
+        number(&self.0.traits, || tell(&self.0.value))
+    }
+
+    /// What `tell` tells of it with the replicas named so.
+    pub(super) fn named(&self, naming: Naming, tell: impl FnOnce(&T, Naming) -> u64) -> u64 {
+        let place = self.0.named.get(naming.number()).expect("a naming has a number below their count");
+        number(place, || tell(&self.0.value, naming))
     }
 }
 
@@ -34,6 +74,8 @@ impl<T: Clone> Shared<T> {
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let inner = Arc::make_mut(&mut self.0);
         inner.fingerprint = OnceLock::new();
+        inner.traits = AtomicU64::new(0);
+        inner.named = Default::default();
         change(&mut inner.value)
     }
 }

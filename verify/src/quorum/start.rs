@@ -120,7 +120,7 @@ impl World {
 
     fn take(&self, state: &mut State, action: &Action) {
         let mut notes = Notes::default();
-        Driver { world: self, state, notes: &mut notes, leads: false }.act(action);
+        Driver { world: self, state, notes: &mut notes, leads: false, asks: None }.act(action);
         assert!(notes.broken().is_none(), "a search begins where nothing is broken");
     }
 }

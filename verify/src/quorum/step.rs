@@ -2,7 +2,9 @@
 
 use highwater_model::fault::Bug;
 use highwater_model::id::{Offset, QuorumEpoch};
-use highwater_model::invariant::quorum::{quorum_epoch_never_moves_back, snapshot_is_the_fold_of_the_log};
+use highwater_model::invariant::quorum::{
+    name, quorum_epoch_never_moves_back, snapshot_is_the_fold_of_the_log,
+};
 use highwater_model::log::{EpochHistory, LogShape};
 use highwater_model::quorum::{
     BatchKind, Body, Effect, Effects, Fetched, Input, Message, ProposalId, Quorum, ReadId, Recovered,
@@ -27,6 +29,11 @@ impl Driver<'_> {
             Action::Expire(at, timer) => self.expire(at, timer),
             Action::Deliver(index) => self.deliver(index, false, false),
             Action::DeliverFirst(index) => self.deliver(index, true, false),
+            Action::Ask(at, whom) => {
+                self.asks = Some(whom);
+                self.expire(at, Timer::Probe);
+                self.asks = None;
+            }
             Action::Repeat(index) => {
                 self.state.spent.repeats += 1;
                 self.deliver(index, false, true);
@@ -63,7 +70,11 @@ impl Driver<'_> {
 
     /// With no crash left to come, a completion that is late is a message that is late: let it not be late.
     fn complete_all(&mut self) {
+        let present = self.world.present(self.state);
         for at in (0..).take(self.state.nodes.len()) {
+            if present.is_behind(self.state.node(at)) {
+                continue;
+            }
             while !self.state.node(at).disk.storing.is_empty() {
                 self.store(at);
             }
@@ -143,11 +154,16 @@ impl Driver<'_> {
     }
 
     pub(super) fn store(&mut self, at: Place) {
-        let vote = self.state.node_mut(at).change(|node| {
+        let (before, vote) = self.state.node_mut(at).change(|node| {
             let vote = node.disk.storing.remove(0);
-            node.disk.vote = vote;
-            vote
+            let before = std::mem::replace(&mut node.disk.vote, vote);
+            (before, vote)
         });
+        let again = before.quorum_epoch == vote.quorum_epoch && before.voted_for.is_some() && before != vote;
+        if self.world.reduces() && (again || vote.quorum_epoch < before.quorum_epoch) {
+            self.notes
+                .broke(name::ONE_VOTE_PER_EPOCH, || format!("node {at} stores {vote:?} over {before:?}"));
+        }
         self.feed(at, Input::VoteStored(vote), &[]);
     }
 

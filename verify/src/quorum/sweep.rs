@@ -13,6 +13,7 @@ use crate::world::Mutant;
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
     let lines: &[&str] = match name {
         "quick" => QUICK,
+        "standard" => return STANDARD.iter().map(|line| reduced(line)).collect(),
         "small" => SMALL,
         WALK => WALKS,
         _ => &[],
@@ -73,8 +74,28 @@ const WALKS: &[&str] = &[
      changes=6 reads=4 snapshots=6 in-flight=4 split=true pre-votes=asked keep-dead=true",
 ];
 
+/// Some three minutes of twenty. With reads, snapshots, replaced disks and pre-votes as messages every step is in any order.
+const STANDARD: &[&str] = &[
+    "voters=1 observers=1 values=2 changes=1 kills=1 snapshots=2",
+    "start=cold elections=3 values=1",
+    "elections=2 values=1 reads=1 resends=1",
+    "elections=2 values=2 changes=1",
+    "elections=1 values=2 power-losses=1 changes=1",
+    "elections=2 values=0 power-losses=1 changes=1",
+    "voters=4 elections=1 values=2 changes=1",
+    "voters=4 elections=2 values=0 changes=1",
+    "voters=4 elections=1 values=1 power-losses=1 changes=1",
+    "elections=3 values=2 power-losses=1",
+];
+
 fn at(line: &str) -> Bounds {
     Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
+}
+
+/// With every reduction that these bounds allow.
+fn reduced(line: &str) -> Bounds {
+    let reduced = Bounds { epoch_order: true, symmetry: true, ..Bounds::default() };
+    reduced.read(line.split(' ')).expect("the bounds of a sweep are well formed")
 }
 
 /// A bug, where it comes from, the bounds that show it, and what it breaks.
@@ -279,6 +300,9 @@ mod tests {
             Bug::AppliedApart,
             Bug::NoCheckQuorum,
             Bug::PreVoteWhileFollowing,
+            Bug::ObserversCount,
+            Bug::CommitOldEpoch,
+            Bug::TwoChangesAtOnce,
         ];
         for bug in small {
             let mutant =

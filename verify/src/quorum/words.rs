@@ -21,6 +21,7 @@ pub(super) fn describe(before: &State, action: &Action) -> String {
         Action::Expire(at, timer) => format!("timer {timer:?} of node {at} runs out"),
         Action::Deliver(index) => delivered(before, *index, ""),
         Action::DeliverFirst(index) => delivered(before, *index, ", of which only the first batch was sent"),
+        Action::Ask(at, whom) => format!("node {at} asks node {whom} who leads"),
         Action::Repeat(index) => delivered(before, *index, ", and will once more"),
         Action::Store(at) => format!("the vote of node {at} is stored"),
         Action::Flush(at) => format!("a sync of node {at} completes"),
