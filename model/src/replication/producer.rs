@@ -102,6 +102,12 @@ impl Producers {
         self.states.retain(|state| state.id != producer);
     }
 
+    /// How many batches are remembered, of all producers.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.states.iter().map(|state| state.batches.len()).sum()
+    }
+
     fn find(&self, producer: ProducerId) -> Result<usize, usize> {
         self.states.binary_search_by_key(&producer, |state| state.id)
     }

@@ -43,3 +43,17 @@ fn it_is_refused_where_another_leader_could_be_acknowledging() {
     let (high_watermark, leader_epoch_start) = (Offset(0), Offset(2));
     assert_eq!(new.refuse(read(1)), Refusal::WatermarkNotApplied { high_watermark, leader_epoch_start });
 }
+
+#[test]
+fn it_waits_while_too_few_are_in_sync() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+    leader.take(read(9));
+    let alone = leader.take(Input::View(view(2, R0, 1, &[R0])));
+    assert!(!alone.iter().any(|effect| matches!(effect, Effect::EndKnown(_))), "{alone:?}");
+
+    leader.take(Input::View(view(3, R0, 1, &[R0, R1])));
+    let echo = Fetch { round: ReadRound(1), ..fetch(R1, 2, 0) };
+    let known = leader.take(from(R1, Message::Fetch(echo)));
+    assert!(matches!(known[..], [Effect::EndKnown(_), ..]), "{known:?}");
+}

@@ -211,4 +211,117 @@ fn a_follower_raises_its_log_start_with_the_leaders() {
 
     let told = FetchAnswer { log_start: Offset(1), ..records(R1, 3, (2, 3), 2) };
     assert!(follower.take(come(told, &[batch(2, 1, 1)])).contains(&Effect::TrimLog { to: Offset(1) }));
+    assert_eq!(follower.replica.log().start(), Offset(1));
+}
+
+#[test]
+fn an_answer_of_a_leader_epoch_that_is_not_known_yet_is_refused() {
+    let mut follower = follower(None);
+    let newer = FetchAnswer { leader_epoch: LeaderEpoch(2), ..records(R1, 1, (0, 1), 0) };
+
+    let refusal = Refusal::UnknownLeaderEpoch { given: LeaderEpoch(2), known: LeaderEpoch(1) };
+    assert_eq!(follower.refuse(come(newer, &[batch(0, 1, 1)])), refusal);
+}
+
+#[test]
+fn a_cut_below_the_watermark_takes_it_along() {
+    let mut follower = follower(None);
+    follower.take(come(records(R1, 1, (0, 2), 2), &[batch(0, 2, 1)]));
+    follower.take(follower.written());
+    follower.take(Input::View(view(2, R0, 2, &[R0, R1])));
+    let body = FetchBody::Diverging(EpochEnd { epoch: LeaderEpoch(1), end: Offset(1) });
+    let told = FetchAnswer { leader_epoch: LeaderEpoch(2), ..answer(R1, 1, 0, body) };
+
+    let effects = follower.take(come(told, &[]));
+    let cut = Effect::Truncate { to: Offset(1), generation: LogGeneration(1) };
+    assert_eq!(effects[..2], [cut, Effect::FollowerHighWatermark(Offset(1))]);
+}
+
+/// A follower of two records, written, that is told that the leader's log starts at `at`.
+fn restarted(at: u64) -> Result<Vec<Effect>, Refusal> {
+    let mut follower = follower(None);
+    follower.take(come(records(R1, 1, (0, 2), 0), &[batch(0, 2, 1)]));
+    follower.take(follower.written());
+    let told = FetchAnswer { log_start: Offset(at), ..answer(R1, 3, 0, FetchBody::OutOfRange) };
+    let mut effects = Vec::new();
+    follower.replica.step(&follower.tenure, come(told, &[]), &mut effects).map(|()| effects)
+}
+
+#[test]
+fn a_log_begins_again_only_above_what_it_holds_and_below_the_last_offset() {
+    assert_eq!(restarted(1), Err(Refusal::MalformedMessage));
+    assert_eq!(restarted(2), Err(Refusal::MalformedMessage));
+    assert!(restarted(3).is_ok());
+    assert!(restarted(OFFSET_MAX.0).is_ok());
+    assert_eq!(restarted(OFFSET_MAX.0 + 1), Err(Refusal::MalformedMessage));
+
+    let mut empty = follower(None);
+    let told = |at, request, generation| {
+        let mut told = FetchAnswer { log_start: Offset(at), ..answer(R1, request, 0, FetchBody::OutOfRange) };
+        told.answered.generation = LogGeneration(generation);
+        come(told, &[])
+    };
+    assert_eq!(empty.refuse(told(0, 1, 0)), Refusal::MalformedMessage);
+    empty.take(told(7, 1, 0));
+    // There is nothing at 7 that could be lost.
+    empty.take(told(3, 8, 1));
+    assert_eq!(empty.replica.log().end(), Offset(3));
+}
+
+#[test]
+fn a_log_that_begins_again_knows_no_producer_and_syncs_anew() {
+    let mut follower = Subject::new(R1, None);
+    follower.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    let known = BatchSummary { leader_epoch: LeaderEpoch(1), ..sequenced(5, 0, 0, 2) };
+    follower.take(come(records(R1, 1, (0, 2), 0), &[known]));
+    follower.take(follower.written());
+    let told = FetchAnswer { log_start: Offset(7), ..answer(R1, 3, 7, FetchBody::OutOfRange) };
+    follower.take(come(told, &[]));
+
+    follower.take(Input::View(under_commit(view(2, R1, 2, &[R0, R1]))));
+    let repeated = follower.take(produce(Acks::Leader, 1, sequenced(5, 0, 0, 2)));
+    assert!(matches!(repeated[..], [Effect::AppendLocal { base_offset: Offset(7), .. }, ..]));
+    let sync = Effect::Sync { up_to: Offset(9), generation: LogGeneration(1) };
+    assert!(follower.take(follower.written()).contains(&sync));
+}
+
+#[test]
+fn a_cut_while_a_sync_is_under_way_lets_the_next_one_begin() {
+    let mut follower = Subject::new(R1, None);
+    follower.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    follower.take(come(records(R1, 1, (0, 2), 0), &[batch(0, 2, 1)]));
+    follower.take(follower.written());
+    follower.take(Input::View(under_commit(view(2, R0, 2, &[R0, R1]))));
+    let body = FetchBody::Diverging(EpochEnd { epoch: LeaderEpoch(1), end: Offset(1) });
+    let told = FetchAnswer { leader_epoch: LeaderEpoch(2), ..answer(R1, 1, 0, body) };
+
+    let sync = Effect::Sync { up_to: Offset(1), generation: LogGeneration(1) };
+    assert!(follower.take(come(told, &[])).contains(&sync));
+}
+
+#[test]
+fn what_is_synced_is_told_once() {
+    let mut follower = Subject::new(R1, None);
+    follower.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    follower.take(come(records(R1, 1, (0, 2), 0), &[batch(0, 2, 1)]));
+    follower.take(follower.written());
+    assert_eq!(follower.take(follower.flushed()).len(), 1);
+    let newer = |offset, leader_epoch| {
+        let mut newer = under_commit(view(2, R0, leader_epoch, &[R0, R1]));
+        newer.metadata_offset = Offset(offset);
+        Input::View(newer)
+    };
+    assert_eq!(follower.take(newer(300, 1)), []);
+
+    // The first fetch in a new leader epoch tells it too, and nothing else has to.
+    follower.take(newer(301, 2));
+    assert_eq!(follower.take(newer(302, 2)), []);
+}
+
+#[test]
+fn an_open_fetch_is_not_repeated_for_a_leader_that_is_no_more() {
+    let mut follower = follower(None);
+
+    let effects = follower.take(Input::View(view(2, R2, 2, &[R1, R2])));
+    assert_eq!(effects[0], disarm(Timer::FetchRetry));
 }

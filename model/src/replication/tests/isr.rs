@@ -165,3 +165,94 @@ fn planted_a_follower_joins_at_a_stale_watermark() {
         assert_eq!(leader.replica.is_changing_isr(), expected);
     }
 }
+
+#[test]
+fn an_answer_that_tells_of_another_reign_or_of_nothing_newer_is_left_to_the_metadata() {
+    for odd in [
+        AlterPartitionOutcome::Applied {
+            leader_epoch: LeaderEpoch(2),
+            partition_epoch: PartitionEpoch(2),
+            isr: IsrSet::first(3),
+            min_isr: 2,
+            flush: FlushPolicy::Os,
+        },
+        applied(1, &[R0, R1, R2]),
+    ] {
+        let (mut leader, _) = joining(None);
+        assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Open(RequestId(1))));
+        assert_eq!(leader.take(outcome(1, odd)), [disarm(Timer::AlterPartitionRetry)]);
+
+        assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Behind));
+        assert_eq!(leader.replica.view().isr, IsrSet::first(2));
+        assert_eq!(leader.replica.open_proposal(), None);
+    }
+}
+
+#[test]
+fn an_applied_proposal_brings_the_whole_record_and_an_older_view_takes_nothing_of_it_back() {
+    let (mut leader, _) = joining(None);
+    let mut now = applied(2, &[R0, R1, R2]);
+    if let AlterPartitionOutcome::Applied { min_isr, flush, .. } = &mut now {
+        (*min_isr, *flush) = (1, FlushPolicy::Commit);
+    }
+    leader.take(outcome(1, now));
+    let record = |leader: &Subject| {
+        let view = leader.replica.view();
+        (view.leader, view.leader_epoch, view.partition_epoch, view.isr, view.min_isr, view.flush)
+    };
+    let (whole, commit) = (IsrSet::first(3), FlushPolicy::Commit);
+    let expected = (Some(R0), LeaderEpoch(1), PartitionEpoch(2), whole, 1, commit);
+    assert_eq!(record(&leader), expected);
+
+    let mut older = view(1, R0, 2, &[R0, R1]);
+    (older.metadata_offset, older.leader) = (Offset(300), None);
+    leader.take(Input::View(older));
+    assert_eq!(record(&leader), expected);
+}
+
+#[test]
+fn a_refused_proposal_is_evaluated_anew_when_its_timer_runs_out() {
+    let (mut leader, _) = joining(None);
+    leader.take(outcome(1, AlterPartitionOutcome::NotApplied));
+    assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Held));
+
+    let proposed = Effect::ProposeIsr(proposal(2, 1, &[R0, R1, R2]));
+    let again = leader.take(Input::Expired(Timer::AlterPartitionRetry));
+    assert_eq!(again, [proposed, arm(Timer::AlterPartitionRetry)]);
+}
+
+#[test]
+fn a_replica_that_does_not_lead_takes_no_answer_to_a_proposal() {
+    let mut idle = Subject::new(R0, None);
+    let refusal = Refusal::NotLeader { leader: None, leader_epoch: LeaderEpoch(0) };
+
+    assert_eq!(idle.refuse(outcome(1, applied(2, &[R0]))), refusal);
+    assert_eq!(idle.replica.isr_change_stage(), None);
+}
+
+#[test]
+fn a_late_follower_that_holds_everything_by_now_is_not_dropped() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(1);
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(0), ..fetch(R1, 1, 1) })));
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader.take(outcome(1, AlterPartitionOutcome::NotApplied));
+    let (leader_epoch, broker_epoch) = (LeaderEpoch(1), registration(R1));
+    let progress = Progress { leader_epoch, broker_epoch, request_id: RequestId(1), durable_end: Offset(1) };
+    leader.take(from(R1, Message::Progress(progress)));
+
+    // Only to void the copies of the refused proposal.
+    let settling = Effect::ProposeIsr(proposal(2, 1, &[R0, R1]));
+    assert!(leader.take(Input::Expired(Timer::AlterPartitionRetry)).contains(&settling));
+}
+
+#[test]
+fn a_change_without_an_outcome_ends_with_the_reign() {
+    let (mut leader, _) = joining(None);
+
+    let deposed = leader.take(Input::View(view(2, R1, 2, &[R0, R1])));
+    assert_eq!(deposed[0], disarm(Timer::AlterPartitionRetry));
+    assert_eq!(leader.replica.isr_change_stage(), None);
+}

@@ -73,3 +73,35 @@ fn a_dropped_member_comes_back_once_it_fetches_from_where_the_log_ended_before()
     leader.take(from(R1, Message::Fetch(fetch(R1, 2, 2))));
     assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
 }
+
+#[test]
+fn the_timer_starts_anew_only_when_a_goal_is_reached() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    leader.append(1);
+    let mut at = |request, offset| leader.take(from(R1, Message::Fetch(fetch(R1, request, offset))));
+    let again = arm(Timer::Lag(R1));
+
+    // The goal is where the epoch began; then the end at that fetch, 1.
+    assert!(at(1, 0).contains(&again));
+    assert!(!at(2, 0).contains(&again));
+    leader.append(1);
+    let mut at = |request, offset| leader.take(from(R1, Message::Fetch(fetch(R1, request, offset))));
+    assert!(!at(3, 0).contains(&again));
+    assert!(at(4, 1).contains(&again));
+    assert!(!at(5, 1).contains(&again));
+}
+
+#[test]
+fn a_sync_that_is_told_later_reaches_the_goal_too() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(1);
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(0), ..fetch(R1, 1, 1) })));
+    leader.append(1);
+
+    let (leader_epoch, broker_epoch) = (LeaderEpoch(1), registration(R1));
+    let progress = Progress { leader_epoch, broker_epoch, request_id: RequestId(1), durable_end: Offset(1) };
+    let effects = leader.take(from(R1, Message::Progress(progress)));
+    assert!(effects.contains(&arm(Timer::Lag(R1))), "{effects:?}");
+}

@@ -72,3 +72,41 @@ fn without_a_leader_nothing_is_served() {
     assert_eq!(idle.refuse(from(R1, Message::Fetch(fetch(R1, 1, 0)))), early);
     assert_eq!(idle.replica.readable_end(), Err(refusal));
 }
+
+#[test]
+fn a_view_of_an_epoch_below_that_of_the_log_is_refused() {
+    let mut replica = leader(&[R0, R1], None);
+    replica.take(Input::View(view(2, R1, 3, &[R0, R1])));
+    let mut leads = leader(&[R0, R1], None);
+    leads.take(Input::View(view(2, R0, 3, &[R0, R1])));
+
+    let refusal = Refusal::FencedLeaderEpoch { given: LeaderEpoch(2), known: LeaderEpoch(3) };
+    assert_eq!(leads.refuse(Input::View(view(3, R1, 2, &[R1]))), refusal);
+}
+
+#[test]
+fn a_follower_that_registered_anew_runs_no_lag_timer_until_it_has_caught_up() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 1))));
+    let mut now = view(2, R0, 1, &[R0, R1, R2]);
+    now.replicas[1].broker_epoch = Some(BrokerEpoch(40));
+
+    let effects = leader.take(Input::View(now));
+    assert_eq!(effects[0], disarm(Timer::Lag(R1)));
+    assert!(!effects.contains(&arm(Timer::Lag(R1))));
+    assert_eq!((leader.replica.last_fetch(R1), leader.replica.parked_fetch(R1)), (None, None));
+    assert!(!leader.replica.is_caught_up(R1));
+}
+
+#[test]
+fn metadata_that_settles_nothing_leaves_the_retry_of_a_proposal_alone() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+    leader.take(from(R2, Message::Fetch(fetch(R2, 1, 0))));
+    assert!(leader.replica.is_changing_isr());
+    let mut newer = view(1, R0, 1, &[R0, R1]);
+    newer.metadata_offset = Offset(300);
+
+    assert_eq!(leader.take(Input::View(newer)), []);
+}

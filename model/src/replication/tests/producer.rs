@@ -113,6 +113,39 @@ fn a_cut_forgets_the_batches_that_it_removes_and_no_other() {
     };
     // Eight batches were remembered, for none was committed: so two are still known.
     assert_eq!(base(&cut(None).take(produce(Acks::All, 1, sequenced(5, 0, 2, 1)))), Some(2));
+    assert_eq!(base(&cut(None).take(produce(Acks::All, 1, sequenced(5, 0, 1, 1)))), None);
+    let gap = Refusal::OutOfOrderSequence { given: Sequence(3), expected: Sequence(2) };
+    assert_eq!(cut(None).refuse(produce(Acks::All, 1, sequenced(5, 0, 3, 1))), gap);
     let planted = cut(Some(Bug::ProducersNotTruncated)).take(produce(Acks::All, 1, sequenced(5, 0, 7, 1)));
     assert_eq!(base(&planted), None);
+}
+
+#[test]
+fn the_same_sequences_in_another_producer_epoch_or_of_another_length_are_another_batch() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(produce(Acks::All, 1, sequenced(5, 0, 0, 2)));
+
+    let longer = Refusal::OutOfOrderSequence { given: Sequence(0), expected: Sequence(2) };
+    assert_eq!(leader.refuse(produce(Acks::All, 2, sequenced(5, 0, 0, 3))), longer);
+    let shorter = Refusal::OutOfOrderSequence { given: Sequence(1), expected: Sequence(2) };
+    assert_eq!(leader.refuse(produce(Acks::All, 2, sequenced(5, 0, 1, 1))), shorter);
+    assert_eq!(base(&leader.take(produce(Acks::All, 2, sequenced(5, 1, 0, 2)))), Some(2));
+}
+
+#[test]
+fn no_more_batches_are_kept_than_are_recognised_or_not_yet_committed() {
+    let mut leader = leader(&[R0, R1], None);
+    let mut committed = leader.clone();
+    for sequence in 0..8 {
+        for subject in [&mut leader, &mut committed] {
+            subject.take(produce(Acks::All, 1, sequenced(5, 0, sequence, 1)));
+            subject.take(subject.written());
+        }
+        let end = u64::from(sequence) + 1;
+        committed.take(from(R1, Message::Fetch(fetch(R1, end, end))));
+    }
+
+    assert_eq!(leader.replica.producers.remembered(), 8);
+    // The last is noted before it is committed.
+    assert_eq!(committed.replica.producers.remembered(), 6);
 }

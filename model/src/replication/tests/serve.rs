@@ -129,3 +129,54 @@ fn progress_amends_the_fetch_that_it_names_and_no_other() {
     // What it claims beyond its fetch was not tested for divergence.
     assert_eq!(leader.take(progress(3, 9))[0], visible(3, 1));
 }
+
+#[test]
+fn progress_is_fenced_like_a_fetch() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(2);
+    leader.take(leader.flushed());
+    leader.take(Input::View(under_commit(view(2, R0, 2, &[R0, R1]))));
+    let now = Fetch { leader_epoch: LeaderEpoch(2), durable_end: Offset(0), ..fetch(R1, 1, 2) };
+    leader.take(from(R1, Message::Fetch(now)));
+
+    // Request ids begin anew in each leader epoch: what this one tells is of a log that may have been cut since.
+    let (leader_epoch, broker_epoch) = (LeaderEpoch(1), registration(R1));
+    let late = Progress { leader_epoch, broker_epoch, request_id: RequestId(1), durable_end: Offset(2) };
+    let refusal = Refusal::FencedLeaderEpoch { given: LeaderEpoch(1), known: LeaderEpoch(2) };
+    assert_eq!(leader.refuse(from(R1, Message::Progress(late))), refusal);
+}
+
+#[test]
+fn a_repeated_fetch_takes_back_nothing_that_progress_has_told_and_a_new_one_says_what_holds() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(2);
+    let asked = |request, broker_epoch| {
+        let broker_epoch = BrokerEpoch(broker_epoch);
+        from(R1, Message::Fetch(Fetch { durable_end: Offset(0), broker_epoch, ..fetch(R1, request, 2) }))
+    };
+    let incarnation = registration(R1).0;
+    leader.take(asked(1, incarnation));
+    let (leader_epoch, broker_epoch) = (LeaderEpoch(1), registration(R1));
+    let progress = Progress { leader_epoch, broker_epoch, request_id: RequestId(1), durable_end: Offset(2) };
+    leader.take(from(R1, Message::Progress(progress)));
+
+    let told = |leader: &Subject| leader.replica.follower_durable_end(R1);
+    leader.take(asked(1, incarnation));
+    assert_eq!(told(&leader), Some(Offset(2)));
+    let mut another = leader.clone();
+    another.take(asked(2, incarnation));
+    assert_eq!(told(&another), Some(Offset(0)));
+    leader.take(asked(1, incarnation + 1));
+    assert_eq!(told(&leader), Some(Offset(0)));
+}
+
+#[test]
+fn a_replica_that_the_assignment_does_not_have_is_not_served() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    let stranger = ReplicaIdx(3);
+
+    let refusal = Refusal::NotAReplica { given: stranger, replicas: 3 };
+    assert_eq!(leader.refuse(from(stranger, Message::Fetch(fetch(stranger, 1, 0)))), refusal);
+}

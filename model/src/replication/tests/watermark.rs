@@ -160,3 +160,31 @@ fn planted_min_isr_of_the_view_before_is_believed() {
         assert_eq!(watermark(&leader), expected);
     }
 }
+
+#[test]
+fn a_reader_that_believes_in_another_leader_epoch_is_fenced() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(Input::View(view(2, R0, 2, &[R0, R1])));
+    let read =
+        |believed: u32| leader.replica.readable_by(Some(LeaderEpoch(believed))).map(|end| end.leader_epoch());
+
+    let known = LeaderEpoch(2);
+    assert_eq!(read(1), Err(Refusal::FencedLeaderEpoch { given: LeaderEpoch(1), known }));
+    assert_eq!(read(2), Ok(known));
+    assert_eq!(read(3), Err(Refusal::UnknownLeaderEpoch { given: LeaderEpoch(3), known }));
+    assert_eq!(leader.replica.readable_by(None).map(|end| end.leader_epoch()), Ok(known));
+}
+
+#[test]
+fn it_waits_for_a_replica_that_will_join_though_another_change_is_in_flight() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(2);
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    assert!(leader.replica.is_changing_isr());
+    assert_eq!(leader.replica.watermark_waits_for(), Some(IsrSet::first(2)));
+
+    fetched(&mut leader, R2, 1, 0);
+    assert!(leader.replica.is_caught_up(R2));
+    assert!(!leader.replica.is_caught_up(R1));
+    assert_eq!(leader.replica.watermark_waits_for(), Some(IsrSet::first(3)));
+}
