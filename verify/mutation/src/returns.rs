@@ -15,9 +15,13 @@ pub(crate) fn values(output: &ReturnType) -> Vec<TokenStream> {
     }
 }
 
-/// Whether the function only gives words for people: `&'static str`.
+/// Whether the function only gives words for people: `&'static str`, or what a formatter gives.
 pub(crate) fn is_words(output: &ReturnType) -> bool {
     let ReturnType::Type(_, ty) = output else { return false };
+    if let Type::Path(path) = &**ty {
+        let names: Vec<String> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        return names.ends_with(&["fmt".to_owned(), "Result".to_owned()]);
+    }
     let Type::Reference(reference) = &**ty else { return false };
     reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
         && matches!(&*reference.elem, Type::Path(path) if path.path.is_ident("str"))
@@ -110,6 +114,15 @@ mod tests {
     fn values_of(output: &str) -> Vec<String> {
         let parsed: ReturnType = syn::parse_str(output).unwrap();
         values(&parsed).into_iter().map(|value| value.to_string().replace(' ', "")).collect()
+    }
+
+    #[test]
+    fn words_for_people_are_known_by_their_type() {
+        let is_words = |output: &str| is_words(&syn::parse_str(output).unwrap());
+
+        assert!(is_words("-> &'static str"));
+        assert!(is_words("-> core::fmt::Result"));
+        assert!(!is_words("-> Result<(), Refusal>"));
     }
 
     #[test]

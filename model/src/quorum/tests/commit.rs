@@ -118,3 +118,55 @@ fn an_observer_that_fetches_commits_nothing() {
     assert_eq!(reaches(None), None);
     assert_eq!(reaches(Some(Bug::ObserversCount)), Some(Offset(1)));
 }
+
+#[test]
+fn a_proposal_without_a_record_is_refused() {
+    let mut replica = Replica::leading(&[1]);
+
+    assert_eq!(replica.refuses(propose(1, 1, 0)), Refusal::EmptyProposal);
+}
+
+#[test]
+fn a_completion_of_another_log_counts_for_nothing() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    let (end, generation) = (Offset(1), LogGeneration(7));
+
+    assert_eq!(replica.refuses(Input::Written { end, generation }), Refusal::StaleCompletion { end });
+    assert_eq!(replica.refuses(Input::Flushed { end, generation }), Refusal::StaleCompletion { end });
+}
+
+#[test]
+fn a_leader_serves_what_is_written_before_it_is_synced() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    let next = Fetch { high_watermark: Some(Offset(1)), ..fetch(2, 1, Some(1)) };
+    replica.does(received(2, 1, Body::Fetch(next)));
+    replica.does(propose(1, 1, 1));
+
+    let message = message(1, 1, records(2, 2, Some(1), vec![]));
+    let served = Effect::SendRecords { to: NodeId(2), message, from: Offset(1), end: Offset(2) };
+    assert_eq!(replica.takes(written(2)), vec![served]);
+}
+
+#[test]
+fn so_many_wait_and_no_more() {
+    let mut replica = Replica::leading(&[1]);
+    let (base_offset, end) = (Offset(1), Offset(1));
+    let fill = |replica: &mut Replica, count: u32| {
+        if let Role::Leader(leadership) = &mut replica.core.role {
+            let waiting = state::Waiting { id: ProposalId(1), base_offset, end };
+            leadership.proposals.clear();
+            leadership.proposals.extend((0..count).map(|_| waiting.clone()));
+        }
+    };
+    let most = super::super::commit::WAITING_MAX;
+    fill(&mut replica, most);
+    let overloaded = Refusal::Overloaded { waiting: most };
+    assert_eq!(replica.refuses(propose(7, 1, 1)), overloaded);
+    assert_eq!(replica.refuses(Input::Read { id: ReadId(7) }), overloaded);
+    let change = VoterChange::Remove(key(1));
+    assert_eq!(replica.refuses(Input::ChangeVoters { id: ProposalId(7), change }), overloaded);
+
+    fill(&mut replica, most - 1);
+    assert!(!replica.takes(propose(7, 1, 1)).is_empty());
+}

@@ -229,3 +229,159 @@ fn a_single_voter_elects_itself_without_waiting() {
     replica.does(Input::VoteStored(vote(4, Some(1))));
     assert_eq!(replica.role(), RoleName::Leader);
 }
+
+#[test]
+fn nothing_leaves_for_a_vote_that_was_overtaken_before_it_was_stored() {
+    let mut replica = Replica::fresh();
+    replica.does(received(2, 4, ask(7, false, None, 0)));
+    replica.does(received(3, 5, ask(8, false, None, 0)));
+
+    assert_eq!(replica.takes(Input::VoteStored(vote(4, Some(2)))), vec![]);
+    let granted = send(1, 5, 3, answer(3, 8, false, true));
+    assert_eq!(replica.takes(Input::VoteStored(vote(5, Some(3)))), vec![granted]);
+    let (completed, stored) = (QuorumEpoch(4), QuorumEpoch(5));
+    let refusal = replica.refuses(Input::VoteStored(vote(4, Some(2))));
+    assert_eq!(refusal, Refusal::StaleVote { completed, stored });
+}
+
+#[test]
+fn a_refusal_never_takes_the_place_of_a_vote_that_is_owed() {
+    let mut replica = Replica::fresh();
+    replica.does(received(2, 4, ask(7, false, None, 0)));
+    replica.does(received(3, 4, ask(8, false, None, 0)));
+
+    let granted = send(1, 4, 2, answer(2, 7, false, true));
+    assert_eq!(replica.takes(Input::VoteStored(vote(4, Some(2)))), vec![granted]);
+}
+
+#[test]
+fn a_refusal_is_owed_where_nothing_else_is() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(1, None), log(&[(1, 2)]));
+    replica.does(received(2, 4, ask(7, false, None, 0)));
+
+    let refused = send(1, 4, 2, answer(2, 7, false, false));
+    assert_eq!(replica.takes(Input::VoteStored(vote(4, None))), vec![refused]);
+}
+
+#[test]
+fn a_vote_of_an_earlier_epoch_binds_nobody_in_a_later_one() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, Some(3)), log(&[]));
+    replica.does(received(3, 4, Body::BeginQuorum));
+    replica.does(received(2, 5, ask(7, false, None, 0)));
+
+    assert_eq!(replica.core.vote(), vote(5, Some(2)));
+}
+
+#[test]
+fn a_pre_vote_of_a_later_epoch_moves_the_epoch_and_an_earlier_one_is_refused() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[]));
+
+    let refused = replica.takes(received(2, 3, ask(7, true, None, 0)));
+    assert_eq!(refused, vec![send(1, 4, 2, answer(2, 7, true, false))]);
+    replica.does(received(2, 6, ask(8, true, None, 0)));
+    assert_eq!(replica.core.vote(), vote(6, None));
+    let granted = send(1, 6, 2, answer(2, 8, true, true));
+    assert_eq!(replica.takes(Input::VoteStored(vote(6, None))), vec![granted]);
+}
+
+#[test]
+fn a_vote_request_with_a_record_of_a_later_epoch_is_malformed() {
+    let mut replica = Replica::fresh();
+    let malformed = |quorum_epoch, last_epoch| Refusal::MalformedVote {
+        quorum_epoch: QuorumEpoch(quorum_epoch),
+        last_epoch: QuorumEpoch(last_epoch),
+    };
+
+    assert_eq!(replica.refuses(received(2, 3, ask(1, true, Some(4), 1))), malformed(3, 4));
+    assert_eq!(replica.refuses(received(2, 3, ask(1, false, Some(4), 1))), malformed(3, 4));
+    // Whoever asks before it stands is still in the epoch of its last record.
+    assert!(!replica.takes(received(2, 3, ask(1, true, Some(3), 1))).is_empty());
+}
+
+#[test]
+fn a_repeated_answer_counts_once() {
+    let mut replica = Replica::of(1, &[1, 2, 3, 4, 5], vote(0, None), log(&[]));
+    replica.does(Input::Expired(Timer::Election));
+    let request = replica.core.last_request.0;
+    for _ in 0..2 {
+        replica.does(received(2, 0, answer(1, request, true, false)));
+    }
+    for _ in 0..2 {
+        replica.does(received(3, 0, granted(1, request, true)));
+    }
+    assert_eq!(replica.role(), RoleName::Prospective);
+    replica.does(received(4, 0, granted(1, request, true)));
+    assert_eq!(replica.role(), RoleName::Candidate);
+    replica.does(Input::VoteStored(vote(1, Some(1))));
+    let request = replica.core.last_request.0;
+    for _ in 0..2 {
+        replica.does(received(2, 1, granted(1, request, false)));
+    }
+    assert_eq!(replica.role(), RoleName::Candidate);
+    replica.does(received(3, 1, granted(1, request, false)));
+    assert_eq!(replica.role(), RoleName::Leader);
+}
+
+#[test]
+fn a_pre_vote_that_a_majority_refuses_is_over() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(1, None), log(&[]));
+    replica.does(Input::Expired(Timer::Election));
+    let request = replica.core.last_request.0;
+    replica.does(received(2, 1, answer(1, request, true, false)));
+    assert_eq!(replica.role(), RoleName::Prospective);
+
+    replica.does(received(3, 1, answer(1, request, true, false)));
+    assert_eq!(replica.role(), RoleName::Unattached);
+}
+
+#[test]
+fn a_follower_whose_pre_vote_is_refused_goes_back_to_its_leader() {
+    let mut replica = Replica::following(log(&[]));
+    replica.does(Input::Expired(Timer::FetchTimeout));
+    assert_eq!(replica.role(), RoleName::Prospective);
+    let request = replica.core.last_request.0;
+    replica.does(received(2, 1, answer(1, request, true, false)));
+    replica.does(received(3, 1, answer(1, request, true, false)));
+
+    assert_eq!(replica.role(), RoleName::Follower);
+    assert_eq!(replica.core.leader(&replica.tenure), Some(key(2)));
+}
+
+#[test]
+fn a_refusal_of_a_candidacy_changes_nothing() {
+    let mut replica = Replica::fresh();
+    replica.does(Input::Expired(Timer::Election));
+    replica.does(received(2, 0, granted(1, 2, true)));
+    replica.does(Input::VoteStored(vote(1, Some(1))));
+    let before = replica.core.clone();
+
+    assert_eq!(replica.takes(received(2, 1, answer(1, 3, false, false))), vec![]);
+    assert_eq!(replica.takes(received(3, 1, answer(1, 3, false, false))), vec![]);
+    assert_eq!(replica.core, before);
+}
+
+#[test]
+fn an_answer_of_a_later_epoch_tells_of_it_and_of_its_leader() {
+    let told = |leader| {
+        let mut replica = Replica::fresh();
+        replica.does(Input::Expired(Timer::Election));
+        let answer = VoteAnswer { asked: asked(1, 2), pre_vote: true, granted: false, leader };
+        replica.does(received(2, 4, Body::VoteAnswer(answer)));
+        (replica.core.quorum_epoch(), replica.core.leader(&replica.tenure))
+    };
+
+    assert_eq!(told(None), (QuorumEpoch(4), None));
+    assert_eq!(told(Some(key(3))), (QuorumEpoch(4), Some(key(3))));
+}
+
+#[test]
+fn an_answer_of_another_kind_or_to_another_run_is_not_counted() {
+    let mut replica = Replica::fresh();
+    replica.does(Input::Expired(Timer::Election));
+    let unasked = Refusal::NotAsked { request: RequestId(2) };
+
+    assert_eq!(replica.refuses(received(2, 0, granted(1, 2, false))), unasked);
+    let asked = Asked { incarnation: IncarnationId(9), request: RequestId(2) };
+    let of_before = VoteAnswer { asked, pre_vote: true, granted: true, leader: None };
+    assert_eq!(replica.refuses(received(2, 0, Body::VoteAnswer(of_before))), unasked);
+}

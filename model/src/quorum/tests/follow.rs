@@ -174,3 +174,136 @@ fn an_observer_looks_for_the_leader_and_never_stands() {
     replica.takes(received(3, 1, told));
     assert_eq!(replica.core.leader(&replica.tenure), leader);
 }
+
+fn begins(from: u32, epoch: u32) -> Input {
+    received(from, epoch, Body::BeginQuorum)
+}
+
+#[test]
+fn a_leader_of_an_earlier_epoch_and_a_second_one_of_this_are_refused() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[]));
+    let stale = Refusal::StaleEpoch { theirs: QuorumEpoch(3), ours: QuorumEpoch(4) };
+    assert_eq!(replica.refuses(begins(2, 3)), stale);
+    replica.does(begins(2, 4));
+
+    let quorum_epoch = QuorumEpoch(4);
+    let (known, claimant) = (key(2), key(3));
+    assert_eq!(replica.refuses(begins(3, 4)), Refusal::TwoLeaders { quorum_epoch, known, claimant });
+    assert_eq!(replica.takes(begins(2, 4)), vec![]);
+}
+
+#[test]
+fn only_the_leader_that_is_followed_ends_its_epoch() {
+    let mut replica = Replica::following(log(&[]));
+    let ends = |from, epoch| received(from, epoch, Body::EndQuorum { successors: vec![key(1)] });
+
+    assert_eq!(replica.refuses(ends(3, 1)), Refusal::NotFollowing { from: key(3) });
+    let stale = Refusal::StaleEpoch { theirs: QuorumEpoch(0), ours: QuorumEpoch(1) };
+    assert_eq!(replica.refuses(ends(2, 0)), stale);
+    replica.does(ends(2, 1));
+    assert_ne!(replica.role(), RoleName::Follower);
+}
+
+#[test]
+fn an_answer_of_an_earlier_epoch_is_refused_and_one_of_a_later_moves_the_epoch() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[]));
+    replica.does(begins(2, 4));
+    let request = replica.core.last_request.0;
+    let refused = |leader| {
+        let fetched = Fetched::Refused { leader };
+        Body::FetchAnswer(FetchAnswer { asked: asked(1, request), fetched })
+    };
+
+    let stale = Refusal::StaleEpoch { theirs: QuorumEpoch(3), ours: QuorumEpoch(4) };
+    assert_eq!(replica.refuses(received(2, 3, refused(None))), stale);
+    let mut without = replica.clone();
+    without.does(received(2, 5, refused(None)));
+    assert_eq!((without.core.vote(), without.role()), (vote(5, None), RoleName::Unattached));
+    replica.does(received(2, 5, refused(Some(key(3)))));
+    assert_eq!((replica.core.vote(), replica.core.leader(&replica.tenure)), (vote(5, None), Some(key(3))));
+}
+
+#[test]
+fn a_leader_that_refuses_is_followed_no_more() {
+    let mut replica = Replica::following(log(&[]));
+    let fetched = Fetched::Refused { leader: None };
+    replica.does(received(2, 1, Body::FetchAnswer(FetchAnswer { asked: asked(1, 2), fetched })));
+
+    assert_eq!(replica.role(), RoleName::Unattached);
+}
+
+#[test]
+fn a_lost_fetch_is_sent_anew_and_its_answer_is_believed_no_more() {
+    let mut replica = Replica::following(log(&[]));
+
+    let again = vec![send(1, 1, 2, Body::Fetch(fetch(3, 0, None))), Effect::Arm(Timer::FetchRetry)];
+    assert_eq!(replica.takes(Input::Expired(Timer::FetchRetry)), again);
+    let late = replica.refuses(received(2, 1, records(1, 2, None, vec![])));
+    assert_eq!(late, Refusal::NotAsked { request: RequestId(2) });
+}
+
+#[test]
+fn an_observer_that_hears_nothing_looks_for_another_leader() {
+    let mut replica = Replica::of(4, &[1, 2, 3], vote(1, None), log(&[]));
+    replica.does(begins(2, 1));
+    assert_eq!(replica.role(), RoleName::Observer);
+
+    let effects = replica.takes(Input::Expired(Timer::FetchTimeout));
+    assert_eq!(replica.core.leader(&replica.tenure), None);
+    let probes = |effect: &Effect| matches!(effect, Effect::Send { message, .. } if matches!(message.body, Body::Fetch(_)));
+    assert!(effects.iter().any(probes), "{effects:?}");
+}
+
+#[test]
+fn voters_that_are_fetched_count_from_then_on_until_they_are_cut_away() {
+    let mut replica = Replica::following(log(&[(1, 1)]));
+    let batch = Batch { kind: BatchKind::Voters(set(&[1, 2, 3, 4])), ..data(1, 1, 1) };
+    replica.does(received(2, 1, records(1, 2, Some(1), vec![batch])));
+    assert_eq!(replica.core.voters().latest(), &set(&[1, 2, 3, 4]));
+    replica.does(flushed(2));
+    replica.does(begins(3, 2));
+    replica.does(Input::VoteStored(vote(2, None)));
+    let request = replica.core.last_request.0;
+
+    let effects = replica.takes(received(3, 2, diverging(1, request, 1, 1)));
+    assert_eq!(replica.core.voters().latest(), &set(&[1, 2, 3]));
+    assert!(effects.contains(&Effect::Truncate { end: Offset(1), generation: LogGeneration(1) }));
+}
+
+#[test]
+fn what_is_left_after_a_cut_is_synced_again_where_no_sync_covers_it() {
+    let mut replica = Replica::following(log(&[]));
+    replica.does(received(2, 1, records(1, 2, None, vec![data(0, 1, 1), data(1, 2, 1)])));
+    replica.does(begins(3, 2));
+    replica.does(Input::VoteStored(vote(2, None)));
+
+    let mut effects = Effects::new();
+    replica.core.truncate(Offset(1), &mut effects);
+    let generation = LogGeneration(1);
+    let (cut, sync) =
+        (Effect::Truncate { end: Offset(1), generation }, Effect::Sync { end: Offset(1), generation });
+    assert_eq!(effects, vec![cut, sync]);
+    replica.does(Input::Flushed { end: Offset(1), generation });
+    let mut effects = Effects::new();
+    replica.core.truncate(Offset(1), &mut effects);
+    assert_eq!(effects.len(), 1);
+}
+
+#[test]
+fn the_round_of_the_leader_is_echoed_and_kept_through_a_cut() {
+    let mut replica = Replica::following(log(&[(1, 2)]));
+    let fetched = Fetched::Records { high_watermark: None, round: 3, batches: vec![] };
+    let answer = Body::FetchAnswer(FetchAnswer { asked: asked(1, 2), fetched });
+    let echoed = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Send { message, .. } => match message.body {
+                Body::Fetch(fetch) => Some(fetch.round),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+
+    assert_eq!(echoed(replica.takes(received(2, 1, answer))), Some(3));
+    assert_eq!(echoed(replica.takes(received(2, 1, diverging(1, 3, 0, 0)))), Some(3));
+}
