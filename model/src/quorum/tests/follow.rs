@@ -294,15 +294,12 @@ fn the_round_of_the_leader_is_echoed_and_kept_through_a_cut() {
     let mut replica = Replica::following(log(&[(1, 2)]));
     let fetched = Fetched::Records { high_watermark: None, round: 3, batches: vec![] };
     let answer = Body::FetchAnswer(FetchAnswer { asked: asked(1, 2), fetched });
-    let echoed = |effects: Vec<Effect>| {
-        effects.into_iter().find_map(|effect| match effect {
-            Effect::Send { message, .. } => match message.body {
-                Body::Fetch(fetch) => Some(fetch.round),
-                _ => None,
-            },
-            _ => None,
-        })
+    let round_of = |effect: &Effect| {
+        let Effect::Send { message, .. } = effect else { return None };
+        let Body::Fetch(fetch) = &message.body else { return None };
+        Some(fetch.round)
     };
+    let echoed = |effects: Vec<Effect>| effects.iter().find_map(round_of);
 
     assert_eq!(echoed(replica.takes(received(2, 1, answer))), Some(3));
     assert_eq!(echoed(replica.takes(received(2, 1, diverging(1, 3, 0, 0)))), Some(3));
