@@ -13,7 +13,7 @@ use crate::id::Offset;
 use crate::log::Position;
 
 /// The most replicas, voters and observers, that a leader keeps count of.
-const REPLICAS_MAX: u32 = 1024;
+pub(super) const REPLICAS_MAX: u32 = 1024;
 
 impl<F: Faults> Quorum<F> {
     /// A replica asks for records.

@@ -138,3 +138,31 @@ fn a_truncated_voters_record_reverts_the_set() {
 
     assert_eq!(history.latest(), &set(&[1]));
 }
+
+#[test]
+fn a_set_has_each_node_once_and_so_many_at_most() {
+    let of = |ids: &mut dyn Iterator<Item = u32>| VoterSet::new(ids.map(key)).map(|set| set.size());
+    assert_eq!(of(&mut (1..=32)), Ok(32));
+    assert_eq!(of(&mut (1..=33)), Err(Refusal::BadVoterSet { size: 33 }));
+    assert_eq!(of(&mut [1, 2, 1].into_iter()), Err(Refusal::BadVoterSet { size: 3 }));
+
+    let keys = smallvec::SmallVec::from_iter([key(3), key(1)]);
+    let read = VoterSet::try_from(keys).unwrap();
+    assert_eq!(read.keys(), [key(1), key(3)]);
+    let twice = smallvec::SmallVec::from_iter([key(3), key(3)]);
+    assert_eq!(VoterSet::try_from(twice), Err(Refusal::BadVoterSet { size: 2 }));
+}
+
+#[test]
+fn what_a_snapshot_covers_is_the_base_of_the_sets_above_it() {
+    let mut history = VoterHistory::new(set(&[1]));
+    history.append(Offset(2), set(&[1, 2]));
+    history.append(Offset(5), set(&[1, 2, 3]));
+
+    history.trim(Offset(2));
+    assert_eq!((history.base(), history.records().len()), (&set(&[1]), 2));
+    history.trim(Offset(3));
+    assert_eq!((history.base(), history.records().len()), (&set(&[1, 2]), 1));
+    assert_eq!(history.at(Offset(5)), &set(&[1, 2]));
+    assert_eq!(history.at(Offset(6)), &set(&[1, 2, 3]));
+}

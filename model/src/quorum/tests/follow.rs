@@ -304,3 +304,49 @@ fn the_round_of_the_leader_is_echoed_and_kept_through_a_cut() {
     assert_eq!(echoed(replica.takes(received(2, 1, answer))), Some(3));
     assert_eq!(echoed(replica.takes(received(2, 1, diverging(1, 3, 0, 0)))), Some(3));
 }
+
+#[test]
+fn a_vote_that_is_owed_in_an_epoch_that_is_over_is_owed_no_more() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(1, None), log(&[]));
+    let request = VoteRequest {
+        request: RequestId(7),
+        pre_vote: false,
+        voter: key(1),
+        last_epoch: None,
+        log_end: Offset(0),
+    };
+    replica.does(received(2, 4, Body::Vote(request)));
+    replica.does(begins(3, 5));
+
+    let asked_now = |effect: &Effect| matches!(effect, Effect::Send { message, .. } if matches!(message.body, Body::Fetch(_)));
+    let effects = replica.takes(Input::VoteStored(vote(5, None)));
+    assert!(matches!(&effects[..], [sent, Effect::Arm(Timer::FetchRetry)] if asked_now(sent)), "{effects:?}");
+}
+
+#[test]
+fn a_replica_that_is_told_that_it_leads_knows_better() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[]));
+    let request = replica.core.last_request.0;
+    let fetched = Fetched::Refused { leader: Some(key(1)) };
+    let answer = FetchAnswer { asked: asked(1, request), fetched };
+    replica.does(received(2, 4, Body::FetchAnswer(answer)));
+
+    assert_eq!(replica.core.leader(&replica.tenure), None);
+    assert_eq!(replica.role(), RoleName::Unattached);
+}
+
+#[test]
+fn what_is_committed_is_told_once() {
+    let mut replica = Replica::following(log(&[(1, 1)]));
+    assert!(replica.takes(received(2, 1, records(1, 2, Some(1), vec![]))).contains(&committed(1)));
+
+    assert!(!replica.takes(received(2, 1, records(1, 3, Some(1), vec![]))).contains(&committed(1)));
+}
+
+#[test]
+fn the_retry_of_a_fetch_ends_with_the_reign_of_whom_it_asked() {
+    let mut replica = Replica::following(log(&[]));
+
+    assert!(replica.takes(begins(3, 2)).contains(&Effect::Disarm(Timer::FetchRetry)));
+    assert!(!replica.core.hears_leader());
+}

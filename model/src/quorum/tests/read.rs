@@ -58,3 +58,14 @@ fn no_read_is_served_before_the_high_watermark_is_known() {
 
     assert_eq!(refusal, Refusal::NotEstablished { quorum_epoch: QuorumEpoch(1) });
 }
+
+#[test]
+fn a_read_tells_a_waiting_follower_of_its_round_at_once() {
+    let mut replica = established(Sound);
+    let next = Fetch { high_watermark: Some(Offset(1)), ..fetch(2, 1, Some(1)) };
+    replica.does(received(2, 1, Body::Fetch(next)));
+
+    let fetched = Fetched::Records { high_watermark: Some(Offset(1)), round: 1, batches: vec![] };
+    let told = Body::FetchAnswer(FetchAnswer { asked: asked(2, 2), fetched });
+    assert_eq!(replica.takes(Input::Read { id: ReadId(9) }), vec![send(1, 1, 2, told)]);
+}

@@ -108,3 +108,17 @@ fn what_a_planted_bug_forgets_is_forgotten() {
     assert_eq!(vote_after(Bug::VoteForgotten), vote(4, None));
     assert_eq!(vote_after(Bug::EpochForgotten), vote(3, None));
 }
+
+#[test]
+fn voters_in_the_log_count_and_those_below_the_snapshot_are_its_base() {
+    let mut found = recovered(&[1, 2, 3], vote(2, None), log(&[(1, 9)]));
+    let record = |offset, ids: &[u32]| VoterRecord { offset: Offset(offset), voters: set(ids) };
+    found.voters = vec![record(2, &[1, 2]), record(5, &[1, 2, 4])];
+    let history = |found| comes_back(Sound, found).0.core.voters().clone();
+    assert_eq!(history(found.clone()).latest(), &set(&[1, 2, 4]));
+    assert_eq!(history(found.clone()).records().len(), 2);
+
+    found.snapshot = Some((SnapshotId { end: Offset(4), quorum_epoch: QuorumEpoch(1) }, set(&[1, 2])));
+    let trimmed = history(found);
+    assert_eq!((trimmed.base(), trimmed.records().len()), (&set(&[1, 2]), 1));
+}

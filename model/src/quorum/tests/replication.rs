@@ -113,3 +113,120 @@ fn a_single_voter_needs_nobody_to_fetch() {
 
     assert_eq!(effects, vec![Effect::Arm(Timer::CheckQuorum)]);
 }
+
+/// Replica 1 of three leads; its first record is committed with replica 2, whose next fetch is request 2.
+fn established() -> Replica {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica
+}
+
+/// A fetch of a replica that knows the high watermark 1.
+fn knowing(request: u64, offset: u64) -> Body {
+    Body::Fetch(Fetch { high_watermark: Some(Offset(1)), ..fetch(request, offset, Some(1)) })
+}
+
+#[test]
+fn a_repeated_and_an_overtaken_fetch_are_refused() {
+    let mut replica = established();
+    replica.does(received(2, 1, knowing(2, 1)));
+
+    for request in [1, 2] {
+        let stale = Refusal::StaleRequest { request: RequestId(request) };
+        assert_eq!(replica.refuses(received(2, 1, knowing(request, 1))), stale);
+    }
+}
+
+#[test]
+fn a_fetch_that_parts_ends_the_one_that_waited() {
+    let mut replica = established();
+    replica.does(received(2, 1, knowing(2, 1)));
+    replica.does(received(2, 1, Body::Fetch(fetch(3, 1, Some(0)))));
+
+    assert_eq!(replica.takes(Input::Expired(Timer::LongPoll)), vec![Effect::Arm(Timer::LongPoll)]);
+}
+
+#[test]
+fn who_was_heard_is_counted_anew_in_each_interval() {
+    let mut replica = established();
+    assert_eq!(replica.core.heard_voters(&replica.tenure), Some(1));
+
+    replica.does(Input::Expired(Timer::CheckQuorum));
+    assert_ne!(replica.role(), RoleName::Leader);
+}
+
+#[test]
+fn a_replica_has_caught_up_once_it_reached_the_watermark_of_this_epoch_and_stays_so() {
+    let add = |fetches: &[u64]| {
+        let mut replica = established();
+        for (request, offset) in (1..).zip(fetches) {
+            let last_epoch = (*offset > 0).then_some(1);
+            replica.does(received(4, 1, Body::Fetch(fetch(request, *offset, last_epoch))));
+        }
+        let change = VoterChange::Add(key(4));
+        let mut effects = Effects::new();
+        replica.core.step(&replica.tenure, Input::ChangeVoters { id: ProposalId(1), change }, &mut effects)
+    };
+    let behind = |reached: Option<u64>| {
+        let reached = reached.map(Offset);
+        Err(Refusal::NotCaughtUp { key: key(4), reached, high_watermark: Offset(1) })
+    };
+
+    assert_eq!(add(&[]), behind(None));
+    assert_eq!(add(&[0]), behind(Some(0)));
+    assert_eq!(add(&[1]), Ok(()));
+    assert_eq!(add(&[1, 1]), Ok(()));
+    assert_eq!(add(&[1, 0]), Ok(()));
+}
+
+#[test]
+fn a_fetch_before_the_leader_is_established_shows_no_catching_up() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(4, 1, Body::Fetch(fetch(1, 0, None))));
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+
+    let change = VoterChange::Add(key(4));
+    let refusal = replica.refuses(Input::ChangeVoters { id: ProposalId(1), change });
+    let (reached, high_watermark) = (Some(Offset(0)), Offset(1));
+    assert_eq!(refusal, Refusal::NotCaughtUp { key: key(4), reached, high_watermark });
+}
+
+#[test]
+fn a_leader_keeps_count_of_so_many_replicas_and_no_more() {
+    let mut replica = established();
+    let most = super::super::replication::REPLICAS_MAX;
+    let known = replica.core.progress().count();
+    if let Role::Leader(leadership) = &mut replica.core.role {
+        let first = leadership.replicas.first().expect("a replica has fetched").clone();
+        let others = (10..).take(usize::try_from(most).unwrap() - known - 1);
+        leadership.replicas.extend(others.map(|id| state::Progress { key: key(id), ..first.clone() }));
+    }
+    replica.takes(received(4, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+
+    let overloaded = Refusal::Overloaded { waiting: most };
+    assert_eq!(replica.refuses(received(5, 1, Body::Fetch(fetch(1, 1, Some(1))))), overloaded);
+    replica.takes(received(2, 1, knowing(2, 1)));
+}
+
+#[test]
+fn a_leader_tells_voters_that_do_not_fetch_again_and_again() {
+    let mut replica = established();
+    replica.does(received(2, 1, knowing(2, 1)));
+
+    let told = vec![send(1, 1, 3, Body::BeginQuorum), Effect::Arm(Timer::Announce)];
+    assert_eq!(replica.takes(Input::Expired(Timer::Announce)), told);
+}
+
+#[test]
+fn a_leader_that_resigns_names_the_voter_that_has_most_first() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(3, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+
+    let successors = vec![key(3), key(2)];
+    let told = Body::EndQuorum { successors };
+    let effects = replica.takes(Input::Resign);
+    assert_eq!(effects[effects.len() - 2..], [send(1, 1, 3, told.clone()), send(1, 1, 2, told)]);
+    assert_eq!(replica.role(), RoleName::Resigned);
+    let not_leader = Refusal::NotLeader { leader: None, quorum_epoch: QuorumEpoch(1) };
+    assert_eq!(replica.refuses(Input::Resign), not_leader);
+}

@@ -109,3 +109,76 @@ fn a_snapshot_is_given_up_when_the_leader_changes() {
     let refusal = Refusal::BadSnapshot { id, log_start: Offset(0), high_watermark: None };
     assert_eq!(replica.refuses(Input::SnapshotInstalled { id, voters: set(&[1]) }), refusal);
 }
+
+/// Replica 1 follows replica 2, and is to begin from this snapshot.
+fn offered(replica: &mut Replica, id: SnapshotId) -> Input {
+    let request = replica.core.last_request.0;
+    let fetched = Fetched::Snapshot(id);
+    received(2, 1, Body::FetchAnswer(FetchAnswer { asked: asked(1, request), fetched }))
+}
+
+#[test]
+fn a_snapshot_that_was_not_to_be_had_is_asked_for_again() {
+    let mut replica = Replica::following(log(&[]));
+    let id = snapshot(5, 1);
+    let offer = offered(&mut replica, id);
+    replica.does(offer);
+    assert_eq!(
+        replica.refuses(Input::Expired(Timer::FetchRetry)),
+        Refusal::NotArmed { timer: Timer::FetchRetry }
+    );
+
+    let again = vec![Effect::Arm(Timer::FetchTimeout), Effect::Arm(Timer::FetchRetry)];
+    assert_eq!(replica.takes(Input::SnapshotFailed { id }), again);
+    let refusal = Refusal::BadSnapshot { id, log_start: Offset(0), high_watermark: None };
+    assert_eq!(replica.refuses(Input::SnapshotFailed { id }), refusal);
+    assert_eq!(replica.takes(Input::Expired(Timer::FetchRetry)).len(), 2);
+}
+
+#[test]
+fn a_snapshot_of_less_than_is_here_or_of_a_later_epoch_is_not_begun_from() {
+    let offer = |id| {
+        let mut replica = Replica::following(log(&[(1, 3)]));
+        replica.does(received(2, 1, records(1, 2, Some(3), vec![])));
+        let offer = offered(&mut replica, id);
+        let mut effects = Effects::new();
+        replica.core.step(&replica.tenure, offer, &mut effects).is_ok()
+    };
+
+    assert!(offer(snapshot(3, 1)));
+    assert!(offer(snapshot(4, 1)));
+    assert!(offer(snapshot(4, 0)));
+    assert!(!offer(snapshot(0, 1)));
+    assert!(!offer(snapshot(2, 1)));
+    assert!(!offer(snapshot(4, 2)));
+}
+
+#[test]
+fn a_replica_that_reads_a_snapshot_lives() {
+    let mut replica = Replica::leading(&[1, 2, 3, 4, 5]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica.does(received(3, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    assert_eq!(replica.core.heard_voters(&replica.tenure), Some(1));
+
+    assert_eq!(replica.takes(Input::SnapshotServed { to: key(2) }), vec![]);
+    assert_eq!(replica.core.heard_voters(&replica.tenure), Some(2));
+    assert_eq!(replica.takes(Input::SnapshotServed { to: key(3) }), vec![Effect::Arm(Timer::CheckQuorum)]);
+    let mut follower = Replica::following(log(&[]));
+    let refusal = follower.refuses(Input::SnapshotServed { to: key(2) });
+    assert_eq!(refusal, Refusal::NotLeader { leader: Some(key(2)), quorum_epoch: QuorumEpoch(1) });
+}
+
+#[test]
+fn a_log_that_begins_anew_has_no_snapshot_before_its_own() {
+    let mut replica = Replica::following(log(&[(1, 3)]));
+    replica.does(received(2, 1, records(1, 2, Some(3), vec![])));
+    replica.does(Input::SnapshotTaken { id: snapshot(1, 1) });
+    replica.does(Input::SnapshotTaken { id: snapshot(2, 1) });
+    assert_eq!(replica.core.oldest_snapshot(), Some(snapshot(1, 1)));
+    let id = snapshot(9, 1);
+    let offer = offered(&mut replica, id);
+    replica.does(offer);
+    replica.does(Input::SnapshotInstalled { id, voters: set(&[1, 2, 3]) });
+
+    assert_eq!(replica.core.oldest_snapshot(), Some(id));
+}
