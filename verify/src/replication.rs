@@ -222,11 +222,10 @@ impl Checked for World {
 
     fn token(&self, before: &State, action: &Action) -> u64 {
         let mut hasher = FxHasher::default();
-        match action {
-            Action::Deliver(at) | Action::AskDeposed(at) => {
-                before.network.envelopes().get(usize::from(*at)).hash(&mut hasher)
-            }
-            other => other.hash(&mut hasher),
+        if let Action::Deliver(at) | Action::AskDeposed(at) = action {
+            before.network.envelopes().get(usize::from(*at)).hash(&mut hasher);
+        } else {
+            action.hash(&mut hasher);
         }
         hasher.finish()
     }

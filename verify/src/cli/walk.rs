@@ -27,7 +27,8 @@ impl Walk {
     /// The walks that are asked for, if any are.
     pub(super) fn plan(&self, spend: &Spend) -> Option<Plan> {
         let usual = Plan::default();
-        let steps = self.steps.or(if spend.timeout.is_some() { None } else { usual.steps });
+        let unless_told = usual.steps.filter(|_| spend.timeout.is_none());
+        let steps = self.steps.or(unless_told);
         self.walk.then_some(Plan { seed: self.seed, first: self.from_walk, steps, ..usual })
     }
 }
