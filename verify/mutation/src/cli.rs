@@ -52,7 +52,7 @@ struct Run {
     #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// Processor time after which a judge is stopped, in seconds
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 15)]
     seconds: u64,
     /// Runs again what survived so far
     #[arg(long)]

@@ -22,6 +22,9 @@ pub(crate) struct Workbench {
 const CRATE: &str = "model/src";
 const MODULES: &[&str] = &["replication", "quorum", "metadata"];
 
+/// Files that decide nothing: words for people, and the names by which a checker calls requests and replicas.
+const ASIDE: &[&str] = &["/text.rs", "/rename.rs", "/replica_name.rs"];
+
 /// A file of the cores that mutants are made of.
 pub(crate) struct Source {
     pub(crate) name: String,
@@ -104,7 +107,8 @@ fn is_mutated(name: &str) -> bool {
     let Some(inner) = name.strip_prefix(CRATE).and_then(|rest| rest.strip_prefix('/')) else { return false };
     let module = inner.split(['/', '.']).next().unwrap_or_default();
     let is_test = inner.ends_with("/tests.rs") || inner.contains("/tests/");
-    MODULES.contains(&module) && inner.ends_with(".rs") && !is_test && !inner.ends_with("/text.rs")
+    let is_aside = ASIDE.iter().any(|name| inner.ends_with(name));
+    MODULES.contains(&module) && inner.ends_with(".rs") && !is_test && !is_aside
 }
 
 #[cfg(test)]
@@ -118,6 +122,7 @@ mod tests {
             "model/src/quorum/tests.rs",
             "model/src/quorum/tests/read.rs",
             "model/src/metadata/refusal/text.rs",
+            "model/src/quorum/rename.rs",
             "model/src/invariant/quorum.rs",
             "node/src/quorum.rs",
         ];

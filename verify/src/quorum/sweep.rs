@@ -47,6 +47,7 @@ const QUICK: &[&str] = &[
 const SMALL: &[&str] = &[
     "voters=1 values=2 kills=1 power-losses=1",
     "voters=1 observers=1 values=1 changes=1 snapshots=2",
+    "elections=1 values=1 corruptions=1",
     "voters=1 observers=1 elections=1 values=2 kills=1 resends=1 snapshots=2",
     "start=tail elections=3 values=0",
     "elections=1 values=2 resends=1 snapshots=2",

@@ -111,7 +111,7 @@ fn a_snapshot_is_given_up_when_the_leader_changes() {
 }
 
 /// Replica 1 follows replica 2, and is to begin from this snapshot.
-fn offered(replica: &mut Replica, id: SnapshotId) -> Input {
+fn offered(replica: &Replica, id: SnapshotId) -> Input {
     let request = replica.core.last_request.0;
     let fetched = Fetched::Snapshot(id);
     received(2, 1, Body::FetchAnswer(FetchAnswer { asked: asked(1, request), fetched }))
@@ -121,7 +121,7 @@ fn offered(replica: &mut Replica, id: SnapshotId) -> Input {
 fn a_snapshot_that_was_not_to_be_had_is_asked_for_again() {
     let mut replica = Replica::following(log(&[]));
     let id = snapshot(5, 1);
-    let offer = offered(&mut replica, id);
+    let offer = offered(&replica, id);
     replica.does(offer);
     assert_eq!(
         replica.refuses(Input::Expired(Timer::FetchRetry)),
@@ -140,7 +140,7 @@ fn a_snapshot_of_less_than_is_here_or_of_a_later_epoch_is_not_begun_from() {
     let offer = |id| {
         let mut replica = Replica::following(log(&[(1, 3)]));
         replica.does(received(2, 1, records(1, 2, Some(3), vec![])));
-        let offer = offered(&mut replica, id);
+        let offer = offered(&replica, id);
         let mut effects = Effects::new();
         replica.core.step(&replica.tenure, offer, &mut effects).is_ok()
     };
@@ -176,7 +176,7 @@ fn a_log_that_begins_anew_has_no_snapshot_before_its_own() {
     replica.does(Input::SnapshotTaken { id: snapshot(2, 1) });
     assert_eq!(replica.core.oldest_snapshot(), Some(snapshot(1, 1)));
     let id = snapshot(9, 1);
-    let offer = offered(&mut replica, id);
+    let offer = offered(&replica, id);
     replica.does(offer);
     replica.does(Input::SnapshotInstalled { id, voters: set(&[1, 2, 3]) });
 
