@@ -308,4 +308,69 @@ mod tests {
         assert!(config.change("max.message.bytes", Some("33554433")).is_err());
         assert_eq!(config, TopicConfig::default());
     }
+
+    #[test]
+    fn what_was_not_set_has_its_default_and_says_so() {
+        let mut config = TopicConfig::default();
+        let values = ["1", "commit", "false", "1073741824", "604800000", "-1", "1048588", "delete"];
+        for (key, value) in ConfigKey::ALL.iter().zip(values) {
+            assert_eq!(config.describe(*key), (value.to_string(), false), "{key:?}");
+        }
+        config.change("cleanup.policy", Some("compact")).unwrap();
+
+        assert_eq!(config.describe(ConfigKey::CleanupPolicy), ("compact".to_string(), true));
+        assert_eq!(config.describe(ConfigKey::FlushPolicy), ("commit".to_string(), false));
+        let entries: alloc::vec::Vec<_> = config.entries().collect();
+        assert_eq!(entries, [("cleanup.policy", "compact".to_string())]);
+    }
+
+    #[test]
+    fn a_property_is_read_as_it_was_set() {
+        let mut config = TopicConfig::default();
+        let read = |config: &TopicConfig| {
+            (
+                config.segment_bytes(),
+                config.retention_ms(),
+                config.retention_bytes(),
+                config.max_message_bytes(),
+            )
+        };
+        assert_eq!(read(&config), (1 << 30, Some(604_800_000), None, 1_048_588));
+        assert_eq!(
+            (config.cleanup_policy(), config.unclean_leader_election()),
+            (CleanupPolicy::Delete, false)
+        );
+        let set = [
+            ("segment.bytes", "4096"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "9"),
+            ("max.message.bytes", "256"),
+            ("cleanup.policy", "compact"),
+            ("unclean.leader.election.enable", "true"),
+        ];
+        set.iter().for_each(|(name, value)| config.change(name, Some(value)).unwrap());
+
+        assert_eq!(read(&config), (4096, None, Some(9), 256));
+        assert_eq!(
+            (config.cleanup_policy(), config.unclean_leader_election()),
+            (CleanupPolicy::Compact, true)
+        );
+        config.change("cleanup.policy", Some("compact,delete")).unwrap();
+        assert_eq!(config.cleanup_policy(), CleanupPolicy::CompactDelete);
+    }
+
+    #[test]
+    fn the_ends_of_a_range_are_legal_and_what_is_beyond_is_not() {
+        let legal = |name: &str, value: &str| TopicConfig::default().change(name, Some(value)).is_ok();
+        let ends = [
+            ("min.insync.replicas", ["1", "32"], ["0", "33"]),
+            ("segment.bytes", ["4096", "1073741824"], ["4095", "1073741825"]),
+            ("max.message.bytes", ["256", "33554432"], ["255", "33554433"]),
+            ("retention.ms", ["-1", "9223372036854775807"], ["-2", "9223372036854775808"]),
+        ];
+        for (name, within, beyond) in ends {
+            assert!(within.iter().all(|value| legal(name, value)), "{name}");
+            assert!(!beyond.iter().any(|value| legal(name, value)), "{name}");
+        }
+    }
 }

@@ -160,3 +160,66 @@ fn a_failed_directory_is_reported_at_once() {
     expected.offline_directories = vec![DirectoryId(5)];
     assert_eq!(effects, sends(3, BrokerRequest::Heartbeat(expected)));
 }
+
+#[test]
+fn an_answer_is_taken_once() {
+    let mut lifecycle = running();
+    step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    assert_eq!(lifecycle.awaited(), Some(RequestId(3)));
+    let answer = || answered(3, BrokerAnswer::Heartbeat { fenced: false, may_stop: false });
+    step(&mut lifecycle, answer());
+
+    assert_eq!(lifecycle.awaited(), None);
+    let again = lifecycle.step(&tenure(), answer(), &mut Vec::new());
+    assert_eq!(again, Err(LifecycleRefusal::NotAsked { request: RequestId(3) }));
+}
+
+#[test]
+fn a_renewed_registration_vouches_for_no_directory_that_failed_and_for_all_that_did_not() {
+    let mut tenure = tenure();
+    tenure.directories[0].damaged = vec![crate::id::TopicPartition {
+        topic: crate::id::TopicId(1),
+        partition: crate::id::PartitionIndex(0),
+    }];
+    tenure.directories[0].incomplete = true;
+    tenure.directories.push(DirectoryFacts { directory: DirectoryId(6), ..tenure.directories[0].clone() });
+    let mut lifecycle = running();
+    let mut effects = Vec::new();
+    let inputs = [
+        LifecycleInput::DirectoryFailed(DirectoryId(6)),
+        answered(3, BrokerAnswer::Refused(ErrorCode::StaleBrokerEpoch)),
+    ];
+    for input in inputs {
+        effects.clear();
+        lifecycle.step(&tenure, input, &mut effects).unwrap();
+    }
+
+    let sent = effects.iter().find_map(|effect| {
+        let LifecycleEffect::Send { body: BrokerRequest::Register(registration), .. } = effect else {
+            return None;
+        };
+        Some(registration)
+    });
+    let kept = DirectoryFacts {
+        directory: DirectoryId(5),
+        clean_stop: None,
+        same_boot: Some(BrokerEpoch(10)),
+        damaged: Vec::new(),
+        incomplete: false,
+    };
+    assert_eq!(sent.map(|registration| registration.directories.clone()), Some(vec![kept]));
+}
+
+#[test]
+fn a_broker_that_was_asked_to_stop_while_it_registered_says_so_at_once() {
+    let mut lifecycle = running();
+    step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    step(&mut lifecycle, answered(3, BrokerAnswer::Refused(ErrorCode::StaleBrokerEpoch)));
+    step(&mut lifecycle, LifecycleInput::Applied { metadata_offset: Offset(30) });
+
+    let registered = answered(4, BrokerAnswer::Registered { broker_epoch: BrokerEpoch(20) });
+    let mut expected = vec![LifecycleEffect::Registered { broker_epoch: BrokerEpoch(20) }];
+    expected.extend(sends(5, heartbeat(20, 30, false)));
+    assert_eq!(step(&mut lifecycle, registered), expected);
+    assert!(!lifecycle.may_stop());
+}

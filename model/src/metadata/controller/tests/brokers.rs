@@ -284,3 +284,48 @@ fn flush_commit_vouches_for_whoever_registered_after_it_was_set() {
 
     assert_eq!(cluster.sets(), (vec![], vec![2, 3], None));
 }
+
+#[test]
+fn a_directory_is_listed_once() {
+    let mut cluster = Cluster::new();
+    let mut twice = registration(1, 1, None);
+    let facts =
+        |directory| DirectoryFacts { directory: DirectoryId(directory), ..twice.directories[0].clone() };
+    twice.directories = vec![facts(7), facts(3), facts(7)];
+
+    let refusal = CommandRefusal::DirectoryInUse { directory: DirectoryId(7), node: NodeId(1) };
+    assert_eq!(cluster.register(twice.clone()), Err(refusal));
+    twice.directories.pop();
+    assert!(cluster.register(twice).is_ok());
+    assert_eq!(
+        cluster.controller.image().broker(NodeId(1)).unwrap().directories[..],
+        [DirectoryId(3), DirectoryId(7)]
+    );
+}
+
+#[test]
+fn producer_ids_are_for_registered_brokers_alone() {
+    let mut cluster = Cluster::running("2");
+    let ask = |broker_epoch| Command::AllocateProducerIds { node: NodeId(1), broker_epoch };
+
+    assert!(cluster.ask(ask(BrokerEpoch(99))).is_err());
+    let now = cluster.epoch(1);
+    assert!(cluster.ask(ask(now)).is_ok());
+}
+
+#[test]
+fn a_proposal_of_another_run_is_refused() {
+    let mut cluster = Cluster::running("2");
+    let (node, registered) = (NodeId(1), cluster.epoch(1));
+    let mut of = |broker_epoch| {
+        let mut proposal = cluster.proposal(&[1, 2, 3]);
+        proposal.broker_epoch = broker_epoch;
+        cluster.propose(proposal)
+    };
+
+    let given = BrokerEpoch(0);
+    assert_eq!(of(given), Err(CommandRefusal::StaleBrokerEpoch { node, given, registered }));
+    let given = BrokerEpoch(99);
+    assert_eq!(of(given), Err(CommandRefusal::BrokerEpochAhead { node, given, registered }));
+    assert!(of(registered).is_ok());
+}

@@ -98,3 +98,24 @@ fn inputs_out_of_place_are_refused_and_change_nothing() {
     assert_eq!(refused(empty), Refusal::OutOfOrder { end: Offset(0), applied: Offset(0) });
     assert_eq!(controller, before);
 }
+
+#[test]
+fn an_append_that_nobody_asked_for_is_refused_and_one_that_failed_is_told() {
+    let mut cluster = Cluster::new();
+    let mut refused = |input| cluster.controller.step(&cluster.tenure, input, &mut Vec::new());
+    assert_eq!(refused(Input::Appended { end: Offset(2) }), Err(Refusal::NothingToPlace));
+    assert_eq!(refused(Input::NotAppended), Err(Refusal::NothingToPlace));
+
+    let registration = Command::RegisterBroker(registration(1, 1, None));
+    let asked = Input::Asked { request: RequestId(7), at_ms: 100, command: registration };
+    let mut effects = Vec::new();
+    cluster.controller.step(&cluster.tenure, asked, &mut effects).unwrap();
+    assert!(cluster.controller.has_pending());
+    let (end, applied) = (Offset(1), Offset(1));
+    let twice = cluster.controller.step(&cluster.tenure, Input::Appended { end }, &mut Vec::new());
+    assert_eq!(twice, Err(Refusal::OutOfOrder { end, applied }));
+    let told = cluster.step(Input::NotAppended);
+    let answer = Err(CommandRefusal::NotAppended);
+    assert_eq!(told, vec![Effect::Reply(Reply { request: RequestId(7), answer })]);
+    assert!(!cluster.controller.has_pending());
+}

@@ -177,3 +177,90 @@ fn a_configuration_is_compared_before_it_is_set() {
     assert_eq!(refused.code(), crate::error_code::ErrorCode::InvalidUpdateVersion);
     assert_eq!(cluster.partition().flush, FlushPolicy::Commit);
 }
+
+#[test]
+fn a_name_is_no_path_and_no_longer_than_a_file_name_may_be() {
+    let mut cluster = Cluster::new();
+    cluster.join(1);
+    let longest = "a".repeat(249);
+    for name in ["", ".", "..", "a b", &"a".repeat(250)] {
+        let refusal = CommandRefusal::InvalidTopicName { name: name.to_string() };
+        assert_eq!(cluster.create(name, 1, 1, "1"), Err(refusal));
+    }
+    for name in [&longest, "...", "a.b_c-9"] {
+        assert!(cluster.create(name, 1, 1, "1").is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_topic_has_at_most_so_many_partitions() {
+    let mut cluster = Cluster::new();
+    cluster.join(1);
+    let refused = |current, asked| Err(CommandRefusal::InvalidPartitions { current, asked });
+    assert_eq!(cluster.create("t", PARTITIONS_MAX + 1, 1, "1"), refused(0, PARTITIONS_MAX + 1));
+    cluster.create("t", PARTITIONS_MAX - 1, 1, "1").unwrap();
+
+    let mut grow = |total| cluster.ask(Command::CreatePartitions { name: "t".to_string(), total });
+    assert_eq!(grow(PARTITIONS_MAX - 1), refused(PARTITIONS_MAX - 1, PARTITIONS_MAX - 1));
+    assert_eq!(grow(PARTITIONS_MAX + 1), refused(PARTITIONS_MAX - 1, PARTITIONS_MAX + 1));
+    assert_eq!(grow(PARTITIONS_MAX), Ok(Outcome::Done));
+    assert!(cluster.create("u", PARTITIONS_MAX, 1, "1").is_ok());
+}
+
+#[test]
+fn a_topic_that_is_only_validated_is_not_made() {
+    let mut cluster = Cluster::new();
+    cluster.join(1);
+    let new = NewTopic {
+        name: "t".to_string(),
+        partitions: Some(1),
+        replication_factor: Some(1),
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+
+    let would = Outcome::TopicCreated { topic: TOPIC, partitions: 1 };
+    assert_eq!(cluster.ask(Command::CreateTopic { topic: TOPIC, new, validate_only: true }), Ok(would));
+    assert_eq!(cluster.controller.image().topic(TOPIC), None);
+}
+
+#[test]
+fn an_assignment_by_hand_is_in_order_and_has_somebody_to_lead() {
+    let mut cluster = Cluster::new();
+    (1..=33).for_each(|node| cluster.join(node));
+    cluster.lose_session(1);
+    let mut by_hand = |assignments: &[(u32, &[u32])]| {
+        let assign = |(partition, replicas): &(u32, &[u32])| ReplicaAssignment {
+            partition: PartitionIndex(*partition),
+            replicas: replicas.iter().copied().map(NodeId).collect(),
+        };
+        let new = NewTopic {
+            name: "t".to_string(),
+            partitions: None,
+            replication_factor: None,
+            assignments: assignments.iter().map(assign).collect(),
+            configs: Vec::new(),
+        };
+        cluster.ask(Command::CreateTopic { topic: TOPIC, new, validate_only: true })
+    };
+
+    let refused = |partition, problem| Err(CommandRefusal::InvalidAssignment { partition, problem });
+    assert_eq!(by_hand(&[(0, &[2]), (2, &[3])]), refused(1, AssignmentProblem::Order));
+    assert_eq!(by_hand(&[(0, &[2]), (1, &[1])]), refused(1, AssignmentProblem::NoneActive));
+    let nodes: Vec<u32> = (1..=33).collect();
+    assert_eq!(by_hand(&[(0, &nodes)]), refused(0, AssignmentProblem::Size));
+    assert!(by_hand(&[(0, &nodes[..32])]).is_ok());
+}
+
+#[test]
+fn a_change_of_nothing_moves_nothing() {
+    let mut cluster = Cluster::running("2");
+    let Ok(Outcome::ConfigsAltered { offset }) = cluster.ask(alter("flush.policy", "os", None)) else {
+        panic!("the configuration is altered")
+    };
+    let end = cluster.controller.image().end();
+    let nothing = Command::AlterConfigs { name: "t".to_string(), changes: Vec::new(), expected_offset: None };
+
+    assert_eq!(cluster.ask(nothing), Ok(Outcome::ConfigsAltered { offset }));
+    assert_eq!(cluster.controller.image().end(), end);
+}
