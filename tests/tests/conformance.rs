@@ -33,10 +33,8 @@ fn shown(control: Control, seeds: std::ops::Range<u64>) -> [Vec<&'static str>; 2
     for seed in seeds {
         let trace = trace_of(&run(seed, control, Some(ALL)));
         let (together, _) = judged(trace.path());
-        if together.is_empty() {
-            continue;
-        }
-        eprintln!("{control:?}, seed {seed}, {} findings:\n{}", together.len(), together[0]);
+        let Some(first) = together.first() else { continue };
+        eprintln!("{control:?}, seed {seed}, {} findings:\n{first}", together.len());
         let runs = recordings(&[trace.path().to_owned()]).expect("the recordings can be read");
         let alone: Vec<Finding> = runs.into_iter().flat_map(|run| replay(run).0).collect();
         let rules = |found: &[Finding]| found.iter().map(|finding| finding.rule).collect();

@@ -365,7 +365,6 @@ impl<W: Checked> World for Of<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::world::Checked;
 
     fn has_profiles<W: Checked>(names: &[&str]) {

@@ -136,10 +136,8 @@ impl Driver<'_> {
     ) {
         self.note_vote(node, at, &message);
         self.check_sent(node, &message);
-        let to = match &message.body {
-            Body::Fetch(_) => self.asks.take().unwrap_or(to),
-            _ => to,
-        };
+        let asked = if matches!(message.body, Body::Fetch(_)) { self.asks.take() } else { None };
+        let to = asked.unwrap_or(to);
         if let (true, Body::EndQuorum { successors }) = (self.world.symmetric, &mut message.body) {
             successors.clear();
         }
