@@ -166,3 +166,36 @@ fn what_a_snapshot_covers_is_the_base_of_the_sets_above_it() {
     assert_eq!(history.at(Offset(5)), &set(&[1, 2]));
     assert_eq!(history.at(Offset(6)), &set(&[1, 2, 3]));
 }
+
+#[test]
+fn fewer_voters_commit_what_they_hold_at_once() {
+    let mut replica = observed();
+    replica.takes(change(5, VoterChange::Add(key(2))));
+    replica.does(written(2));
+    replica.does(flushed(2));
+    replica.does(received(2, 1, Body::Fetch(fetch(2, 2, Some(1)))));
+    replica.does(Input::Propose { id: ProposalId(6), quorum_epoch: QuorumEpoch(1), count: 1 });
+    replica.does(written(3));
+    replica.does(flushed(3));
+    assert_eq!(replica.core.high_watermark(), Some(Offset(2)));
+
+    assert!(replica.takes(change(7, VoterChange::Remove(key(2)))).contains(&committed(3)));
+}
+
+#[test]
+fn a_leader_that_removed_itself_leads_until_that_is_committed() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    let asks = |from: u32, request, offset| received(from, 1, Body::Fetch(fetch(request, offset, Some(1))));
+    replica.does(asks(2, 1, 1));
+    replica.does(Input::Propose { id: ProposalId(6), quorum_epoch: QuorumEpoch(1), count: 1 });
+    replica.takes(change(5, VoterChange::Remove(key(1))));
+    replica.does(written(3));
+    replica.does(flushed(3));
+    replica.does(asks(2, 2, 2));
+    replica.does(asks(3, 1, 2));
+    assert_eq!((replica.core.high_watermark(), replica.core.is_leader()), (Some(Offset(2)), true));
+
+    replica.does(asks(2, 3, 3));
+    replica.does(asks(3, 2, 3));
+    assert_eq!((replica.core.high_watermark(), replica.core.is_leader()), (Some(Offset(3)), false));
+}

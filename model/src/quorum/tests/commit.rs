@@ -170,3 +170,16 @@ fn so_many_wait_and_no_more() {
     fill(&mut replica, most - 1);
     assert!(!replica.takes(propose(7, 1, 1)).is_empty());
 }
+
+#[test]
+fn what_is_synced_is_served_though_nobody_said_that_it_is_written() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    let next = Fetch { high_watermark: Some(Offset(1)), ..fetch(2, 1, Some(1)) };
+    replica.does(received(2, 1, Body::Fetch(next)));
+    replica.does(propose(1, 1, 1));
+
+    let message = message(1, 1, records(2, 2, Some(1), vec![]));
+    let served = Effect::SendRecords { to: NodeId(2), message, from: Offset(1), end: Offset(2) };
+    assert_eq!(replica.takes(flushed(2)), vec![served]);
+}

@@ -385,3 +385,37 @@ fn an_answer_of_another_kind_or_to_another_run_is_not_counted() {
     let of_before = VoteAnswer { asked, pre_vote: true, granted: true, leader: None };
     assert_eq!(replica.refuses(received(2, 0, Body::VoteAnswer(of_before))), unasked);
 }
+
+#[test]
+fn a_vote_in_an_epoch_that_is_stored_is_stored_too() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[]));
+    replica.does(received(2, 4, ask(7, false, None, 0)));
+
+    let granted = send(1, 4, 2, answer(2, 7, false, true));
+    assert_eq!(replica.takes(Input::VoteStored(vote(4, Some(2)))), vec![granted]);
+}
+
+#[test]
+fn pre_votes_are_asked_for_once_the_epoch_is_stored() {
+    let mut replica = Replica::fresh();
+    replica.does(received(2, 3, Body::BeginQuorum));
+    let silent = replica.takes(Input::Expired(Timer::FetchTimeout));
+    assert!(!silent.iter().any(|effect| matches!(effect, Effect::Send { .. })), "{silent:?}");
+    let request = replica.core.last_request.0;
+
+    let asked = vec![canvass(3, request, true, 2), canvass(3, request, true, 3)];
+    assert_eq!(replica.takes(Input::VoteStored(vote(3, None))), asked);
+}
+
+#[test]
+fn a_voter_that_refuses_twice_has_refused_once() {
+    let mut replica = Replica::of(1, &[1, 2, 3, 4, 5], vote(1, None), log(&[]));
+    replica.does(Input::Expired(Timer::Election));
+    let request = replica.core.last_request.0;
+    for from in [2, 2, 3, 4] {
+        assert_eq!(replica.role(), RoleName::Prospective);
+        replica.does(received(from, 1, answer(1, request, true, false)));
+    }
+
+    assert_eq!(replica.role(), RoleName::Unattached);
+}

@@ -350,3 +350,23 @@ fn the_retry_of_a_fetch_ends_with_the_reign_of_whom_it_asked() {
     assert!(replica.takes(begins(3, 2)).contains(&Effect::Disarm(Timer::FetchRetry)));
     assert!(!replica.core.hears_leader());
 }
+
+#[test]
+fn one_fetch_is_under_way_at_a_time() {
+    let mut replica = Replica::following(log(&[]));
+
+    assert_eq!(replica.takes(Input::VoteStored(vote(1, None))), vec![]);
+}
+
+#[test]
+fn a_probe_is_answered_once() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(4, None), log(&[]));
+    let request = replica.core.last_request;
+    let answer = || {
+        let fetched = Fetched::Refused { leader: None };
+        received(2, 4, Body::FetchAnswer(FetchAnswer { asked: asked(1, request.0), fetched }))
+    };
+    replica.takes(answer());
+
+    assert_eq!(replica.refuses(answer()), Refusal::NotAsked { request });
+}

@@ -112,3 +112,43 @@ fn planted_an_acknowledgement_leaves_at_the_leaders_append() {
 
     assert_eq!(leader.take(produce(Acks::All, 1, plain(1)))[..2], [appended(1, 0, 1), acknowledged(1, 0)]);
 }
+
+#[test]
+fn a_request_that_expired_is_answered_no_more_and_the_others_wait_on() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(produce(Acks::Leader, 1, plain(1)));
+    leader.take(produce(Acks::Leader, 2, plain(1)));
+    leader.take(Input::EndRead { request_id: RequestId(3) });
+    leader.take(Input::EndRead { request_id: RequestId(4) });
+    for expired in [2, 4] {
+        leader.take(Input::RequestExpired { request_id: RequestId(expired) });
+    }
+
+    assert_eq!(leader.take(leader.written())[0], acknowledged(1, 0));
+    let echo = Fetch { round: ReadRound(2), ..fetch(R1, 1, 2) };
+    let effects = leader.take(from(R1, Message::Fetch(echo)));
+    let ends: Vec<&EndOfLog> = effects
+        .iter()
+        .filter_map(|effect| if let Effect::EndKnown(end) = effect { Some(end) } else { None })
+        .collect();
+    let [end] = ends[..] else { panic!("{ends:?} is not the answer to one read") };
+    assert_eq!(
+        (end.request_id(), end.offset(), end.leader_epoch()),
+        (RequestId(3), Offset(2), LeaderEpoch(1))
+    );
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Acknowledge(_))));
+}
+
+#[test]
+fn a_log_takes_what_fits_below_the_last_offset() {
+    let mut subject = Subject::new(R1, None);
+    subject.take(Input::View(view(1, R0, 1, &[R0, R1])));
+    let told = FetchAnswer { log_start: Offset(OFFSET_MAX.0 - 2), ..answer(R1, 1, 0, FetchBody::OutOfRange) };
+    subject.take(from(R0, Message::FetchAnswer(told)));
+    subject.take(Input::View(view(2, R1, 2, &[R0, R1])));
+
+    assert_eq!(subject.refuse(produce(Acks::Leader, 1, plain(3))), Refusal::MalformedBatch);
+    subject.take(produce(Acks::Leader, 1, plain(2)));
+    assert_eq!(subject.replica.log().end(), OFFSET_MAX);
+    assert_eq!(subject.refuse(produce(Acks::Leader, 1, plain(1))), Refusal::MalformedBatch);
+}

@@ -110,3 +110,64 @@ fn metadata_that_settles_nothing_leaves_the_retry_of_a_proposal_alone() {
 
     assert_eq!(leader.take(Input::View(newer)), []);
 }
+
+#[test]
+fn what_a_follower_had_before_it_registered_anew_counts_for_nothing() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 2))));
+    assert!(leader.replica.parked_fetch(R1).is_some());
+    let mut now = view(2, R0, 1, &[R0, R2]);
+    now.replicas[1].broker_epoch = Some(BrokerEpoch(40));
+    leader.append(1);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 2, 3))));
+    leader.append(1);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 3, 4))));
+    leader.take(Input::View(now));
+    assert_eq!(leader.replica.parked_fetch(R1), None);
+
+    // To catch up it must reach where the log ended when it registered, 4.
+    let anew = |request, offset| Fetch { broker_epoch: BrokerEpoch(40), ..fetch(R1, request, offset) };
+    leader.take(from(R1, Message::Fetch(anew(1, 3))));
+    assert!(!leader.replica.is_caught_up(R1));
+    leader.take(from(R1, Message::Fetch(anew(2, 4))));
+    assert!(leader.replica.is_caught_up(R1));
+}
+
+#[test]
+fn whoever_is_not_in_sync_catches_up_from_where_the_epoch_begins() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(2);
+    leader.take(Input::View(view(2, R0, 2, &[R0, R1])));
+    assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Free));
+    let low = Fetch { leader_epoch: LeaderEpoch(2), ..fetch(R2, 1, 0) };
+    leader.take(from(R2, Message::Fetch(low)));
+
+    assert!(!leader.replica.is_caught_up(R2));
+    assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Free));
+}
+
+#[test]
+fn a_replica_says_what_it_is_and_what_it_waits_for() {
+    let mut replica = Subject::new(R1, None);
+    let roles = |subject: &Subject| (subject.replica.is_leading(), subject.replica.is_following());
+    assert_eq!(roles(&replica), (false, false));
+    assert_eq!(replica.replica.leader_epoch_start(), None);
+    replica.take(Input::View(view(1, R0, 1, &[R0, R1])));
+    assert_eq!(roles(&replica), (false, true));
+    assert_eq!((replica.replica.open_fetch(), replica.replica.open_proposal()), (Some(RequestId(1)), None));
+    replica.take(Input::View(view(2, R1, 2, &[R0, R1])));
+    assert_eq!(roles(&replica), (true, false));
+    assert_eq!((replica.replica.open_fetch(), replica.replica.leader_epoch_start()), (None, Some(Offset(0))));
+
+    let asked = Fetch { leader_epoch: LeaderEpoch(2), ..fetch(R0, 3, 0) };
+    replica.take(from(R0, Message::Fetch(asked)));
+    let (request_id, broker_epoch) = (RequestId(3), registration(R0));
+    let parked = Answered { request_id, broker_epoch, generation: LogGeneration(0) };
+    assert_eq!(replica.replica.parked_fetch(R0), Some(parked));
+    assert_eq!(replica.replica.last_fetch(R0), Some((broker_epoch, request_id)));
+    assert_eq!(replica.replica.last_fetch(R2), None);
+    let asked = Fetch { leader_epoch: LeaderEpoch(2), ..fetch(R2, 1, 0) };
+    replica.take(from(R2, Message::Fetch(asked)));
+    assert_eq!(replica.replica.open_proposal(), Some(RequestId(1)));
+}

@@ -108,3 +108,28 @@ fn planted_a_follower_that_seemed_to_hold_the_tail_goes_on_counting() {
     leader.take(failed(0, 0));
     assert_eq!(leader.replica.follower_end(R2), Some(Offset(2)));
 }
+
+#[test]
+fn a_write_that_is_said_to_have_failed_at_the_end_of_the_log_did_not() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(produce(Acks::Leader, 1, plain(1)));
+
+    assert_eq!(leader.refuse(failed(1, 0)), Refusal::StaleCompletion);
+    assert_eq!(leader.refuse(failed(2, 0)), Refusal::StaleCompletion);
+}
+
+#[test]
+fn what_a_follower_has_of_the_log_that_stands_goes_on_counting() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(1);
+    leader.take(produce(Acks::Leader, 1, plain(1)));
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+    leader.take(from(R1, Message::Fetch(fetch(R1, 2, 1))));
+    leader.take(failed(1, 0));
+    assert_eq!(leader.replica.follower_end(R1), Some(Offset(1)));
+
+    // Its goal is not what the log has lost.
+    leader.append(1);
+    let effects = leader.take(from(R1, Message::Fetch(fetch(R1, 3, 1))));
+    assert!(effects.contains(&arm(Timer::Lag(R1))), "{effects:?}");
+}
