@@ -54,7 +54,7 @@ struct Run {
     /// Processor time after which a judge is stopped, in seconds
     #[arg(long, default_value_t = 15)]
     seconds: u64,
-    /// Runs again what survived so far
+    /// Runs again what survived so far, and nothing else
     #[arg(long)]
     survivors_again: bool,
     /// Only mutants with this in `FILE FUNCTION: CHANGE`

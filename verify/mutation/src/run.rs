@@ -26,7 +26,7 @@ pub(crate) struct Asked {
     pub(crate) jobs: usize,
     /// Processor time of one judge, in seconds.
     pub(crate) seconds: u64,
-    /// Whether those that survived so far are run again.
+    /// Whether those that survived so far are run again, and no other.
     pub(crate) survivors_again: bool,
     /// Only mutants whose key has this in it.
     pub(crate) only: Option<String>,
@@ -95,9 +95,12 @@ fn chosen(
         for (number, mutant) in judges.mutants.iter().enumerate().filter(|(_, of)| of.file == file.name) {
             let key = mutant.key();
             let known = done.get(&key).filter(|entry| entry.source == source);
-            let again = asked.survivors_again && known.is_some_and(|entry| entry.verdict.survives());
+            let due = match known {
+                Some(entry) => asked.survivors_again && entry.verdict.survives(),
+                None => !asked.survivors_again,
+            };
             let wanted = asked.only.as_ref().is_none_or(|only| key.contains(only));
-            if number % parts != part || !wanted || (known.is_some() && !again) {
+            if number % parts != part || !wanted || !due {
                 continue;
             }
             if judges.without.unviable.contains(&key) {
