@@ -122,3 +122,25 @@ fn voters_in_the_log_count_and_those_below_the_snapshot_are_its_base() {
     let trimmed = history(found);
     assert_eq!((trimmed.base(), trimmed.records().len()), (&set(&[1, 2]), 1));
 }
+
+#[test]
+fn a_disk_that_lacks_what_was_durable_is_no_replica_any_more() {
+    assert!(Quorum::may_start(Sound, false));
+    assert!(!Quorum::may_start(Sound, true));
+}
+
+#[test]
+fn what_is_told_of_a_replica_is_what_it_has() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    assert_eq!(replica.core.stored(), vote(1, Some(1)));
+    assert!(!replica.core.is_established());
+    let told = replica.takes(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    assert!(replica.core.is_established());
+    let ends: Vec<Offset> = told
+        .iter()
+        .filter_map(
+            |effect| if let Effect::Committed(end) = effect { Some(end.high_watermark()) } else { None },
+        )
+        .collect();
+    assert_eq!(ends, [Offset(1)]);
+}

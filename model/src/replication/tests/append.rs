@@ -124,7 +124,10 @@ fn a_request_that_expired_is_answered_no_more_and_the_others_wait_on() {
         leader.take(Input::RequestExpired { request_id: RequestId(expired) });
     }
 
-    assert_eq!(leader.take(leader.written())[0], acknowledged(1, 0));
+    assert_eq!(leader.refuse(Input::RequestExpired { request_id: RequestId(4) }), Refusal::NoSuchRequest);
+    let written = leader.take(leader.written());
+    assert_eq!(written[0], acknowledged(1, 0));
+    assert!(!written[1..].iter().any(|effect| matches!(effect, Effect::Acknowledge(_))), "{written:?}");
     let echo = Fetch { round: ReadRound(2), ..fetch(R1, 1, 2) };
     let effects = leader.take(from(R1, Message::Fetch(echo)));
     let ends: Vec<&EndOfLog> = effects
