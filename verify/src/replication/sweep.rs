@@ -88,6 +88,7 @@ const SMALL: &[&str] = &[
 /// What takes some minutes more.
 const STANDARD: &[&str] = &[
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
+    "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
     "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=3 records=2 elections=1 kills=1 flush=os writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os",
@@ -100,6 +101,7 @@ const STANDARD: &[&str] = &[
 
 /// What takes hours.
 const DEEP: &[&str] = &[
+    "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 kills=1 power-losses=1 writes=at-once",
     "brokers=3 records=2 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=3 records=2 kills=2 power-losses=1 flush=os writes=at-once",
