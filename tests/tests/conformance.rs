@@ -77,7 +77,7 @@ fn brokers_follow_their_cores_and_recording_changes_nothing() {
 fn processes_follow_their_cores_through_a_kill() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut story = highwater_tests::command::highwater(env!("CARGO_BIN_EXE_highwater-planted"), "none");
-    story.args(["quickstart", "--records", "200000", "--seed", "4", "--trace", "trace"]);
+    story.args(["quickstart", "--records", "60000", "--seed", "4", "--trace", "trace"]);
     let output = story.current_dir(dir.path()).output().expect("the binary was built with the tests");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");

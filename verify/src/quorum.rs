@@ -138,7 +138,13 @@ impl Checked for World {
         let symmetric = bounds.symmetry
             && !bounds.keep_dead
             && bounds.voters <= naming::VOTERS_MAX
-            && bounds.wipes + bounds.snapshots + bounds.observers + bounds.reads + bounds.corruptions == 0;
+            && bounds.wipes
+                + bounds.snapshots
+                + bounds.observers
+                + bounds.reads
+                + bounds.corruptions
+                + bounds.changes
+                == 0;
         let in_order = order::applies(&bounds, planted);
         let world =
             Self { bounds, planted: Planted(planted), formatted, in_order: false, symmetric, cut_off: None };

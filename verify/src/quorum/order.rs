@@ -58,6 +58,8 @@ pub(super) fn applies(bounds: &Bounds, planted: Option<Bug>) -> bool {
         && bounds.snapshots == 0
         && bounds.wipes == 0
         && bounds.corruptions == 0
+        // A removed voter may stand until that is committed, in an epoch that others have left behind.
+        && bounds.changes == 0
         && !planted.is_some_and(|bug| REVIVING.contains(&bug))
 }
 

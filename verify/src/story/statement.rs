@@ -217,6 +217,50 @@ const STATEMENTS: &[(&str, &str)] = &[
         "replication/partition_that_kept_its_data_is_led_again",
         "When every broker runs unfenced, and none lost what it had counted, somebody leads.",
     ),
+    (
+        "liveness/every_broker_hears_of_every_decision",
+        "In the end every broker has heard of every decision of the controller.",
+    ),
+    (
+        "liveness/every_broker_runs_unfenced",
+        "In the end every broker runs, registered and unfenced, and knows it.",
+    ),
+    ("liveness/every_command_is_answered", "In the end every command to the controller is answered."),
+    (
+        "liveness/every_partition_is_led",
+        "In the end every partition is led that has an eligible replica, or lost nothing.",
+    ),
+    ("liveness/every_produce_is_answered", "In the end every produce is answered."),
+    ("liveness/every_replica_follows_the_leader", "In the end every replica follows the leader."),
+    (
+        "liveness/everything_is_committed_everywhere",
+        "In the end every replica has the leader's log, all of it committed.",
+    ),
+    ("liveness/everything_submitted_is_answered", "In the end every proposal and every read is answered."),
+    (
+        "liveness/followers_agree_with_the_leader_where_to_go_on",
+        "In the end the fetches of all followers wait at the leader.",
+    ),
+    (
+        "liveness/high_watermark_reaches_the_log_end",
+        "In the end the leader's high watermark is at the end of its log.",
+    ),
+    ("liveness/isr_change_comes_to_an_end", "In the end no change of the ISR is open."),
+    ("liveness/isr_is_every_replica", "In the end the ISR is every replica."),
+    ("liveness/leader_that_is_cut_off_resigns", "In the end a leader that is cut off leads no more."),
+    ("liveness/partition_is_led", "In the end the partition is led, unless its data was lost."),
+    (
+        "liveness/quorum_has_a_leader_whose_high_watermark_is_known",
+        "In the end one replica leads the quorum, and knows what is committed.",
+    ),
+    ("liveness/replicas_hold_the_same_log", "In the end all replicas hold the leader's log."),
+    ("liveness/run_comes_to_rest", "Once faults stop, a fair schedule comes to rest."),
+    ("liveness/voter_change_comes_to_an_end", "In the end no change of the voters is open."),
+    (
+        "quorum/epoch_follows_what_is_heard",
+        "Whoever takes a message of an epoch is then in that epoch or a later one.",
+    ),
+    ("quorum/messages_are_of_the_stored_epoch", "A message leaves in the epoch that its sender has stored."),
 ];
 
 /// What the claim of this name says. A claim that has no sentence here says what its name does.

@@ -21,8 +21,9 @@ use super::judge::Fate;
 /// Header that carries a record's number, so that equal lines of an input file differ.
 pub(super) const NUMBER_HEADER: &[u8] = b"n";
 
-/// Records that were sent by one producer and whose outcome is not looked at yet.
-const OPEN_MAX: usize = 50_000;
+/// Records that were sent by one producer and whose outcome is not looked at yet. The kill comes when half of the outcomes were
+/// looked at: few, so that most of the stream is then still to come, however fast the producers are.
+const OPEN_MAX: usize = 4_000;
 
 /// What the producers of a run were told so far.
 #[derive(Debug)]

@@ -27,8 +27,11 @@ fn counts<W: Checked>(line: &str) -> Vec<u64> {
 
 #[test]
 fn every_engine_counts_the_same_states_at_ten_bounds_of_three_models() {
-    let quorum =
-        ["voters=1 values=2 kills=1", "start=cold elections=1 values=0", "start=tail elections=2 values=0"];
+    let quorum = [
+        "voters=1 values=2 kills=1 keep-dead=true",
+        "start=cold elections=1 values=0 keep-dead=true",
+        "start=tail elections=2 values=0 keep-dead=true",
+    ];
     let metadata = [
         "brokers=1 min-isr=1 kills=1 in-flight=1",
         "brokers=2 proposals=1",
