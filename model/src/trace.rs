@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{IncarnationId, LeaderEpoch, NodeId, Offset};
+use crate::id::{BrokerEpoch, IncarnationId, LeaderEpoch, NodeId, Offset, RequestId};
 use crate::log::LogShape;
-use crate::quorum::{self, Vote};
+use crate::metadata::{self, BrokerRequest, CommandRefusal, Image, LifecycleTenure};
+use crate::quorum::{self, ProposalId, Vote};
 use crate::replication::{self, AlterPartition, AlterPartitionAnswer, BatchSummary};
 
 /// Kinds of records, as they are written before each body.
@@ -94,6 +95,20 @@ pub enum Life {
         tenure: quorum::Tenure,
         /// What it begins from.
         from: Beginning<quorum::Recovered>,
+    },
+    /// The controller of a node that may lead the quorum.
+    Controller {
+        /// What does not change.
+        tenure: metadata::Tenure,
+        /// What it begins from: the snapshot's image, or an empty one.
+        from: Beginning<Image>,
+    },
+    /// A broker's standing in the cluster.
+    Lifecycle {
+        /// What does not change.
+        tenure: LifecycleTenure,
+        /// What it begins from, which is nothing.
+        from: Beginning<()>,
     },
 }
 
@@ -177,12 +192,13 @@ pub struct Acted<T> {
     pub act: Act<T>,
 }
 
-/// Batches beside a message or in a write.
+/// Batches beside a message or in a write, or the records of a decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Carried {
     /// How many.
     pub count: u32,
-    /// The low 32 bits of the XXH3 of the postcard bytes of the list of their summaries; 0 if there are none.
+    /// The low 32 bits of the XXH3 of the postcard bytes of the list of their summaries, or of the records; 0 if there
+    /// are none.
     pub digest: u32,
 }
 
@@ -212,6 +228,17 @@ pub enum Told {
     Refused,
     /// Nothing: nobody waits any more.
     Nobody,
+}
+
+/// What a broker is told of its own standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stands {
+    /// It is registered under this epoch, which its requests carry from here on.
+    Registered(BrokerEpoch),
+    /// It is fenced, or is so no longer.
+    Fenced(bool),
+    /// It may stop, and mark its directories clean under this registration.
+    MayStop(Option<BrokerEpoch>),
 }
 
 /// Something that was really done for a core, or came back to it. `T` names its timers.
@@ -291,6 +318,38 @@ pub enum Act<T> {
     FetchingSnapshot(quorum::SnapshotId),
     /// The driver does nothing more for this core but to refuse who waits.
     Offline,
+    /// A decision was handed to the quorum, to be placed in the metadata log.
+    Decided {
+        /// The name by which the quorum knows it; `None` if it was not handed over: nobody was in office any more.
+        proposal: Option<ProposalId>,
+        /// Its records, from the bytes.
+        carried: Carried,
+    },
+    /// Somebody who asked the controller for a decision was told this.
+    Answered {
+        /// The request, by the name that the core knows it by.
+        request: RequestId,
+        /// What was said.
+        answer: Result<metadata::Outcome, CommandRefusal>,
+    },
+    /// The active controller, whoever that is, is asked.
+    Asked {
+        /// The request, by the name that the core knows it by.
+        request: RequestId,
+        /// What is asked.
+        body: BrokerRequest,
+    },
+    /// What came of asking the active controller; nothing, if there was no answer.
+    Heard {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        answer: Option<Result<metadata::Outcome, CommandRefusal>>,
+    },
+    /// The start-up records of the log directories name this registration (R60).
+    Noted(BrokerEpoch),
+    /// The rest of the broker was told how it stands.
+    Stands(Stands),
 }
 
 /// Records are missing here: of every core, whatever it did since the record before is not known.

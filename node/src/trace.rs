@@ -21,7 +21,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use record::Buffer;
-pub(crate) use record::{carried, carried_in, digest};
+pub(crate) use record::{carried, carried_in, carried_records, digest};
 
 /// Bytes of records that wait to be written, at most; more is dropped.
 const WAITING_BYTES_MAX: usize = 16 << 20;

@@ -4,14 +4,18 @@
 //! Reads the format by itself, from its description: the broker's own reader would share the broker's faults.
 
 pub mod cluster;
+mod controller;
 mod edge;
 mod history;
+mod lifecycle;
 mod partition;
 mod quorum;
 mod quorum_cluster;
 pub mod read;
 pub mod recording;
 mod replica;
+mod spoken;
+mod step;
 
 use serde::Serialize;
 

@@ -48,6 +48,18 @@ slips! {
     AckEarly, "D-07", "a producer is answered when its batch is submitted";
     VoteBeforeStored, "D-08", "a vote is reported as stored when its storing is submitted";
     Invent, "D-09", "an input is given to the core that nothing at the edge brought about";
+    DropReply, "D-10", "now and then the controller's answer to a command is not given";
+    DecideTwice, "D-11", "now and then a decision of the controller is put into the log twice";
+    ReorderDecision, "D-12", "the effects of a controller's step are carried out backwards";
+    AnswerBeforeCommit, "D-13", "a command is answered when its decision has its place in the log";
+    ApplyBeforeCommit, "D-14", "a batch is given to the controller as committed when it is appended";
+    OtherOffice, "D-15", "what is committed is given to the controller as learned in the quorum epoch before";
+    DropRequest, "D-16", "now and then a broker's request to the controller is not made";
+    AskTwice, "D-17", "now and then a broker makes a request to the controller twice";
+    ReorderStanding, "D-18", "the effects of a lifecycle's step are carried out backwards";
+    StandBeforeNoted, "D-19", "a broker acts under a registration before its start-up record is written";
+    AnswerToAnother, "D-20", "an answer to an earlier request of a broker is passed off as one to the open request";
+    AheadOfMetadata, "D-21", "a broker reports metadata as applied that is not committed";
 }
 
 /// Sound cores, and one mistake of their drivers.

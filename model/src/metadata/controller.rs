@@ -28,7 +28,7 @@ pub use reply::Reply;
 
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::decision::{Decision, Scene};
 use self::office::Office;
@@ -37,7 +37,7 @@ use crate::fault::{Bug, Faults};
 use crate::id::{NodeId, Offset, QuorumEpoch, RequestId};
 
 /// The controller core.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Controller<F> {
     #[serde(skip)]
     faults: F,

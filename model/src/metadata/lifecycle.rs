@@ -15,14 +15,14 @@ pub use input::{
 
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DirectoryFacts, Heartbeat, Registration};
 use crate::error_code::ErrorCode;
 use crate::id::{BrokerEpoch, DirectoryId, Offset, RequestId};
 
 /// The lifecycle core.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Lifecycle {
     /// The registration, while it is believed to be current.
     broker_epoch: Option<BrokerEpoch>,

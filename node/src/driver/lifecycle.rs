@@ -3,22 +3,28 @@
 //! Owns the [`Lifecycle`] core, speaks to the active controller for it, and writes the start-up record of every log
 //! directory before anybody acts under a new registration (R60).
 
+mod recording;
+mod slips;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{BrokerEpoch, DirectoryId, RequestId};
 use highwater_model::metadata::{
-    BrokerAnswer, BrokerRequest, Command, CommandRefusal, Image, Lifecycle, LifecycleEffect, LifecycleInput,
+    BrokerAnswer, BrokerRequest, CommandRefusal, Image, Lifecycle, LifecycleEffect, LifecycleInput,
     LifecycleTenure, LifecycleTimer, Outcome,
 };
+use highwater_model::trace::{Act, Stands};
 use highwater_transport::env::{Env, Instant};
 use highwater_transport::watch;
 use tokio::sync::mpsc;
 
 use crate::controller_client::ControllerClient;
-use crate::driver::timers::Timers;
 use crate::kept::LogDirectories;
 use crate::server::Timing;
+use crate::trace::edge::EdgeTimers;
+use crate::trace::{CoreTrace, Recorder};
 
 /// What the lifecycle tells the rest of the broker.
 #[derive(Clone, Debug)]
@@ -32,8 +38,9 @@ pub(crate) struct Standing {
 }
 
 /// What the lifecycle's driver is made of.
-pub(crate) struct LifecycleParts {
+pub(crate) struct LifecycleParts<F> {
     pub(crate) env: Env,
+    pub(crate) faults: F,
     pub(crate) timing: Timing,
     pub(crate) tenure: LifecycleTenure,
     pub(crate) controller: ControllerClient,
@@ -43,16 +50,25 @@ pub(crate) struct LifecycleParts {
     pub(crate) failures: mpsc::Receiver<DirectoryId>,
     /// Set when the broker is to stop.
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) recorder: Recorder,
 }
 
+/// What the controller answered, if it did.
+type Answer = Option<Result<Outcome, CommandRefusal>>;
+
 /// The task's state.
-pub(crate) struct LifecycleDriver {
-    parts: LifecycleParts,
+pub(crate) struct LifecycleDriver<F> {
+    parts: LifecycleParts<F>,
     core: Lifecycle,
-    timers: Timers<LifecycleTimer, Instant>,
-    answers: mpsc::Receiver<(RequestId, Option<BrokerAnswer>)>,
-    answered: mpsc::Sender<(RequestId, Option<BrokerAnswer>)>,
+    trace: CoreTrace,
+    timers: EdgeTimers<LifecycleTimer>,
+    answers: mpsc::Receiver<(RequestId, Answer)>,
+    answered: mpsc::Sender<(RequestId, Answer)>,
     asked_at: Instant,
+    /// Counts the chances of a planted slip.
+    chances: u32,
+    /// The answer before, for a planted slip.
+    earlier: Option<BrokerAnswer>,
     broker_epoch: watch::Sender<Option<BrokerEpoch>>,
     fenced: watch::Sender<bool>,
     may_stop: watch::Sender<Option<Option<BrokerEpoch>>>,
@@ -61,18 +77,32 @@ pub(crate) struct LifecycleDriver {
 /// Answers that may wait to be looked at; each request has one.
 const ANSWERS_MAX: usize = 16;
 
-impl LifecycleDriver {
+impl<F: Faults> LifecycleDriver<F> {
     /// A broker that has not registered yet.
-    pub(crate) fn new(parts: LifecycleParts) -> (Self, Standing) {
+    pub(crate) fn new(parts: LifecycleParts<F>) -> (Self, Standing) {
         let (broker_epoch, broker_epoch_fed) = watch::channel(None);
         let (fenced, fenced_fed) = watch::channel(true);
         let (may_stop, may_stop_fed) = watch::channel(None);
         let (answered, answers) = mpsc::channel(ANSWERS_MAX);
         let asked_at = parts.env.now();
         let core = Lifecycle::new();
-        let timers = Timers::new();
-        let driver =
-            Self { parts, core, timers, answers, answered, asked_at, broker_epoch, fenced, may_stop };
+        let trace = recording::begin(&parts.recorder, &parts.tenure);
+        let timers = EdgeTimers::new(&trace);
+        let (chances, earlier) = (0, None);
+        let driver = Self {
+            parts,
+            core,
+            trace,
+            timers,
+            answers,
+            answered,
+            asked_at,
+            chances,
+            earlier,
+            broker_epoch,
+            fenced,
+            may_stop,
+        };
         (driver, Standing { broker_epoch: broker_epoch_fed, fenced: fenced_fed, may_stop: may_stop_fed })
     }
 
@@ -81,8 +111,8 @@ impl LifecycleDriver {
         let mut leaders = self.parts.controller.leaders();
         let mut stop = self.parts.stop.clone();
         self.step(LifecycleInput::Started).await;
-        let metadata_offset = self.parts.images.borrow_and_update().end();
-        self.step(LifecycleInput::Applied { metadata_offset }).await;
+        let applied = self.applied();
+        self.step(applied).await;
         while !self.core.may_stop() {
             let deadline =
                 self.timers.next().unwrap_or_else(|| self.parts.env.now() + self.parts.timing.heartbeat);
@@ -90,15 +120,14 @@ impl LifecycleDriver {
             let input = tokio::select! {
                 biased;
                 Some((request, answer)) = self.answers.recv() => self.on_answer(request, answer),
-                Ok(()) = self.parts.images.changed() => {
-                    let metadata_offset = self.parts.images.borrow_and_update().end();
-                    Some(LifecycleInput::Applied { metadata_offset })
-                }
+                Ok(()) = self.parts.images.changed() => Some(self.applied()),
                 Some(directory) = self.parts.failures.recv() => Some(LifecycleInput::DirectoryFailed(directory)),
                 Ok(()) = stop.changed() => Some(LifecycleInput::StopAsked),
                 Ok(()) = leaders.changed() => {
                     // A new controller has not heard from this broker yet.
-                    leaders.borrow_and_update().is_some().then_some(LifecycleInput::Expired(LifecycleTimer::Heartbeat))
+                    let is_led = leaders.borrow_and_update().is_some();
+                    (is_led && self.timers.expire(LifecycleTimer::Heartbeat))
+                        .then_some(LifecycleInput::Expired(LifecycleTimer::Heartbeat))
                 }
                 () = asleep => self.timers.expired(self.parts.env.now()).map(LifecycleInput::Expired),
             };
@@ -106,21 +135,29 @@ impl LifecycleDriver {
                 self.step(input).await;
             }
         }
+        self.trace.ended();
+    }
+
+    /// How far the broker has applied the metadata.
+    fn applied(&mut self) -> LifecycleInput {
+        let metadata_offset = self.parts.images.borrow_and_update().end();
+        LifecycleInput::Applied { metadata_offset: self.reported(metadata_offset) }
     }
 
     /// An answer ends the wait for it: the next request is due one interval after the last.
-    fn on_answer(&mut self, request: RequestId, answer: Option<BrokerAnswer>) -> Option<LifecycleInput> {
-        if self.timers.is_armed(LifecycleTimer::Heartbeat) {
-            self.timers.arm(LifecycleTimer::Heartbeat, self.asked_at + self.parts.timing.heartbeat);
-        }
-        answer.map(|answer| LifecycleInput::Answered { request, answer })
+    fn on_answer(&mut self, request: RequestId, answer: Answer) -> Option<LifecycleInput> {
+        self.trace.did(|| Act::Heard { request, answer: answer.clone() });
+        self.timers.defer(LifecycleTimer::Heartbeat, self.asked_at + self.parts.timing.heartbeat);
+        let answer = self.passed_off(told(&answer?));
+        Some(LifecycleInput::Answered { request, answer })
     }
 
     async fn step(&mut self, input: LifecycleInput) {
         let mut effects = Vec::new();
-        if let Err(refusal) = self.core.step(&self.parts.tenure, input, &mut effects) {
+        if let Err(refusal) = self.take(input, &mut effects) {
             tracing::debug!(?refusal, "the lifecycle refused an input");
         }
+        self.slip_in_order(&mut effects);
         for effect in effects {
             self.issue(effect).await;
         }
@@ -135,14 +172,30 @@ impl LifecycleDriver {
             }
             LifecycleEffect::Registered { broker_epoch } => {
                 tracing::info!(%broker_epoch, "registered");
+                self.stand_before_noted(broker_epoch);
                 self.parts.directories.note_registration(broker_epoch).await;
-                self.broker_epoch.send_replace(Some(broker_epoch));
+                self.trace.did(|| Act::Noted(broker_epoch));
+                self.stand(Stands::Registered(broker_epoch));
             }
             LifecycleEffect::Fenced(fenced) => {
                 tracing::info!("{}", if fenced { "fenced: the broker leads nothing" } else { "ready" });
+                self.stand(Stands::Fenced(fenced));
+            }
+            LifecycleEffect::MayStop { broker_epoch } => self.stand(Stands::MayStop(broker_epoch)),
+        }
+    }
+
+    /// Tells the rest of the broker how it stands.
+    fn stand(&self, stands: Stands) {
+        self.trace.did(|| Act::Stands(stands));
+        match stands {
+            Stands::Registered(broker_epoch) => {
+                self.broker_epoch.send_replace(Some(broker_epoch));
+            }
+            Stands::Fenced(fenced) => {
                 self.fenced.send_replace(fenced);
             }
-            LifecycleEffect::MayStop { broker_epoch } => {
+            Stands::MayStop(broker_epoch) => {
                 self.may_stop.send_replace(Some(broker_epoch));
             }
         }
@@ -153,15 +206,20 @@ impl LifecycleDriver {
         (self.parts.timing.session / 2).max(self.parts.timing.heartbeat)
     }
 
-    fn send(&self, request: RequestId, body: BrokerRequest) {
+    fn send(&mut self, request: RequestId, body: BrokerRequest) {
+        if self.slips_now(Slip::AskTwice) {
+            self.ask(request, body.clone());
+        }
+        self.ask(request, body);
+    }
+
+    fn ask(&self, request: RequestId, body: BrokerRequest) {
         let (controller, answered, patience) =
             (self.parts.controller.clone(), self.answered.clone(), self.patience());
-        let command = match body {
-            BrokerRequest::Register(registration) => Command::RegisterBroker(registration),
-            BrokerRequest::Heartbeat(heartbeat) => Command::Heartbeat(heartbeat),
-        };
+        self.trace.did(|| Act::Asked { request, body: body.clone() });
+        let command = body.into_command();
         let asking = async move {
-            let answer = controller.decide_once(command, patience).await.ok().map(|answer| told(&answer));
+            let answer = controller.decide_once(command, patience).await.ok();
             let _ = answered.send((request, answer)).await;
         };
         drop(self.parts.env.spawn("ask the controller", asking));
@@ -170,21 +228,10 @@ impl LifecycleDriver {
 
 /// A controller's answer, as the core takes it.
 fn told(answer: &Result<Outcome, CommandRefusal>) -> BrokerAnswer {
-    match answer {
-        Ok(Outcome::Registered { broker_epoch }) => BrokerAnswer::Registered { broker_epoch: *broker_epoch },
-        Ok(Outcome::Heartbeat { fenced, may_stop }) => {
-            BrokerAnswer::Heartbeat { fenced: *fenced, may_stop: *may_stop }
-        }
-        Ok(other) => {
-            tracing::error!(?other, "the controller answered something else");
-            BrokerAnswer::Refused(highwater_model::error_code::ErrorCode::UnknownServerError)
-        }
-        Err(CommandRefusal::RegistrationMoved { registered, .. }) => {
-            BrokerAnswer::RegistrationMoved { registered: *registered }
-        }
-        Err(refusal) => {
-            tracing::info!(%refusal, "the controller refused the broker");
-            BrokerAnswer::Refused(refusal.code())
-        }
+    if let Err(refusal) = answer
+        && !matches!(refusal, CommandRefusal::RegistrationMoved { .. })
+    {
+        tracing::info!(%refusal, "the controller refused the broker");
     }
+    BrokerAnswer::of(answer)
 }

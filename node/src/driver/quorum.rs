@@ -12,6 +12,7 @@ mod open;
 mod recording;
 mod records;
 mod room;
+mod slips;
 mod snapshots;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,7 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
-use crate::driver::timers::{Deferral, Timers};
+use crate::driver::timers::Deferral;
 use crate::log::{Flushed, OffsetCheckpoint, Written};
 use crate::peers::Peers;
 use crate::peers::wire::{ControllerAnswer, ControllerCall};
@@ -120,6 +121,7 @@ pub(crate) struct QuorumDriver<F: Faults> {
     trace: CoreTrace,
     controller_tenure: metadata::Tenure,
     controller: Controller<F>,
+    controller_trace: CoreTrace,
     disk: Arc<dyn Disk>,
     recovery_points: Arc<OffsetCheckpoint>,
     /// When the recovery point is to be written, if it has moved.
@@ -133,7 +135,7 @@ pub(crate) struct QuorumDriver<F: Faults> {
     leader: watch::Sender<Option<NodeId>>,
     voters: watch::Sender<Vec<NodeId>>,
     timers: EdgeTimers<quorum::Timer>,
-    controller_timers: Timers<metadata::Timer, Instant>,
+    controller_timers: EdgeTimers<metadata::Timer>,
     writes: Issued<Watched<Written>, LogGeneration>,
     syncs: Issued<Watched<Flushed>, LogGeneration>,
     votes: Issued<Watched<()>, Vote>,
@@ -152,6 +154,8 @@ pub(crate) struct QuorumDriver<F: Faults> {
     snapshots: snapshots::Keeping,
     waiting: Waiting,
     next_id: u64,
+    /// Counts the chances of a planted slip.
+    chances: u32,
 }
 
 /// Who waits for what.
@@ -189,6 +193,7 @@ impl<F: Faults> QuorumDriver<F> {
                 Turn::Controller(input) => self.decisions.push_back(input),
                 Turn::Published(kept, published) => self.on_published(kept, published)?,
                 Turn::Asked(Ask::Close(closed)) => {
+                    self.controller_trace.ended();
                     self.trace.ended();
                     self.log.close().await?;
                     let _ = closed.send(());

@@ -374,6 +374,7 @@ impl<F: Faults> Start<F> {
         };
         let (driver, standing) = LifecycleDriver::new(LifecycleParts {
             env: self.env.clone(),
+            faults: self.faults,
             timing: self.settings.timing.clone(),
             tenure,
             controller: controller.clone(),
@@ -381,6 +382,7 @@ impl<F: Faults> Start<F> {
             directories: self.directories.clone(),
             failures,
             stop,
+            recorder: self.settings.trace.clone(),
         });
         self.run("lifecycle", driver.run());
         standing

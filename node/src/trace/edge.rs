@@ -186,6 +186,13 @@ impl<T: Ord + Copy + Serialize> EdgeTimers<T> {
         self.timers.disarm(timer);
     }
 
+    /// Moves the end of a timer that runs; whether it runs is the core's to say, for how long is not.
+    pub(crate) fn defer(&mut self, timer: T, at: Instant) {
+        if self.timers.is_armed(timer) {
+            self.timers.arm(timer, at);
+        }
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         self.timers.next()
     }

@@ -1,6 +1,7 @@
 //! How records lie one after another, and how they wait to be written.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use highwater_model::metadata;
 use highwater_model::replication::BatchSummary;
 use highwater_model::trace::{Carried, Effects, Gap, Header, VERSION, kind};
 use highwater_transport::batch;
@@ -180,6 +181,12 @@ pub(crate) fn digest<E: Serialize>(effects: &[E]) -> Effects {
         return Effects::default();
     }
     Effects { count: u32::try_from(effects.len()).unwrap_or(u32::MAX), digest: low(&encoded(&effects)) }
+}
+
+/// What these records of the metadata log are.
+pub(crate) fn carried_records(records: &[metadata::Record]) -> Carried {
+    let Effects { count, digest } = digest(records);
+    Carried { count, digest }
 }
 
 /// What a payload carries, from its bytes.

@@ -2,9 +2,7 @@
 //! log and an uncommitted tail, any part of which a fail-over may lose. `check quorum` justifies that (QI3, QI13).
 
 use highwater_model::id::{NodeId, Offset, QuorumEpoch, RequestId};
-use highwater_model::metadata::{
-    BrokerAnswer, Command, CommandRefusal, Effect, Input, Outcome, Record, Reply, Tenure, Timer,
-};
+use highwater_model::metadata::{BrokerAnswer, Command, Effect, Input, Record, Reply, Tenure, Timer};
 
 use super::claims::{self, name};
 use super::state::{Batch, Envelope, Origin, Shared, bit};
@@ -114,21 +112,8 @@ impl Driver<'_> {
         let answer = reply.into_answer();
         claims::on_answer(self.state, &origin, &answer, self.notes);
         if let Origin::Broker { node, run, request } = origin {
-            let answer = told(answer);
+            let answer = BrokerAnswer::of(&answer);
             self.state.wire.push(Envelope::Tell { node, run, request, answer });
         }
-    }
-}
-
-/// What a broker is told.
-fn told(answer: Result<Outcome, CommandRefusal>) -> BrokerAnswer {
-    match answer {
-        Ok(Outcome::Registered { broker_epoch }) => BrokerAnswer::Registered { broker_epoch },
-        Ok(Outcome::Heartbeat { fenced, may_stop }) => BrokerAnswer::Heartbeat { fenced, may_stop },
-        Ok(other) => unreachable!("{other:?} answers no request of a broker's lifecycle"),
-        Err(CommandRefusal::RegistrationMoved { registered, .. }) => {
-            BrokerAnswer::RegistrationMoved { registered }
-        }
-        Err(refusal) => BrokerAnswer::Refused(refusal.code()),
     }
 }

@@ -12,7 +12,8 @@ use super::edge::Wrong;
 use super::partition::PartitionWatch;
 use super::quorum_cluster::QuorumWatch;
 use super::read::Recording;
-use super::recording::{MessageName, Replay, Replayed, Shown};
+use super::recording::{Replay, Replayed, Shown};
+use super::spoken::Saying;
 use super::{Finding, Tally};
 
 const SENT_BEFORE: &str = "a message that is taken was sent, as it is and by whom it names";
@@ -24,7 +25,7 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
     let mut runs: Vec<Replay> = Vec::new();
     for recording in recordings {
         let run = Replay::new(recording);
-        cluster.ever_sent.extend(run.ever_sent());
+        cluster.ever_said.extend(run.ever_said());
         runs.push(run);
     }
     while cluster.round(&mut runs) {}
@@ -40,9 +41,9 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
 /// What is known of the cluster so far.
 #[derive(Default)]
 struct Cluster {
-    sent: FxHashSet<MessageName>,
-    /// Sent by anybody at any time, as far as is recorded.
-    ever_sent: FxHashSet<MessageName>,
+    said: FxHashSet<Saying>,
+    /// Said by anybody at any time, as far as is recorded.
+    ever_said: FxHashSet<Saying>,
     partitions: BTreeMap<TopicPartition, PartitionWatch>,
     quorum: QuorumWatch,
 }
@@ -71,7 +72,7 @@ impl Cluster {
         let mut has_moved = false;
         loop {
             if let Some(awaited) = run.awaits() {
-                if !self.sent.contains(&awaited) {
+                if !self.said.contains(&awaited) {
                     return has_moved;
                 }
                 run.tally_mut().messages += 1;
@@ -83,7 +84,7 @@ impl Cluster {
     }
 
     fn take(&mut self, run: &mut Replay, shown: Shown) {
-        self.sent.extend(shown.sent.iter().copied());
+        self.said.extend(shown.said);
         let Some(core) = shown.core else { return };
         if let Err(wrong) = self.see(run, core, &shown) {
             run.find_here(core, wrong);
@@ -104,28 +105,29 @@ impl Cluster {
                 shown.acknowledged.iter().try_for_each(|offset| watch.acknowledged(*offset))
             }
             Some(Replayed::Quorum(life)) => self.quorum.see(life),
-            None => Ok(()),
+            Some(Replayed::Controller(_) | Replayed::Lifecycle(_)) | None => Ok(()),
         }
     }
 
     /// Nobody can go on: somebody takes a message that nobody sent, as far as is recorded.
     fn let_pass(&mut self, runs: &mut [Replay]) {
         let waiting = |(place, run): (usize, &Replay)| Some((place, run.awaits()?));
-        let blocked: Vec<(usize, MessageName)> = runs.iter().enumerate().filter_map(waiting).collect();
+        let blocked: Vec<(usize, Saying)> = runs.iter().enumerate().filter_map(waiting).collect();
         // The others wait for what follows.
-        let never_sent = blocked.iter().find(|(_, awaited)| !self.ever_sent.contains(awaited));
-        let Some((place, awaited)) = never_sent.or_else(|| blocked.first()).copied() else { return };
+        let never_said = blocked.iter().find(|(_, awaited)| !self.ever_said.contains(awaited));
+        let Some((place, awaited)) = never_said.or_else(|| blocked.first()).copied() else { return };
         let from = awaited.from;
-        let is_whole =
-            runs.iter().filter(|run| run.node() == from).all(|run| run.is_closed() && !run.has_gaps());
+        let may_say = |run: &&Replay| from.is_none_or(|from| run.node() == from);
+        let is_whole = runs.iter().filter(may_say).all(|run| run.is_closed() && !run.has_gaps());
         let Some(run) = runs.get_mut(place) else { return };
         if is_whole {
-            let expected = format!("a message that broker {from} has sent to broker {} before", run.node());
+            let from = from.map_or_else(|| "the controller".to_owned(), |from| format!("broker {from}"));
+            let expected = format!("a message that {from} has sent to broker {} before", run.node());
             let recorded = run.next_in_words();
             run.find_ahead(Wrong { rule: SENT_BEFORE, expected, recorded });
         } else {
             run.tally_mut().messages_from_the_cut += 1;
-            self.sent.insert(awaited);
+            self.said.insert(awaited);
         }
     }
 }

@@ -4,13 +4,22 @@
 //! input that only the edge can bring about must follow at once upon the act that brought it about, and name the log as
 //! it was when the thing was submitted.
 
+mod controller;
+mod message;
+mod storage;
+mod words;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 
-use highwater_model::id::{LogGeneration, NodeId, Offset, RequestId};
-use highwater_model::quorum::{SnapshotId, Vote};
+use highwater_model::id::{BrokerEpoch, LogGeneration, NodeId, Offset, RequestId};
+use highwater_model::metadata::{BrokerAnswer, BrokerRequest};
+use highwater_model::quorum::{ProposalId, SnapshotId, Vote};
 use highwater_model::replication::{AlterPartition, AlterPartitionAnswer};
-use highwater_model::trace::{Act, Carried, Effects, How, Told, UnderWay};
+use highwater_model::trace::{Act, Carried, Stands, Told, UnderWay};
+
+pub(super) use controller::Answer;
+use words::{shown, shown_owed};
 
 /// What differs between the kinds of cores.
 pub(super) trait Kind {
@@ -56,6 +65,11 @@ pub(super) enum Owed<T> {
     Reply { request: u64, told: Told },
     Wake,
     FetchSnapshot(SnapshotId),
+    Decide(Carried),
+    Answer { request: RequestId, answer: Answer },
+    Ask { request: RequestId, body: BrokerRequest },
+    Note(BrokerEpoch),
+    Stand(Stands),
 }
 
 /// What brought an input about.
@@ -69,6 +83,11 @@ pub(super) enum Cause<T> {
     Stored(Vote),
     Expired(T),
     ProposalAnswered(AlterPartitionAnswer),
+    /// A decision has its place in the log, which ends there.
+    Placed(Offset),
+    NotPlaced,
+    /// The controller answered a broker.
+    Answered(RequestId, BrokerAnswer),
 }
 
 /// What is wrong.
@@ -122,8 +141,12 @@ pub(super) struct Book<K: Kind> {
     /// Whether what is due may just as well be left out.
     is_due_optional: bool,
     proposals: Vec<AlterPartition>,
-    proposed: Vec<RequestId>,
+    proposed: Vec<AlterPartition>,
     answered: Vec<AlterPartitionAnswer>,
+    /// What the quorum was given to place last.
+    placing: Option<ProposalId>,
+    /// Requests to the controller that have come to no end.
+    asked: Vec<(RequestId, BrokerRequest)>,
     /// Writes that wait for room.
     stalled: u32,
     has_stalled: bool,
@@ -152,6 +175,8 @@ impl<K: Kind> Book<K> {
             proposals: Vec::new(),
             proposed: Vec::new(),
             answered: Vec::new(),
+            placing: None,
+            asked: Vec::new(),
             stalled: 0,
             has_stalled: false,
             is_partial: false,
@@ -177,11 +202,6 @@ impl<K: Kind> Book<K> {
 
     pub(super) fn owe(&mut self, owed: Owed<K::Timer>) {
         self.owed.push_back(owed);
-    }
-
-    /// A proposal is to be handed over, whenever.
-    pub(super) fn owe_proposal(&mut self, proposal: AlterPartition) {
-        self.proposals.push(proposal);
     }
 
     /// The core's life ends in order.
@@ -221,20 +241,12 @@ impl<K: Kind> Book<K> {
             | Cause::WriteFailed(_)
             | Cause::Flushed(..)
             | Cause::Stored(_)
-            | Cause::Expired(_)) => {
+            | Cause::Expired(_)
+            | Cause::Placed(_)
+            | Cause::NotPlaced
+            | Cause::Answered(..)) => {
                 wrong(EACH_INPUT, format!("an act at the edge before {caused:?}"), format!("{input:?}"))
             }
-        }
-    }
-
-    fn take_answer(&mut self, answer: &AlterPartitionAnswer, input: &dyn Debug) -> Result<(), Wrong> {
-        match self.answered.iter().position(|known| known == answer) {
-            Some(at) => {
-                self.answered.remove(at);
-                Ok(())
-            }
-            None if self.is_partial => Ok(()),
-            None => wrong(EACH_INPUT, "an answer that came from the controller", format!("{input:?}")),
         }
     }
 
@@ -283,6 +295,12 @@ impl<K: Kind> Book<K> {
                 self.is_offline = true;
                 Ok(())
             }
+            Act::Decided { proposal, carried } => self.decided(*proposal, *carried, act),
+            Act::Answered { request, answer } => self.answered(*request, answer, act),
+            Act::Asked { request, body } => self.asked(*request, body, act),
+            Act::Heard { request, answer } => self.heard(*request, answer.as_ref(), act),
+            Act::Noted(broker_epoch) => self.next(&Owed::Note(*broker_epoch), act),
+            Act::Stands(stands) => self.next(&Owed::Stand(*stands), act),
         }
     }
 
@@ -298,199 +316,6 @@ impl<K: Kind> Book<K> {
         }
     }
 
-    fn write(
-        &mut self,
-        from: Offset,
-        end: Offset,
-        carried: Carried,
-        act: &Act<K::Timer>,
-    ) -> Result<(), Wrong> {
-        let generation = match self.owed.front() {
-            Some(Owed::Write { generation, carried: expected, .. }) => {
-                let (generation, carried) = (*generation, expected.map(|_| carried));
-                self.next(&Owed::Write { from, end, generation, carried }, act)?;
-                Some(generation)
-            }
-            _ if self.stalled > 0 => {
-                self.stalled -= 1;
-                None
-            }
-            _ => {
-                return self
-                    .next(&Owed::Write { from, end, generation: LogGeneration(0), carried: None }, act);
-            }
-        };
-        self.writes_submitted += 1;
-        self.writes.push_back(Submitted { end: Some(end), generation, writes_before: 0 });
-        Ok(())
-    }
-
-    fn write_ended(&mut self, how: How, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        self.nothing_owed(act)?;
-        self.no_end_is_due(act)?;
-        let Some(write) = self.writes.pop_front() else {
-            return wrong(EACH_END, "no end of a write: none is under way", shown::<K>(act));
-        };
-        self.writes_ended += 1;
-        self.is_due_optional = how != How::Done(write.end.unwrap_or_default()) || write.generation.is_none();
-        match how {
-            How::Done(end) if write.end.is_some_and(|expected| expected != end) => {
-                wrong(EACH_END, format!("{write:?}"), shown::<K>(act))
-            }
-            How::Done(end) => {
-                self.due = write.generation.map(|generation| Cause::Written(end, generation));
-                self.is_first = write.generation.is_none();
-                Ok(())
-            }
-            How::NoRoom => {
-                self.due = write.generation.map(Cause::WriteFailed);
-                self.is_first = write.generation.is_none();
-                Ok(())
-            }
-            How::Failed => Ok(()),
-        }
-    }
-
-    fn sync(&mut self, end: Offset, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        let generation = match self.owed.front() {
-            Some(Owed::Sync { generation }) => {
-                let generation = *generation;
-                self.next(&Owed::Sync { generation }, act)?;
-                Some(generation)
-            }
-            _ if self.has_stalled => None,
-            _ => return self.next(&Owed::Sync { generation: LogGeneration(0) }, act),
-        };
-        self.syncs.push_back(Submitted { end: Some(end), generation, writes_before: self.writes_submitted });
-        Ok(())
-    }
-
-    fn sync_ended(&mut self, how: How, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        self.nothing_owed(act)?;
-        self.no_end_is_due(act)?;
-        let Some(sync) = self.syncs.pop_front() else {
-            return wrong(EACH_END, "no end of a sync: none is under way", shown::<K>(act));
-        };
-        let How::Done(end) = how else { return Ok(()) };
-        if sync.end.is_some_and(|expected| expected != end) || self.writes_ended < sync.writes_before {
-            let ended = self.writes_ended;
-            return wrong(EACH_END, format!("{sync:?} after {ended} writes"), shown::<K>(act));
-        }
-        self.is_due_optional = false;
-        self.due = sync.generation.map(|generation| Cause::Flushed(end, generation));
-        self.is_first = sync.generation.is_none();
-        Ok(())
-    }
-
-    /// What has ended before must have been given to the core.
-    fn no_end_is_due(&self, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        match &self.due {
-            Some(due) if !self.is_due_optional => wrong(EACH_END, format!("{due:?}"), shown::<K>(act)),
-            _ => Ok(()),
-        }
-    }
-
-    fn cut(
-        &mut self,
-        how: How,
-        act: &Act<K::Timer>,
-        owed: impl Fn(Offset) -> Owed<K::Timer>,
-    ) -> Result<(), Wrong> {
-        self.reading.iter_mut().for_each(|reading| reading.is_void = true);
-        match (how, self.owed.front()) {
-            (How::Done(end), _) => self.next(&owed(end), act),
-            // The driver gives up next.
-            (How::NoRoom | How::Failed, Some(Owed::Cut(_) | Owed::Restart(_))) => {
-                self.owed.pop_front();
-                Ok(())
-            }
-            _ => wrong(EACH_ACT, "nothing more of this step", shown::<K>(act)),
-        }
-    }
-
-    fn store(&mut self, vote: Vote, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        if self.owed.front() == Some(&Owed::Store(vote)) || !self.has_stalled {
-            self.next(&Owed::Store(vote), act)?;
-        }
-        self.stores.push_back(Some(vote));
-        Ok(())
-    }
-
-    fn store_ended(&mut self, how: How, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        self.nothing_owed(act)?;
-        self.no_end_is_due(act)?;
-        let Some(vote) = self.stores.pop_front() else {
-            return wrong(EACH_END, "no end of a store: none is under way", shown::<K>(act));
-        };
-        match how {
-            How::Done(_) => {
-                self.is_due_optional = false;
-                self.due = vote.map(Cause::Stored);
-                self.is_first = vote.is_none();
-            }
-            How::NoRoom => self.has_stalled = true,
-            How::Failed => {}
-        }
-        Ok(())
-    }
-
-    fn stall(&mut self, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        if self.owed.pop_front_if(|owed| matches!(owed, Owed::Write { .. })).is_some() {
-            self.stalled += 1;
-        } else if !self.has_stalled {
-            return wrong(EACH_ACT, "no write that waits", shown::<K>(act));
-        }
-        self.has_stalled = true;
-        Ok(())
-    }
-
-    fn read(&mut self, to: NodeId, range: (Offset, Offset), act: &Act<K::Timer>) -> Result<(), Wrong> {
-        match self.owed.front() {
-            Some(Owed::Read(owed)) if (owed.to, (owed.from, owed.end)) == (to, range) => {
-                self.reading.push_back(owed.clone());
-                self.owed.pop_front();
-                Ok(())
-            }
-            Some(owed) => wrong(EACH_EFFECT, shown_owed::<K>(owed), shown::<K>(act)),
-            None => wrong(EACH_ACT, "nothing more of this step", shown::<K>(act)),
-        }
-    }
-
-    fn sent(&mut self, to: NodeId, body: &[u8], carried: Carried, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        let is_next = |owed: &mut Owed<K::Timer>| matches!(owed, Owed::Send { to: next, body: expected, .. } if *next == to && expected == body);
-        if carried.count == 0 && self.owed.pop_front_if(is_next).is_some() {
-            return Ok(());
-        }
-        let is_it = |reading: &Reading| reading.to == to && K::is_filled(reading, body);
-        let at = self.reading.iter().position(is_it).filter(|at| !K::READS_IN_ORDER || *at == 0);
-        if let Some(reading) = at.and_then(|at| self.reading.remove(at)) {
-            if reading.is_void && K::READS_IN_ORDER {
-                return wrong(GENERATION, "nothing that was read before the log was cut", shown::<K>(act));
-            }
-            return Ok(());
-        }
-        if self.reading_unknown > 0 {
-            self.reading_unknown -= 1;
-            return Ok(());
-        }
-        match (self.owed.front(), self.reading.front()) {
-            (Some(owed), _) => wrong(EACH_EFFECT, shown_owed::<K>(owed), shown::<K>(act)),
-            (None, Some(reading)) => wrong(EACH_ACT, K::spoken(&reading.body), shown::<K>(act)),
-            (None, None) => wrong(EACH_ACT, "no message", shown::<K>(act)),
-        }
-    }
-
-    fn not_sent(&mut self, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        if self.reading_unknown > 0 {
-            self.reading_unknown -= 1;
-            return Ok(());
-        }
-        if K::READS_IN_ORDER && self.reading.pop_front().is_none() {
-            return wrong(EACH_ACT, "no message that waits for its records", shown::<K>(act));
-        }
-        Ok(())
-    }
-
     fn expired(&mut self, timer: K::Timer, act: &Act<K::Timer>) -> Result<(), Wrong> {
         self.nothing_owed(act)?;
         self.no_end_is_due(act)?;
@@ -501,58 +326,4 @@ impl<K: Kind> Book<K> {
         self.due = Some(Cause::Expired(timer));
         Ok(())
     }
-
-    fn replied(&mut self, request: u64, told: Told, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        let told = match self.owed.front() {
-            Some(Owed::Reply { told: expected, .. }) if K::ASKERS_GO && told == Told::Nobody => *expected,
-            _ => told,
-        };
-        self.next(&Owed::Reply { request, told }, act)
-    }
-
-    fn proposed(&mut self, proposal: &AlterPartition, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        let known = self.proposals.iter().position(|known| known == proposal);
-        if let Some(at) = known {
-            self.proposals.remove(at);
-        } else if !self.is_partial {
-            return wrong(EACH_ACT, "no proposal", shown::<K>(act));
-        }
-        self.proposed.push(proposal.request_id);
-        Ok(())
-    }
-
-    fn proposal_answered(&mut self, answer: AlterPartitionAnswer, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        if !self.proposed.contains(&answer.request_id) && !self.is_partial {
-            return wrong(EACH_END, "an answer to a proposal that was made", shown::<K>(act));
-        }
-        self.answered.push(answer);
-        Ok(())
-    }
-}
-
-/// An act in words.
-fn shown<K: Kind>(act: &Act<K::Timer>) -> String {
-    let Act::Sent { to, body, carried, has_link } = act else { return format!("{act:?}") };
-    format!("Sent {{ to: {to}, {}, {carried:?}, link: {has_link} }}", K::spoken(body))
-}
-
-/// What is owed, in words.
-fn shown_owed<K: Kind>(owed: &Owed<K::Timer>) -> String {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are words already")]
-    match owed {
-        Owed::Send { to, body } => format!("Send {{ to: {to}, {} }}", K::spoken(body)),
-        Owed::Read(reading) => format!(
-            "Read [{}, {}) for {}, {}",
-            reading.from,
-            reading.end,
-            reading.to,
-            K::spoken(&reading.body)
-        ),
-        _ => format!("{owed:?}"),
-    }
-}
-
-/// The effects of a step as a trace has them.
-pub(super) fn effects_digest(count: usize, digest: u32) -> Effects {
-    Effects { count: u32::try_from(count).unwrap_or(u32::MAX), digest }
 }

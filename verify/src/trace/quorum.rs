@@ -1,14 +1,15 @@
 //! Replaying one life of a member of the metadata quorum.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use highwater_model::fault::Sound;
-use highwater_model::quorum::{Body, Effect, Fetched, Input, Message, Quorum, Recovered, Tenure, Timer};
+use highwater_model::quorum::{
+    Body, Effect, Fetched, Input, Message, Origin, Quorum, Recovered, Tenure, Timer,
+};
 use highwater_model::trace::{Act, Beginning, Effects, Outcome, Told};
 
-use super::edge::{Book, Cause, Kind, Owed, Reading, Wrong, effects_digest, wrong};
-use super::replica::{SAME_EFFECTS, panicked};
-use super::{digest, encoded};
+use super::controller::FromQuorum;
+use super::edge::{Book, Cause, Kind, Owed, Reading, Wrong, wrong};
+use super::encoded;
+use super::step::{self, SAME_EFFECTS, digest_of, soundly, taken};
 
 /// Members of the metadata quorum.
 pub(super) struct OfQuorum;
@@ -47,6 +48,8 @@ pub(super) struct QuorumLife {
     pub(super) tenure: Tenure,
     pub(super) core: Quorum<Sound>,
     pub(super) book: Book<OfQuorum>,
+    /// What the controller above is told, and was not asked for yet.
+    told: Vec<FromQuorum>,
 }
 
 impl QuorumLife {
@@ -55,24 +58,19 @@ impl QuorumLife {
         match from {
             Beginning::Recovered(found, recorded) => Self::recover(tenure, found, recorded),
             Beginning::Shown(shown) => {
-                let core = postcard::from_bytes(&shown.state).map_err(|error| Wrong {
-                    rule: "a core that is shown can be read",
-                    expected: "a member of the quorum".to_owned(),
-                    recorded: error.to_string(),
-                })?;
-                Ok(Self { tenure, core, book: Book::partial(shown.under_way) })
+                let core = step::shown(&shown.state, "a member of the quorum")?;
+                Ok(Self { tenure, core, book: Book::partial(shown.under_way), told: Vec::new() })
             }
         }
     }
 
     fn recover(tenure: Tenure, found: Recovered, recorded: Effects) -> Result<Self, Wrong> {
         let mut effects = Vec::new();
-        let recover = AssertUnwindSafe(|| Quorum::recover(&tenure, Sound, found, &mut effects));
-        let core = catch_unwind(recover).map_err(|_| panicked("its recovery"))?;
+        let core = soundly(&"its recovery", || Quorum::recover(&tenure, Sound, found, &mut effects))?;
         if digest_of(&effects) != recorded {
             wrong(SAME_EFFECTS, format!("recovery gives {effects:?}"), format!("{recorded:?}"))?;
         }
-        let mut life = Self { tenure, core, book: Book::new() };
+        let mut life = Self { tenure, core, book: Book::new(), told: Vec::new() };
         effects.into_iter().for_each(|effect| life.owe(effect));
         Ok(life)
     }
@@ -80,25 +78,59 @@ impl QuorumLife {
     /// Takes an input as it was recorded, and enters what its effects owe.
     pub(super) fn step(&mut self, outcome: Outcome, input: &Input) -> Result<(), Wrong> {
         self.book.step(&cause(input), input)?;
-        let mut effects = Vec::new();
         let (core, tenure) = (&mut self.core, &self.tenure);
-        let stepped = catch_unwind(AssertUnwindSafe(|| core.step(tenure, input.clone(), &mut effects)));
-        let refused = stepped.map_err(|_| panicked(&format!("{input:?}")))?.err();
-        let found = refused.as_ref().map_or_else(|| Outcome::Took(digest_of(&effects)), |_| Outcome::Refused);
-        if found != outcome {
-            let expected = match refused {
-                Some(refusal) => format!("{input:?} is refused: {refusal:?}"),
-                None => format!("{input:?} gives {effects:?} ({found:?})"),
-            };
-            return wrong(SAME_EFFECTS, expected, format!("{outcome:?}"));
-        }
-        if refused.is_none() {
-            effects.into_iter().for_each(|effect| self.owe(effect));
-        }
+        let effects = taken(outcome, input, |effects| core.step(tenure, input.clone(), effects))?;
+        self.tell_placing(input, effects.as_deref());
+        effects.into_iter().flatten().for_each(|effect| self.owe(effect));
+        self.tell_installed(input);
         Ok(())
     }
 
+    /// What the controller above has been told since this was last asked.
+    pub(super) fn take_told(&mut self) -> Vec<FromQuorum> {
+        std::mem::take(&mut self.told)
+    }
+
+    fn tell_placing(&mut self, input: &Input, effects: Option<&[Effect]>) {
+        let Input::Propose { id, .. } = input else { return };
+        let end = effects.into_iter().flatten().find_map(|effect| {
+            let Effect::Append { batches, origin, .. } = effect else { return None };
+            batches
+                .last()
+                .filter(|_| *origin == Origin::Proposal(*id))
+                .map(highwater_model::quorum::Batch::end)
+        });
+        self.told.push(FromQuorum::Placed { proposal: *id, end });
+    }
+
+    /// What a snapshot holds is committed.
+    fn tell_installed(&mut self, input: &Input) {
+        if let Input::SnapshotInstalled { id, .. } = input
+            && self.core.snapshot() == Some(*id)
+        {
+            let quorum_epoch = self.core.quorum_epoch();
+            self.told.push(FromQuorum::Committed { end: id.end, quorum_epoch });
+        }
+    }
+
+    /// What the controller above is told by an effect.
+    fn tell(&mut self, effect: &Effect) {
+        let told = match effect {
+            Effect::LeadershipEstablished { quorum_epoch } => FromQuorum::Established {
+                quorum_epoch: *quorum_epoch,
+                committed: self.core.high_watermark().unwrap_or_default(),
+            },
+            Effect::LostLeadership { .. } => FromQuorum::Lost,
+            Effect::Committed(end) => {
+                FromQuorum::Committed { end: end.high_watermark(), quorum_epoch: self.core.quorum_epoch() }
+            }
+            _ => return,
+        };
+        self.told.push(told);
+    }
+
     fn owe(&mut self, effect: Effect) {
+        self.tell(&effect);
         let owed = match effect {
             Effect::StoreVote(vote) => Owed::Store(vote),
             Effect::Append { batches, generation, .. } => {
@@ -123,7 +155,7 @@ impl QuorumLife {
                 Owed::Reply { request: point.id().0, told: Told::ReadPoint(point.offset()) }
             }
             Effect::FetchSnapshot { id, .. } => Owed::FetchSnapshot(id),
-            // These stay within the process: for its controller, its routes and its own words.
+            // These stay within the process: for its controller, to whom they are told, its routes and its own words.
             Effect::BecameLeader { .. }
             | Effect::LeadershipEstablished { .. }
             | Effect::LostLeadership { .. }
@@ -138,11 +170,6 @@ impl QuorumLife {
     pub(super) fn act(&mut self, act: &Act<Timer>) -> Result<(), Wrong> {
         self.book.act(act)
     }
-}
-
-fn digest_of(effects: &[Effect]) -> Effects {
-    let digest = if effects.is_empty() { 0 } else { digest(effects) };
-    effects_digest(effects.len(), digest)
 }
 
 fn cause(input: &Input) -> Cause<Timer> {

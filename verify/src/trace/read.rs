@@ -22,6 +22,11 @@ pub struct Record {
     pub body: Vec<u8>,
 }
 
+/// The body of a record.
+pub(super) fn decode<T: serde::de::DeserializeOwned>(record: &Record) -> Result<T, String> {
+    postcard::from_bytes(&record.body).map_err(|error| error.to_string())
+}
+
 /// One run of one process.
 #[derive(Clone, Debug)]
 pub struct Recording {

@@ -1,71 +1,53 @@
 //! Replaying one run of one broker, record by record.
 
+mod life;
+mod parsed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use highwater_model::id::{NodeId, Offset};
+use highwater_model::metadata::{self, Command, Image, Record as MetadataRecord};
 use highwater_model::quorum;
 use highwater_model::replication;
-use highwater_model::trace::{Act, Acted, Began, CoreNumber, Ended, Gap, Life, Step, kind};
-use serde::de::DeserializeOwned;
+use highwater_model::trace::{Act, Began, CoreNumber, Ended, Step, kind};
 
-use super::edge::Wrong;
-use super::quorum::QuorumLife;
-use super::read::{Record, Recording};
-use super::replica::{ReplicaLife, carried};
-use super::{Finding, Tally, encoded};
-
-/// What the life of a core is replayed with.
-pub(super) enum Replayed {
-    /// A replica of a partition.
-    Replica(Box<ReplicaLife>),
-    /// A member of the quorum.
-    Quorum(Box<QuorumLife>),
-}
-
-/// Which kind of core a number belongs to, and whether it is judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Replica,
-    Quorum,
-}
-
-/// What a record holds.
-enum Parsed {
-    Began(Box<Began>),
-    ReplicaStep(Box<Step<replication::Input>>),
-    QuorumStep(Box<Step<quorum::Input>>),
-    ReplicaAct(Box<Acted<replication::Timer>>),
-    QuorumAct(Box<Acted<quorum::Timer>>),
-    Gap(Gap),
-    Ended(Ended),
-    /// It can not be judged, or need not be; others may have taken what it sent.
-    Passed {
-        sent: Vec<MessageName>,
-        is_unjudged: bool,
-    },
-    Malformed(String),
-}
-
-/// A message on its way, so that two of the same are one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct MessageName {
-    pub(super) from: NodeId,
-    pub(super) to: NodeId,
-    name: u64,
-}
+use super::controller::{ControllerLife, FromQuorum, Showed};
+use super::edge::{Answer, Wrong};
+use super::read::Recording;
+use super::spoken::{Saying, Speakers};
+use super::{Finding, Tally};
+pub(super) use life::Replayed;
+use parsed::{Entry, Judged, Known, Parsed, parse};
 
 /// What the last record showed to others.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     /// The core that took a step, or began, or was shown.
     pub(super) core: Option<CoreNumber>,
-    /// A message that was given to the transport, by each name that it may have.
-    pub(super) sent: Vec<MessageName>,
-    /// What it learned from the controller.
+    /// What was said to others.
+    pub(super) said: Option<Saying>,
+    /// What a replica learned from the controller.
     pub(super) view: Option<replication::PartitionView>,
     /// What was acknowledged to producers that asked for all.
     pub(super) acknowledged: Vec<Offset>,
+    /// A batch that a controller took for committed, and the image before it.
+    pub(super) committed: Option<(Image, Offset, Vec<MetadataRecord>)>,
+    /// A command that a controller was asked.
+    pub(super) asked: Option<Command>,
+    /// A command that a controller answered.
+    pub(super) answered: Option<(Command, Answer)>,
+}
+
+impl Shown {
+    fn by(core: CoreNumber) -> Self {
+        Self { core: Some(core), ..Self::default() }
+    }
+
+    fn by_controller(core: CoreNumber, showed: Showed) -> Self {
+        let Showed { committed, answered, asked } = showed;
+        Self { committed, answered, asked, ..Self::by(core) }
+    }
 }
 
 /// A run that is being replayed.
@@ -75,6 +57,12 @@ pub struct Replay {
     next: Option<Parsed>,
     known: BTreeMap<CoreNumber, Known>,
     lives: BTreeMap<CoreNumber, Replayed>,
+    speakers: Speakers,
+    /// The controller whose life is replayed, and what it was told before it began.
+    controller: Option<CoreNumber>,
+    told: Vec<FromQuorum>,
+    /// The member of the quorum whose life is replayed.
+    quorum: Option<CoreNumber>,
     /// Cores of which something was found: the rest of their lives follows from that.
     spoilt: BTreeSet<CoreNumber>,
     findings: Vec<Finding>,
@@ -95,23 +83,32 @@ pub fn replay(recording: Recording) -> (Vec<Finding>, Tally) {
     replay.finish()
 }
 
+/// What went wrong, of which core.
+type OfCore<T> = Result<T, (CoreNumber, Wrong)>;
+
 impl Replay {
     /// A run at its beginning.
     #[must_use]
     pub fn new(recording: Recording) -> Self {
         let cut_short = u64::from(!recording.is_closed);
-        let tally = Tally { runs: 1, cut_short, ..Tally::default() };
-        let (known, lives, spoilt) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        let mut replay =
-            Self { recording, at: 0, next: None, known, lives, spoilt, findings: Vec::new(), tally };
-        replay.count_what_is_before();
+        // A run whose first files are gone begins with a later number.
+        let missing = recording.records.first().map_or(0, |first| first.number);
+        let mut replay = Self {
+            recording,
+            at: 0,
+            next: None,
+            known: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            speakers: Speakers::default(),
+            controller: None,
+            told: Vec::new(),
+            quorum: None,
+            spoilt: BTreeSet::new(),
+            findings: Vec::new(),
+            tally: Tally { runs: 1, cut_short, missing, ..Tally::default() },
+        };
         replay.parse_next();
         replay
-    }
-
-    /// A run whose first files are gone begins with a later number.
-    fn count_what_is_before(&mut self) {
-        self.tally.missing += self.recording.records.first().map_or(0, |first| first.number);
     }
 
     /// What was found, and what was judged.
@@ -148,146 +145,112 @@ impl Replay {
         !numbers || records.iter().any(|record| record.kind == kind::GAP)
     }
 
-    /// The message that the next record takes, if it takes one.
-    pub(super) fn awaits(&self) -> Option<MessageName> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only a step takes a message")]
+    /// What the next record rests on that another must have said.
+    pub(super) fn awaits(&self) -> Option<Saying> {
         match self.next.as_ref()? {
-            Parsed::ReplicaStep(step) => {
+            Parsed::Replica(Entry::Step(step)) => {
                 let Some(Replayed::Replica(life)) = self.lives.get(&step.core) else { return None };
                 let replication::Input::Message { from, message, batches } = &step.input else { return None };
                 let from = life.tenure.replicas.get(usize::from(from.0)).copied()?;
-                let body = super::replica::body(life.tenure.partition, *message);
-                Some(name(from, self.node(), &(body, carried(batches))))
+                Some(Saying::to_replica((from, self.node()), life.tenure.partition, *message, batches))
             }
-            Parsed::QuorumStep(step) => {
+            Parsed::Replica(Entry::Act(acted)) => {
+                let Some(Replayed::Replica(life)) = self.lives.get(&acted.core) else { return None };
+                let Act::ProposalAnswered(answer) = &acted.act else { return None };
+                let proposal = life.book.proposal(answer.request_id)?;
+                Some(Saying::answer_to_proposal(life.tenure.partition, proposal, *answer))
+            }
+            Parsed::Quorum(Entry::Step(step)) => {
                 let quorum::Input::Received(message) = &step.input else { return None };
-                Some(name(message.from.id, self.node(), &encoded(message)))
+                Some(Saying::to_member(self.node(), message))
+            }
+            Parsed::Controller(Entry::Step(step)) => {
+                let metadata::Input::Asked { command, .. } = &step.input else { return None };
+                Saying::command(command)
+            }
+            Parsed::Lifecycle(Entry::Act(acted)) => {
+                let Some(Replayed::Lifecycle(life)) = self.lives.get(&acted.core) else { return None };
+                let Act::Heard { request, answer: Some(answer) } = &acted.act else { return None };
+                Some(Saying::answer(life.book.request(*request)?, answer))
             }
             _ => None,
         }
     }
 
-    /// Every message that is given to the transport in this run, sooner or later.
-    pub(super) fn ever_sent(&self) -> impl Iterator<Item = MessageName> + '_ {
-        self.recording.records.iter().flat_map(|record| self.sent_by_anybody(record))
+    /// Everything that is said in this run, sooner or later.
+    pub(super) fn ever_said(&self) -> Vec<Saying> {
+        let mut speakers = Speakers::default();
+        self.recording.records.iter().filter_map(|record| speakers.hear(self.node(), record)).collect()
     }
 
-    /// The input that is replayed next, in words.
+    /// The input or act that is replayed next, in words.
     pub(super) fn next_in_words(&self) -> String {
-        match &self.next {
-            Some(Parsed::ReplicaStep(step)) => format!("{:?}", step.input),
-            Some(Parsed::QuorumStep(step)) => format!("{:?}", step.input),
-            _ => String::new(),
-        }
+        self.next.as_ref().map(Parsed::words).unwrap_or_default()
     }
 
     fn parse_next(&mut self) {
-        self.next = self.recording.records.get(self.at).map(|record| self.parse(record));
-    }
-
-    fn parse(&self, record: &Record) -> Parsed {
-        let parsed = match record.kind {
-            kind::BEGAN => decode(record).map(|began| Parsed::Began(Box::new(began))),
-            kind::STEP | kind::ACT => match self.known_core(record) {
-                Ok(None) => Ok(Parsed::Passed { sent: self.sent_by_anybody(record), is_unjudged: true }),
-                Ok(Some((core, _))) if self.spoilt.contains(&core) => {
-                    Ok(Parsed::Passed { sent: self.sent_by_anybody(record), is_unjudged: false })
-                }
-                Ok(Some((_, Known::Replica))) if record.kind == kind::STEP => {
-                    decode(record).map(|step| Parsed::ReplicaStep(Box::new(step)))
-                }
-                Ok(Some((_, Known::Quorum))) if record.kind == kind::STEP => {
-                    decode(record).map(|step| Parsed::QuorumStep(Box::new(step)))
-                }
-                Ok(Some((_, Known::Replica))) => decode(record).map(|act| Parsed::ReplicaAct(Box::new(act))),
-                Ok(Some((_, Known::Quorum))) => decode(record).map(|act| Parsed::QuorumAct(Box::new(act))),
-                Err(error) => Err(error),
-            },
-            kind::GAP => decode(record).map(Parsed::Gap),
-            kind::ENDED => decode(record).map(Parsed::Ended),
-            kind::CLOSED => Ok(Parsed::Passed { sent: Vec::new(), is_unjudged: false }),
-            other => Err(format!("kind {other}, unknown to this build")),
+        let judged = |core| match (self.spoilt.contains(&core), self.known.get(&core)) {
+            (true, _) => Judged::Spoilt,
+            (false, Some(known)) if self.lives.contains_key(&core) => Judged::As(*known),
+            _ => Judged::Unknown,
         };
-        parsed.unwrap_or_else(Parsed::Malformed)
-    }
-
-    /// The core of a step or an act, if its life is being replayed.
-    fn known_core(&self, record: &Record) -> Result<Option<(CoreNumber, Known)>, String> {
-        let (core, _) = postcard::take_from_bytes::<CoreNumber>(&record.body).map_err(|e| e.to_string())?;
-        let is_here = self.lives.contains_key(&core) || self.spoilt.contains(&core);
-        Ok(self.known.get(&core).filter(|_| is_here).map(|known| (core, *known)))
+        self.next = self.recording.records.get(self.at).map(|record| parse(record, judged));
     }
 
     /// Replays the next record, if there is one.
     pub(super) fn advance(&mut self) -> Option<Shown> {
         let parsed = self.next.take()?;
-        let number = self.recording.records.get(self.at).map(|record| record.number);
-        self.tally.missing += self.skipped();
+        let node = self.node();
+        let record = self.recording.records.get(self.at)?;
+        let number = record.number;
+        // Whatever is wrong with an act, what it said was said.
+        let said = self.speakers.hear(node, record);
+        self.skip(number);
         let shown = self.take(parsed).unwrap_or_else(|(core, wrong)| {
-            self.find(number.unwrap_or_default(), core, wrong);
+            self.find(number, core, wrong);
             Shown::default()
         });
         self.at += 1;
         self.parse_next();
-        Some(shown)
+        Some(Shown { said, ..shown })
     }
 
-    /// Records that are missing before this one, other than those that are said to be.
-    fn skipped(&mut self) -> u64 {
-        let mut last =
-            self.recording.records.iter().skip(self.at.saturating_sub(1)).map(|record| record.number);
-        let (Some(before), Some(here)) = (last.next(), last.next().filter(|_| self.at > 0)) else { return 0 };
-        let skipped = here.saturating_sub(before + 1);
+    /// Records may be missing before this one, other than those that are said to be.
+    fn skip(&mut self, here: u64) {
+        let before = self.at.checked_sub(1).and_then(|at| self.recording.records.get(at));
+        let skipped = before.map_or(0, |before| here.saturating_sub(before.number + 1));
         if skipped > 0 {
-            self.lives.clear();
+            self.tally.missing += skipped;
+            self.forget_lives();
         }
-        skipped
     }
 
-    fn take(&mut self, parsed: Parsed) -> Result<Shown, (CoreNumber, Wrong)> {
+    /// What any core did meanwhile is not known: each is judged again from where it is shown.
+    fn forget_lives(&mut self) {
+        self.lives.clear();
+        self.told.clear();
+        (self.controller, self.quorum) = (None, None);
+    }
+
+    fn take(&mut self, parsed: Parsed) -> OfCore<Shown> {
         match parsed {
             Parsed::Began(began) => self.begin(*began),
-            Parsed::ReplicaStep(step) => self.step_replica(*step),
-            Parsed::QuorumStep(step) => {
-                let Step { core, outcome, input } = *step;
-                self.tally.steps += 1;
-                if let Some(Replayed::Quorum(life)) = self.lives.get_mut(&core) {
-                    life.step(outcome, &input).map_err(|wrong| (core, wrong))?;
-                }
-                Ok(Shown { core: Some(core), ..Shown::default() })
-            }
-            Parsed::ReplicaAct(acted) => {
-                let sent = self.sent(&acted.act, true);
-                self.tally.acts += 1;
-                let judged = match self.lives.get_mut(&acted.core) {
-                    Some(Replayed::Replica(life)) => life.act(&acted.act),
-                    _ => Ok(()),
-                };
-                Ok(self.judged(acted.core, judged, sent))
-            }
-            Parsed::QuorumAct(acted) => {
-                let sent = self.sent(&acted.act, false);
-                self.tally.acts += 1;
-                let judged = match self.lives.get_mut(&acted.core) {
-                    Some(Replayed::Quorum(life)) => life.act(&acted.act),
-                    _ => Ok(()),
-                };
-                Ok(self.judged(acted.core, judged, sent))
-            }
+            Parsed::Replica(entry) => self.replica(entry),
+            Parsed::Quorum(entry) => self.member(entry),
+            Parsed::Controller(entry) => self.controller(entry),
+            Parsed::Lifecycle(entry) => self.lifecycle(entry),
             Parsed::Gap(gap) => {
                 self.tally.missing += gap.records;
-                self.lives.clear();
+                self.forget_lives();
                 Ok(Shown::default())
             }
-            Parsed::Ended(ended) => match self.lives.remove(&ended.core) {
-                Some(Replayed::Replica(life)) => life.book.end().map_err(|wrong| (ended.core, wrong)),
-                Some(Replayed::Quorum(life)) => life.book.end().map_err(|wrong| (ended.core, wrong)),
-                None => Ok(()),
+            Parsed::Ended(Ended { core }) => {
+                let ended = self.lives.remove(&core).map_or(Ok(()), |life| life.end());
+                ended.map(|()| Shown::default()).map_err(|wrong| (core, wrong))
             }
-            .map(|()| Shown::default()),
-            Parsed::Passed { sent, is_unjudged } => {
+            Parsed::Passed { is_unjudged } => {
                 self.tally.unjudged += u64::from(is_unjudged);
-                Ok(Shown { sent, ..Shown::default() })
+                Ok(Shown::default())
             }
             Parsed::Malformed(recorded) => {
                 let expected = "a record as docs/TRACE.md has it".to_owned();
@@ -296,59 +259,135 @@ impl Replay {
         }
     }
 
-    /// Whatever is wrong with an act, what it sent was sent.
-    fn judged(&mut self, core: CoreNumber, judged: Result<(), Wrong>, sent: Vec<MessageName>) -> Shown {
-        if let Err(wrong) = judged {
-            let number = self.recording.records.get(self.at).map(|record| record.number);
-            self.find(number.unwrap_or_default(), core, wrong);
-        }
-        Shown { sent, ..Shown::default() }
-    }
-
-    /// A frame that was given to the transport. A link that did not take it takes nothing away.
-    fn sent<T: Debug>(&self, act: &Act<T>, with_batches: bool) -> Vec<MessageName> {
-        let Act::Sent { to, body, carried, .. } = act else { return Vec::new() };
-        let from = self.node();
-        vec![if with_batches { name(from, *to, &(body, carried)) } else { name(from, *to, body) }]
-    }
-
-    /// As [`Self::sent`], of a core that is not judged, whatever kind it is: a frame names no timer.
-    fn sent_by_anybody(&self, record: &Record) -> Vec<MessageName> {
-        let acted = (record.kind == kind::ACT).then(|| decode::<Acted<replication::Timer>>(record));
-        let Some(Ok(Acted { act, .. })) = acted else { return Vec::new() };
-        [self.sent(&act, true), self.sent(&act, false)].concat()
-    }
-
-    fn begin(&mut self, began: Began) -> Result<Shown, (CoreNumber, Wrong)> {
+    fn begin(&mut self, began: Began) -> OfCore<Shown> {
         let core = began.core;
         if self.spoilt.contains(&core) {
             return Ok(Shown::default());
         }
         if let Some(life) = self.lives.get(&core) {
-            return as_replayed(life, &began.life).map_err(|wrong| (core, wrong));
+            return life.is_as(&began.life).map(|()| Shown::default()).map_err(|wrong| (core, wrong));
         }
-        let begun = match began.life {
-            Life::Replica { tenure, from } => {
-                self.known.insert(core, Known::Replica);
-                ReplicaLife::begin(tenure, from).map(|life| Replayed::Replica(Box::new(life)))
-            }
-            Life::Quorum { tenure, from } => {
-                self.known.insert(core, Known::Quorum);
-                QuorumLife::begin(tenure, from).map(|life| Replayed::Quorum(Box::new(life)))
-            }
-        };
+        let known = Known::of(&began.life);
+        self.known.insert(core, known);
         self.tally.cores += 1;
-        self.lives.insert(core, begun.map_err(|wrong| (core, wrong))?);
-        Ok(Shown { core: Some(core), ..Shown::default() })
+        let mut life = Replayed::begin(began.life).map_err(|wrong| (core, wrong))?;
+        match &mut life {
+            Replayed::Quorum(life) => {
+                self.quorum = Some(core);
+                self.told = life.take_told();
+            }
+            Replayed::Controller(life) => {
+                self.controller = Some(core);
+                self.told.drain(..).for_each(|told| life.hear(told));
+            }
+            Replayed::Replica(_) | Replayed::Lifecycle(_) => {}
+        }
+        self.lives.insert(core, life);
+        Ok(Shown::by(core))
     }
 
-    fn step_replica(&mut self, step: Step<replication::Input>) -> Result<Shown, (CoreNumber, Wrong)> {
-        let Step { core, outcome, input } = step;
-        self.tally.steps += 1;
-        let view = if let replication::Input::View(view) = &input { Some(view.clone()) } else { None };
-        let Some(Replayed::Replica(life)) = self.lives.get_mut(&core) else { return Ok(Shown::default()) };
-        let stepped = life.step(outcome, input).map_err(|wrong| (core, wrong))?;
-        Ok(Shown { core: Some(core), sent: Vec::new(), view, acknowledged: stepped.acknowledged })
+    fn replica(&mut self, entry: Entry<replication::Input, replication::Timer>) -> OfCore<Shown> {
+        match entry {
+            Entry::Step(step) => {
+                let Step { core, outcome, input } = *step;
+                self.tally.steps += 1;
+                let view =
+                    if let replication::Input::View(view) = &input { Some(view.clone()) } else { None };
+                let Some(Replayed::Replica(life)) = self.lives.get_mut(&core) else {
+                    return Ok(Shown::default());
+                };
+                let stepped = life.step(outcome, input).map_err(|wrong| (core, wrong))?;
+                Ok(Shown { view, acknowledged: stepped.acknowledged, ..Shown::by(core) })
+            }
+            Entry::Act(acted) => {
+                self.tally.acts += 1;
+                let Some(Replayed::Replica(life)) = self.lives.get_mut(&acted.core) else {
+                    return Ok(Shown::default());
+                };
+                life.act(&acted.act).map(|()| Shown::default()).map_err(|wrong| (acted.core, wrong))
+            }
+        }
+    }
+
+    fn member(&mut self, entry: Entry<quorum::Input, quorum::Timer>) -> OfCore<Shown> {
+        match entry {
+            Entry::Step(step) => {
+                let Step { core, outcome, input } = *step;
+                self.tally.steps += 1;
+                let Some(Replayed::Quorum(life)) = self.lives.get_mut(&core) else {
+                    return Ok(Shown::default());
+                };
+                life.step(outcome, &input).map_err(|wrong| (core, wrong))?;
+                let told = life.take_told();
+                match self.controller_life() {
+                    Some(life) => told.into_iter().for_each(|told| life.hear(told)),
+                    None => self.told.extend(told),
+                }
+                Ok(Shown::by(core))
+            }
+            Entry::Act(acted) => {
+                self.tally.acts += 1;
+                let Some(Replayed::Quorum(life)) = self.lives.get_mut(&acted.core) else {
+                    return Ok(Shown::default());
+                };
+                life.act(&acted.act).map(|()| Shown::default()).map_err(|wrong| (acted.core, wrong))
+            }
+        }
+    }
+
+    fn controller(&mut self, entry: Entry<metadata::Input, metadata::Timer>) -> OfCore<Shown> {
+        let has_quorum = self.quorum.is_some_and(|core| self.lives.contains_key(&core));
+        match entry {
+            Entry::Step(step) => {
+                let Step { core, outcome, input } = *step;
+                self.tally.steps += 1;
+                let Some(Replayed::Controller(life)) = self.lives.get_mut(&core) else {
+                    return Ok(Shown::default());
+                };
+                let showed = life.step(outcome, input, has_quorum).map_err(|wrong| (core, wrong))?;
+                Ok(Shown::by_controller(core, showed))
+            }
+            Entry::Act(acted) => {
+                self.tally.acts += 1;
+                let Some(Replayed::Controller(life)) = self.lives.get_mut(&acted.core) else {
+                    return Ok(Shown::default());
+                };
+                let showed = life.act(&acted.act).map_err(|wrong| (acted.core, wrong))?;
+                Ok(Shown::by_controller(acted.core, showed))
+            }
+        }
+    }
+
+    fn lifecycle(
+        &mut self,
+        entry: Entry<metadata::LifecycleInput, metadata::LifecycleTimer>,
+    ) -> OfCore<Shown> {
+        let committed = self.controller_life().map(|life| life.core.committed().end());
+        match entry {
+            Entry::Step(step) => {
+                let Step { core, outcome, input } = *step;
+                self.tally.steps += 1;
+                let Some(Replayed::Lifecycle(life)) = self.lives.get_mut(&core) else {
+                    return Ok(Shown::default());
+                };
+                life.step(outcome, &input, committed).map_err(|wrong| (core, wrong))?;
+                Ok(Shown::by(core))
+            }
+            Entry::Act(acted) => {
+                self.tally.acts += 1;
+                let Some(Replayed::Lifecycle(life)) = self.lives.get_mut(&acted.core) else {
+                    return Ok(Shown::default());
+                };
+                life.act(&acted.act).map(|()| Shown::default()).map_err(|wrong| (acted.core, wrong))
+            }
+        }
+    }
+
+    fn controller_life(&mut self) -> Option<&mut ControllerLife> {
+        match self.lives.get_mut(&self.controller?) {
+            Some(Replayed::Controller(life)) => Some(life),
+            _ => None,
+        }
     }
 
     /// Notes what is wrong at the record that was replayed last, or is being replayed.
@@ -386,48 +425,7 @@ impl Replay {
     }
 
     fn words(&self, core: CoreNumber) -> String {
-        match self.lives.get(&core) {
-            Some(Replayed::Replica(life)) => format!("core {core} (replica of {})", life.tenure.partition),
-            Some(Replayed::Quorum(_)) => format!("core {core} (metadata quorum)"),
-            None => format!("core {core}"),
-        }
+        let words = self.lives.get(&core).map(|life| format!(" ({})", life.words()));
+        format!("core {core}{}", words.unwrap_or_default())
     }
-}
-
-/// A core that is shown in the midst of its life must be as it was replayed.
-fn as_replayed(life: &Replayed, shown: &Life) -> Result<Shown, Wrong> {
-    use highwater_model::trace::Beginning::Shown as AsIs;
-    let (replayed, recorded) = match (life, shown) {
-        (Replayed::Replica(life), Life::Replica { from: AsIs(shown), .. }) => {
-            (encoded(&life.core), &shown.state)
-        }
-        (Replayed::Quorum(life), Life::Quorum { from: AsIs(shown), .. }) => {
-            (encoded(&life.core), &shown.state)
-        }
-        _ => {
-            let expected = "one beginning of each core".to_owned();
-            let recorded = "another one".to_owned();
-            return Err(Wrong { rule: "a core begins its life once", expected, recorded });
-        }
-    };
-    if replayed == *recorded {
-        return Ok(Shown::default());
-    }
-    let expected = match life {
-        Replayed::Replica(life) => format!("{:?}", life.core),
-        Replayed::Quorum(life) => format!("{:?}", life.core),
-    };
-    Err(Wrong {
-        rule: "a core is as its replay",
-        expected,
-        recorded: format!("{} other bytes", recorded.len()),
-    })
-}
-
-fn name<T: serde::Serialize>(from: NodeId, to: NodeId, what: &T) -> MessageName {
-    MessageName { from, to, name: xxhash_rust::xxh3::xxh3_64(&encoded(what)) }
-}
-
-fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, String> {
-    postcard::from_bytes(&record.body).map_err(|error| error.to_string())
 }

@@ -1,7 +1,5 @@
 //! Replaying one life of a replica of a partition.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use highwater_model::api::Acks;
 use highwater_model::fault::Sound;
 use highwater_model::id::{NodeId, Offset, RequestId, TopicPartition};
@@ -11,10 +9,8 @@ use highwater_model::replication::{
 use highwater_model::trace::{Act, Beginning, Carried, Outcome, ReplicaRecovered, Told};
 
 use super::edge::{Book, Cause, EACH_ACT, Kind, Owed, Reading, Wrong, wrong};
+use super::step::{self, soundly, taken};
 use super::{digest, encoded};
-
-pub(super) const SAME_EFFECTS: &str = "the core gives the effects that were recorded";
-pub(super) const SOUND_CORE: &str = "no assertion of the core fails";
 
 /// Replicas of partitions.
 pub(super) struct OfReplicas;
@@ -60,15 +56,10 @@ impl ReplicaLife {
                 let ReplicaRecovered { log, high_watermark, batches } = found;
                 let recovered = Recovered { log, high_watermark, batches: &batches };
                 let recover = || Replica::recover(&tenure, Sound, recovered);
-                (catch_unwind(AssertUnwindSafe(recover)).map_err(|_| panicked("its recovery"))?, Book::new())
+                (soundly(&"its recovery", recover)?, Book::new())
             }
             Beginning::Shown(shown) => {
-                let core = postcard::from_bytes(&shown.state).map_err(|error| Wrong {
-                    rule: "a core that is shown can be read",
-                    expected: "a replica".to_owned(),
-                    recorded: error.to_string(),
-                })?;
-                (core, Book::partial(shown.under_way))
+                (step::shown(&shown.state, "a replica")?, Book::partial(shown.under_way))
             }
         };
         Ok(Self { tenure, core, book, asked_all: Vec::new() })
@@ -77,25 +68,12 @@ impl ReplicaLife {
     /// Takes an input as it was recorded, and enters what its effects owe.
     pub(super) fn step(&mut self, outcome: Outcome, input: Input) -> Result<Stepped, Wrong> {
         self.book.step(&cause(&input), &input)?;
-        let mut effects = Vec::new();
         let (core, tenure, given) = (&mut self.core, &self.tenure, input.clone());
-        let stepped = catch_unwind(AssertUnwindSafe(|| core.step(tenure, given, &mut effects)));
-        let refused = stepped.map_err(|_| panicked(&format!("{input:?}")))?.err();
-        let found = match refused {
-            Some(_) => Outcome::Refused,
-            None => Outcome::Took(super::edge::effects_digest(effects.len(), digest_of(&effects))),
-        };
-        if found != outcome {
-            let expected = match refused {
-                Some(refusal) => format!("{input:?} is refused: {refusal:?}"),
-                None => format!("{input:?} gives {effects:?} ({found:?})"),
-            };
-            wrong(SAME_EFFECTS, expected, format!("{outcome:?}"))?;
-        }
-        if refused.is_some() {
+        let effects = taken(outcome, &input, |effects| core.step(tenure, given, effects))?;
+        let Some(effects) = effects else {
             self.owe_refusal(&input);
             return Ok(Stepped::default());
-        }
+        };
         if let Input::Produce { acks: Acks::All, request_id, .. } = input {
             self.asked_all.push(request_id);
         }
@@ -192,14 +170,6 @@ pub(super) fn carried(batches: &Batches) -> Carried {
         return Carried::default();
     }
     Carried { count: u32::try_from(batches.len()).unwrap_or(u32::MAX), digest: digest(batches) }
-}
-
-fn digest_of(effects: &[Effect]) -> u32 {
-    if effects.is_empty() { 0 } else { digest(effects) }
-}
-
-pub(super) fn panicked(at: &str) -> Wrong {
-    Wrong { rule: SOUND_CORE, expected: "a step that ends".to_owned(), recorded: format!("a panic at {at}") }
 }
 
 fn cause(input: &Input) -> Cause<Timer> {

@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::{Command, Record};
 use super::Reply;
 use crate::id::{NodeId, Offset, QuorumEpoch, RequestId};
 
 /// What is fixed for a controller.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tenure {
     /// Partitions of a topic that does not say (`num.partitions`).
     pub partitions_default: u32,
@@ -33,7 +33,7 @@ impl Default for Tenure {
 }
 
 /// A timer of the active controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
     /// A broker has not been heard from for a session (Q53, `broker.session.timeout.ms`).
     Session(NodeId),
@@ -42,7 +42,7 @@ pub enum Timer {
 }
 
 /// A fact for the controller.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Input {
     /// A batch of the metadata log is committed and ends at `end`, exclusive.
     Committed {
@@ -88,7 +88,7 @@ pub enum Input {
 }
 
 /// Something that the driver must do. Not `Clone`: a reply is told once.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub enum Effect {
     /// Append this as one batch to the metadata log, and say where it ends.
     Append(Vec<Record>),

@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::super::{Command, CommandRefusal, Image, Outcome, Record};
@@ -12,7 +12,7 @@ use super::{Effect, Refusal, Reply, Timer};
 use crate::id::{BrokerEpoch, NodeId, Offset, QuorumEpoch, RequestId};
 
 /// An answer that waits for a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Pending {
     /// It is due when this much is committed, exclusive.
     end: Offset,
@@ -21,7 +21,7 @@ struct Pending {
 }
 
 /// A batch whose place in the log is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Unplaced {
     records: Vec<Record>,
     /// Whom to answer, and with what, once it is committed.
@@ -29,7 +29,7 @@ struct Unplaced {
 }
 
 /// A broker that was heard from in this office (Q53).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Session {
     pub(super) node: NodeId,
     /// End of the metadata that it has applied, exclusive; noted only while some broker is shutting down (Q56).
@@ -37,7 +37,7 @@ pub(super) struct Session {
 }
 
 /// One tenure of office.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Office {
     quorum_epoch: QuorumEpoch,
     /// The image with its own appended decisions, while some are not committed.

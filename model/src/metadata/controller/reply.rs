@@ -1,5 +1,7 @@
 //! What may be told to whoever asked.
 
+use serde::Serialize;
+
 use super::super::{CommandRefusal, Outcome};
 use crate::id::RequestId;
 
@@ -10,7 +12,7 @@ use crate::id::RequestId;
 /// use highwater_model::id::RequestId;
 /// let early = Reply { request: RequestId(1), answer: Ok(Outcome::Done) };
 /// ```
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Reply {
     pub(super) request: RequestId,
     pub(super) answer: Result<Outcome, CommandRefusal>,

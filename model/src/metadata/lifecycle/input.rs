@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{DirectoryFacts, Heartbeat, Registration};
+use super::super::{Command, CommandRefusal, DirectoryFacts, Heartbeat, Outcome, Registration};
 use crate::error_code::ErrorCode;
 use crate::id::{BrokerEpoch, DirectoryId, IncarnationId, NodeId, Offset, RequestId};
 
 /// What is fixed for one run of a broker.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LifecycleTenure {
     /// Its id.
     pub node: NodeId,
@@ -23,7 +23,7 @@ pub struct LifecycleTenure {
 }
 
 /// A timer of a broker's lifecycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LifecycleTimer {
     /// The next heartbeat or registration is due (`broker.heartbeat.interval.ms`); also ends the wait for an answer.
     Heartbeat,
@@ -62,8 +62,45 @@ pub enum BrokerAnswer {
     Refused(ErrorCode),
 }
 
+impl BrokerRequest {
+    /// The command that the active controller is asked to decide.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        match self {
+            Self::Register(registration) => Command::RegisterBroker(registration),
+            Self::Heartbeat(heartbeat) => Command::Heartbeat(heartbeat),
+        }
+    }
+}
+
+impl BrokerAnswer {
+    /// What the controller's answer to a [`BrokerRequest`] is to a lifecycle. One to something else is no answer that it
+    /// could use: `UNKNOWN_SERVER_ERROR`.
+    #[must_use]
+    pub fn of(answer: &Result<Outcome, CommandRefusal>) -> Self {
+        match answer {
+            Ok(Outcome::Registered { broker_epoch }) => Self::Registered { broker_epoch: *broker_epoch },
+            Ok(Outcome::Heartbeat { fenced, may_stop }) => {
+                Self::Heartbeat { fenced: *fenced, may_stop: *may_stop }
+            }
+            Ok(
+                Outcome::PartitionAltered(_)
+                | Outcome::TopicCreated { .. }
+                | Outcome::ConfigsAltered { .. }
+                | Outcome::ProducerIds { .. }
+                | Outcome::LeaderElected { .. }
+                | Outcome::Done,
+            ) => Self::Refused(ErrorCode::UnknownServerError),
+            Err(CommandRefusal::RegistrationMoved { registered, .. }) => {
+                Self::RegistrationMoved { registered: *registered }
+            }
+            Err(refusal) => Self::Refused(refusal.code()),
+        }
+    }
+}
+
 /// A fact for a broker's lifecycle.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LifecycleInput {
     /// The process is ready to register: its logs are recovered.
     Started,
@@ -88,7 +125,7 @@ pub enum LifecycleInput {
 }
 
 /// Something that the driver must do.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum LifecycleEffect {
     /// Send this to the active controller; an older request that is still open may be given up.
     Send {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_model::fault::Faults;
+use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::Offset;
 use highwater_model::metadata::{Effect, Input, Record, Timer};
 use highwater_model::quorum::{self, ProposalId};
@@ -37,13 +37,17 @@ impl<F: Faults> QuorumDriver<F> {
         let in_office =
             if matches!(input, Input::Elected { .. }) { InOffice::SinceNow } else { InOffice::ForSomeTime };
         let mut effects = Vec::new();
-        if let Err(refusal) = self.controller.step(&self.controller_tenure, input, &mut effects) {
+        if let Err(refusal) = self.take_by_controller(input, &mut effects) {
             tracing::debug!(?refusal, "the controller refused an input");
-            if let Some(reply) = asked.and_then(|request| self.waiting.commands.remove(&request)) {
+            if let Some((request, reply)) =
+                asked.and_then(|request| Some((request, self.waiting.commands.remove(&request)?)))
+            {
+                self.note_turned_away(request);
                 drop(reply.send(self.not_controller()));
             }
             return Ok(());
         }
+        self.slip_in_decisions(&mut effects);
         for effect in effects {
             self.carry_out(effect, in_office)?;
         }
@@ -52,11 +56,17 @@ impl<F: Faults> QuorumDriver<F> {
 
     fn carry_out(&mut self, effect: Effect, in_office: InOffice) -> Result<(), QuorumStopped> {
         match effect {
-            Effect::Append(decision) => self.propose(&decision)?,
-            Effect::Reply(reply) => {
-                if let Some(waiting) = self.waiting.commands.remove(&reply.request()) {
-                    drop(waiting.send(ControllerAnswer::Decided(reply.into_answer())));
+            Effect::Append(decision) => {
+                if self.slips_now(Slip::DecideTwice) {
+                    self.propose(&decision)?;
                 }
+                self.propose(&decision)?;
+            }
+            Effect::Reply(reply) => {
+                let waiting = self.waiting.commands.remove(&reply.request());
+                self.note_answer(reply.request(), reply.answer(), waiting.is_some());
+                let answer = ControllerAnswer::Decided(reply.into_answer());
+                drop(waiting.map(|waiting| waiting.send(answer)));
             }
             Effect::Arm(timer) => {
                 let at = self.env.now() + self.controller_duration(timer, in_office);
@@ -73,9 +83,11 @@ impl<F: Faults> QuorumDriver<F> {
         let bytes = records::encode_decision(decision, self.env.wall_ms())?;
         let count = u32::try_from(decision.len()).unwrap_or(u32::MAX);
         let Some(quorum_epoch) = self.controller.active_in() else {
+            self.note_decided(None, &bytes);
             self.placements.push_back(Input::NotAppended);
             return Ok(());
         };
+        self.note_decided(Some(id), &bytes);
         self.proposed.insert(id, bytes);
         let mut effects = Vec::new();
         let proposal = quorum::Input::Propose { id, quorum_epoch, count };
@@ -87,12 +99,14 @@ impl<F: Faults> QuorumDriver<F> {
         }
         let end = placed(&effects, id).expect("a proposal that is taken is appended in the same step");
         self.placements.push_back(Input::Appended { end });
+        self.answer_before_commit();
+        self.apply_before_commit(decision, end);
         self.issue_all(effects)
     }
 
     /// Everything below `up_to` is committed: the controller is given each batch once, in order.
     pub(super) fn apply(&mut self, up_to: Offset) -> Result<(), QuorumStopped> {
-        let quorum_epoch = self.core.quorum_epoch();
+        let quorum_epoch = self.learned_in(self.core.quorum_epoch());
         for batch in self.committed_tail(up_to) {
             self.snapshots.note_committed(batch.len_bytes());
             let records = records::decode_decision(&batch)?;

@@ -18,7 +18,7 @@ use super::snapshots::{self, Found, Keeping};
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, recording, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
-use crate::driver::timers::{Deferral, Timers};
+use crate::driver::timers::Deferral;
 use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Snapshots, Stop};
 use crate::peers::Peers;
 use crate::server::Timing;
@@ -146,6 +146,8 @@ impl<F: Faults> QuorumDriver<F> {
         let found = trace.is_on().then(|| recovered.clone());
         let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
         recording::begin(&mut trace, &parts.tenure, found, &begun);
+        let mut controller_trace = parts.recorder.core();
+        recording::begin_controller(&mut controller_trace, &parts.controller_tenure, &image);
         let (asks, inbox) = mpsc::channel(parts.inbox_length);
         let (images, images_fed) = watch::channel(Arc::new(image.clone()));
         let (leader, leader_fed) = watch::channel(None);
@@ -158,6 +160,8 @@ impl<F: Faults> QuorumDriver<F> {
             core,
             controller_tenure: parts.controller_tenure,
             controller: Controller::new(parts.faults, image),
+            controller_timers: EdgeTimers::new(&controller_trace),
+            controller_trace,
             disk: parts.disk,
             recovery_points: parts.recovery_points,
             checkpoint_at: None,
@@ -170,7 +174,6 @@ impl<F: Faults> QuorumDriver<F> {
             voters,
             timers: EdgeTimers::new(&trace),
             trace,
-            controller_timers: Timers::new(),
             writes: Issued::new(),
             syncs: Issued::new(),
             votes: Issued::new(),
@@ -184,6 +187,7 @@ impl<F: Faults> QuorumDriver<F> {
             snapshots: Keeping::new(files, parts.snapshot_bytes, parts.has_joined),
             waiting: Waiting::default(),
             next_id: 0,
+            chances: 0,
         };
         driver.tell_voters();
         let feeds = QuorumFeeds { asks, images: images_fed, leader: leader_fed, voters: voters_fed };

@@ -1,0 +1,157 @@
+//! What a run says to others, by names under which those who hear it can be held against it.
+//!
+//! A name is a hash of all that is said: of a message and the batches beside it; of a command; of a command and its answer.
+//! Nothing is judged here, so that what a core says whose replay has failed is known as well.
+
+use std::collections::BTreeMap;
+
+use highwater_model::id::{NodeId, RequestId, TopicPartition};
+use highwater_model::metadata::{self, BrokerRequest, Command, answer_to_proposal};
+use highwater_model::quorum;
+use highwater_model::replication::{self, AlterPartition, AlterPartitionAnswer, Batches};
+use highwater_model::trace::{Act, Acted, Began, CoreNumber, Life, Step, kind};
+
+use super::edge::Answer;
+use super::encoded;
+use super::read::{Record, decode};
+use super::replica::{body, carried};
+
+/// Something that is said, so that two of the same are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Saying {
+    /// By whom; `None` for the active controller, whoever that is.
+    pub(super) from: Option<NodeId>,
+    name: u64,
+}
+
+impl Saying {
+    fn new<T: serde::Serialize>(from: Option<NodeId>, what: &T) -> Self {
+        Self { from, name: xxhash_rust::xxh3::xxh3_64(&encoded(&(from, what))) }
+    }
+
+    /// A message that a replica takes.
+    pub(super) fn to_replica(
+        (from, to): (NodeId, NodeId),
+        partition: TopicPartition,
+        message: replication::Message,
+        batches: &Batches,
+    ) -> Self {
+        Self::new(Some(from), &("message", to, body(partition, message), carried(batches)))
+    }
+
+    /// A message that a member of the quorum takes.
+    pub(super) fn to_member(to: NodeId, message: &quorum::Message) -> Self {
+        Self::new(Some(message.from.id), &("quorum", to, encoded(message)))
+    }
+
+    /// A command that the controller takes, if it is one that a broker sends by itself.
+    pub(super) fn command(command: &Command) -> Option<Self> {
+        let from = match command {
+            Command::RegisterBroker(registration) => registration.node,
+            Command::Heartbeat(heartbeat) => heartbeat.node,
+            Command::AlterPartition { node, .. } => *node,
+            _ => return None,
+        };
+        Some(Self::new(Some(from), &("command", command)))
+    }
+
+    /// The controller's answer to a broker's request.
+    pub(super) fn answer(request: &BrokerRequest, answer: &Answer) -> Self {
+        Self::new(None, &("answer", request.clone().into_command(), answer))
+    }
+
+    /// The controller's answer to a proposal.
+    pub(super) fn answer_to_proposal(
+        partition: TopicPartition,
+        proposal: &AlterPartition,
+        answer: AlterPartitionAnswer,
+    ) -> Self {
+        Self::new(None, &("proposal", partition, proposal, answer))
+    }
+}
+
+/// What is known of a core for what it says.
+enum Speaker {
+    Replica(NodeId, TopicPartition),
+    Quorum,
+    Controller,
+    Lifecycle,
+}
+
+/// What the cores of a run say, record by record.
+#[derive(Default)]
+pub(super) struct Speakers {
+    known: BTreeMap<CoreNumber, Speaker>,
+    commands: BTreeMap<RequestId, Command>,
+}
+
+impl Speakers {
+    /// What a record of a run of `node` says to others. A frame that a link did not take takes nothing away.
+    pub(super) fn hear(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
+        match record.kind {
+            kind::BEGAN => self.meet(node, &decode::<Began>(record).ok()?),
+            kind::STEP => self.note_command(record),
+            kind::ACT => return self.act(node, record),
+            _ => {}
+        }
+        None
+    }
+
+    fn meet(&mut self, node: NodeId, began: &Began) {
+        let speaker = match &began.life {
+            Life::Replica { tenure, .. } => Speaker::Replica(node, tenure.partition),
+            Life::Quorum { .. } => Speaker::Quorum,
+            Life::Controller { .. } => Speaker::Controller,
+            Life::Lifecycle { .. } => Speaker::Lifecycle,
+        };
+        self.known.insert(began.core, speaker);
+    }
+
+    fn note_command(&mut self, record: &Record) {
+        let Some(Speaker::Controller) = speaker(&self.known, record) else { return };
+        if let Ok(Step { input: metadata::Input::Asked { request, command, .. }, .. }) = decode(record) {
+            self.commands.insert(request, command);
+        }
+    }
+
+    fn act(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
+        let speaker = speaker(&self.known, record)?;
+        // What is said names no timer, so that any timers will do.
+        let Acted { act, .. } = decode::<Acted<replication::Timer>>(record).ok()?;
+        match (speaker, act) {
+            (Speaker::Replica(..), Act::Sent { to, body, carried, .. }) => {
+                Some(Saying::new(Some(node), &("message", to, body, carried)))
+            }
+            (Speaker::Replica(node, partition), Act::Proposed(proposal)) => {
+                Saying::command(&Command::AlterPartition { node: *node, partition: *partition, proposal })
+            }
+            (Speaker::Quorum, Act::Sent { to, body, .. }) => {
+                Some(Saying::new(Some(node), &("quorum", to, body)))
+            }
+            (Speaker::Lifecycle, Act::Asked { body, .. }) => Saying::command(&body.into_command()),
+            (Speaker::Controller, Act::Answered { request, answer }) => {
+                answered(self.commands.remove(&request)?, &answer)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn speaker<'a>(known: &'a BTreeMap<CoreNumber, Speaker>, record: &Record) -> Option<&'a Speaker> {
+    let (core, _) = postcard::take_from_bytes::<CoreNumber>(&record.body).ok()?;
+    known.get(&core)
+}
+
+fn answered(command: Command, answer: &Answer) -> Option<Saying> {
+    match command {
+        Command::RegisterBroker(registration) => {
+            Some(Saying::answer(&BrokerRequest::Register(registration), answer))
+        }
+        Command::Heartbeat(heartbeat) => Some(Saying::answer(&BrokerRequest::Heartbeat(heartbeat), answer)),
+        Command::AlterPartition { partition, proposal, .. } => {
+            let answer = answer_to_proposal(proposal.request_id, answer)?;
+            Some(Saying::answer_to_proposal(partition, &proposal, answer))
+        }
+        _ => None,
+    }
+}
