@@ -21,6 +21,7 @@ mod properties;
 
 pub use notes::{Broken, Notes};
 pub use picture::{Cell, Fact, Kept, Lane, LaneKind, Message, Part, Picture, Shown};
+pub(crate) use properties::by_index;
 
 /// A world that the engine can check.
 ///

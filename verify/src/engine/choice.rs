@@ -1,6 +1,6 @@
 //! Engines to explore a world with: the own search, and stateright's checkers beside it.
 //!
-//! Both count unique states by the same encodings, so that where both finish their counts must be equal: whatever a
+//! Both count unique states by the same encodings ([`Held`]), so that where both finish their counts must be equal: whatever a
 //! reduction leaves out is left out by the world, not by an engine. What stateright's cannot do is said where it shows:
 //! claims that only a step can break or meet are not evaluated ([`Seen::Step`], and always-claims without `holds`), kinds of
 //! actions are not counted, a violation's trace need not be the shortest, and of the limits only time is kept.
@@ -8,14 +8,19 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use stateright::{Checker, HasDiscoveries, Path};
+use stateright::{Checker, HasDiscoveries, Model as _, Path};
 
 use super::PANIC;
 use super::outcome::{Limits, Outcome, Progress, Verdict};
+use super::quiet::quietly;
 use super::search::search;
 use super::trace::{Counterexample, aftermath, in_words};
 use crate::clock::Stopwatch;
-use crate::world::{Broken, Checked, Seen};
+use crate::world::{Always, Broken, Checked, Seen, Sometimes};
+
+mod held;
+
+use held::{Act, Held, Position};
 
 #[cfg(test)]
 mod tests;
@@ -71,10 +76,22 @@ impl EngineName {
         }
     }
 
-    /// Whether it evaluates every claim, and counts what was taken.
+    /// Whether it evaluates every claim, counts what was taken, and keeps every limit.
     #[must_use]
     pub fn sees_steps(self) -> bool {
         self == Self::Own
+    }
+
+    /// Whether it evaluates this claim.
+    #[must_use]
+    pub fn judges<W: Checked>(self, claim: &Always<W>) -> bool {
+        self.sees_steps() || claim.holds.is_some()
+    }
+
+    /// Whether it can tell that this was met.
+    #[must_use]
+    pub fn notices<W: Checked>(self, claim: &Sometimes<W>) -> bool {
+        self.sees_steps() || matches!(claim.seen, Seen::State(_))
     }
 }
 
@@ -121,10 +138,12 @@ impl Engine for Stateright {
         limits: Limits,
         progress: &mut dyn FnMut(Progress),
     ) -> Outcome<W> {
+        let held = Held(make());
+        // As the own search's, the time runs once the world is made.
         let clock = Stopwatch::start();
         // With one thread stateright never looks at the time.
         let threads = if limits.timeout.is_some() { limits.threads.max(2) } else { limits.threads };
-        let builder = make().checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
+        let builder = held.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures);
         let builder = match limits.timeout {
             Some(timeout) => builder.timeout(timeout),
             None => builder,
@@ -139,7 +158,7 @@ impl Engine for Stateright {
 
 /// Waits for a checker of stateright's, and turns what it found into an outcome.
 fn wait<W: Checked>(
-    checker: impl Checker<W>,
+    checker: impl Checker<Held<W>>,
     limits: Limits,
     clock: Stopwatch,
     progress: &mut dyn FnMut(Progress),
@@ -151,21 +170,20 @@ fn wait<W: Checked>(
     let checker = checker.join();
     let Progress { unique, generated, depth, elapsed, .. } = standing(&checker, clock);
     let found = checker.discoveries();
-    let broken = W::always().iter().find_map(|claim| found.get(claim.name).map(|path| (claim.name, path)));
+    let claims = W::always().iter().map(|claim| claim.name).chain([PANIC]);
+    let broken = claims.into_iter().find_map(|claim| found.get(claim).map(|path| (claim, path)));
     let late = limits.timeout.is_some_and(|timeout| elapsed >= timeout);
     let verdict = match broken {
-        Some((claim, path)) => Verdict::Violated(Box::new(example(checker.model(), claim, path.clone()))),
+        Some((claim, path)) => Verdict::Violated(Box::new(example(&checker.model().0, claim, path.clone()))),
         None if late => Verdict::OutOfBudget,
         None => Verdict::Holds,
     };
-    let met = |claim: &crate::world::Sometimes<W>| {
-        matches!(claim.seen, Seen::State(_)) && found.contains_key(claim.name)
-    };
+    let met = |claim: &Sometimes<W>| matches!(claim.seen, Seen::State(_)) && found.contains_key(claim.name);
     let seen = W::sometimes().iter().map(met).collect();
     Outcome { verdict, unique, generated, depth, elapsed, memory: 0, taken: vec![0; W::KINDS.len()], seen }
 }
 
-fn standing<W: Checked>(checker: &impl Checker<W>, clock: Stopwatch) -> Progress {
+fn standing<W: Checked>(checker: &impl Checker<Held<W>>, clock: Stopwatch) -> Progress {
     let starts = checker.model().init_states().len();
     let number = |count: usize| u64::try_from(count).expect("a count of states");
     Progress {
@@ -177,19 +195,28 @@ fn standing<W: Checked>(checker: &impl Checker<W>, clock: Stopwatch) -> Progress
     }
 }
 
-fn example<W: Checked>(world: &W, claim: &'static str, path: Path<W::State, W::Action>) -> Counterexample<W> {
-    let values = match world.judge(path.last_state()) {
-        Err(broken) if broken.claim != PANIC => broken.values,
-        Err(_) | Ok(()) => String::new(),
-    };
-    let mut start = None;
-    let mut actions = Vec::new();
-    for (state, action) in path.into_vec() {
-        start.get_or_insert(state);
-        actions.extend(action);
+fn example<W: Checked>(
+    world: &W,
+    claim: &'static str,
+    path: Path<Position<W::State>, Act<W::Action>>,
+) -> Counterexample<W> {
+    let (mut states, mut actions, mut failed) = (Vec::new(), Vec::new(), None);
+    for (position, act) in path.into_vec() {
+        match position {
+            Position::At(state, _) => states.push(state),
+            Position::Failed(message) => failed = Some(message),
+        }
+        if let Some(Act::Take(action)) = act {
+            actions.push(action);
+        }
     }
-    let start = start.expect("a path holds at least its end");
+    let last = states.last().expect("a path begins in a state");
+    let broken = match failed.map_or_else(|| quietly(|| world.judge(last)), Err) {
+        Err(values) => Broken { claim: PANIC, values },
+        Ok(Err(broken)) if broken.claim == claim => broken,
+        Ok(_) => Broken { claim, values: String::new() },
+    };
+    let start = states.swap_remove(0);
     let (steps, end) = in_words(world, &start, &actions);
-    let broken = Broken { claim, values };
     Counterexample { broken, actions, start, steps, aftermath: aftermath(world, end) }
 }

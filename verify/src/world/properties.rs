@@ -22,6 +22,7 @@ fn seen<W: Checked, const AT: usize>(world: &W, state: &W::State) -> bool {
 macro_rules! by_index {
     ($function:ident, $($at:literal)*) => { [$($function::<W, $at>,)*] };
 }
+pub(crate) use by_index;
 
 /// Every claim about states. Claims that only a step can meet or break are left to the own engine.
 pub(super) fn all<W: Checked>() -> Vec<Property<W>> {

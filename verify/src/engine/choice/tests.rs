@@ -7,7 +7,7 @@ use highwater_model::fault::Bug;
 use super::*;
 use crate::bounds::Bounds as _;
 use crate::engine::Encoder;
-use crate::engine::tests::{Jugs, jugs};
+use crate::engine::tests::{Jugs, Pour, jugs};
 use crate::world::Notes;
 use crate::{metadata, quorum, replication};
 
@@ -26,11 +26,13 @@ fn counts<W: Checked>(line: &str) -> Vec<u64> {
 }
 
 #[test]
-fn every_engine_counts_the_same_states_at_ten_bounds_of_three_models() {
+fn every_engine_counts_the_same_states_at_twelve_bounds_of_three_models() {
     let quorum = [
-        "voters=1 values=2 kills=1 keep-dead=true",
-        "start=cold elections=1 values=0 keep-dead=true",
-        "start=tail elections=2 values=0 keep-dead=true",
+        "voters=1 values=2 kills=1",
+        "start=cold elections=1 values=0",
+        "start=tail elections=2 values=0",
+        "elections=2 values=0 epoch-order=true symmetry=true",
+        "elections=1 values=1 keep-dead=true",
     ];
     let metadata = [
         "brokers=1 min-isr=1 kills=1 in-flight=1",
@@ -48,7 +50,7 @@ fn every_engine_counts_the_same_states_at_ten_bounds_of_three_models() {
     let counted = counted.chain(replication.iter().map(|line| (line, counts::<replication::World>(line))));
     let counted: Vec<_> = counted.collect();
 
-    assert_eq!(counted.len(), 10);
+    assert_eq!(counted.len(), 12);
     for (line, counts) in counted {
         assert!(counts.iter().all(|count| *count == counts[0] && *count > 4), "{line}: {counts:?}");
     }
@@ -128,6 +130,18 @@ fn stateright_finds_a_violation_of_a_state_with_its_way_there() {
         let Verdict::Violated(example) = outcome.verdict else { panic!("four litres are within reach") };
         assert_eq!(example.broken.values, "large jug holds 4");
         assert!(example.actions.len() >= 6);
+    }
+}
+
+#[test]
+fn stateright_finds_an_assertion_that_fails_and_lives() {
+    for depth_first in [false, true] {
+        let outcome =
+            Stateright { depth_first }.explore(&|| jugs("forbidden=254"), Limits::default(), &mut |_| {});
+
+        let Verdict::Violated(example) = outcome.verdict else { panic!("a jug is smashed") };
+        assert_eq!((example.broken.claim, example.actions.last()), (PANIC, Some(&Pour::Smash)));
+        assert!(example.broken.values.contains("tests.rs"), "{}", example.broken.values);
     }
 }
 
