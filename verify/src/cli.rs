@@ -1,7 +1,8 @@
 //! The command line: reads what is asked, runs it, shows it, and ends with the exit code that says how it went.
 //!
 //! Exit codes: 0 exhausted and all holds (or all mutants caught), 2 the question is not understood, 4 a violation (or a
-//! mutant that survives), 5 the budget ran out first.
+//! mutant that survives), 5 not concluded: the budget ran out first, a part of the check failed, or a recording cannot be
+//! followed.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use highwater_model::fault::Bug;
 
 use crate::catalogue::NOT_APPLICABLE;
 use crate::engine::{EngineName, Limits};
-use crate::registry::{Request, World, recoveries, worlds};
+use crate::registry::{Request, USUAL, World, recoveries, worlds};
 use crate::report::properties::page;
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
@@ -37,7 +38,7 @@ use screen::Terminal;
     name = "verify",
     version,
     after_help = "Exit codes: 0 exhausted and all holds, 2 usage, \
-    4 a violation, 5 out of budget."
+    4 a violation, 5 not concluded (out of budget, a part failed, a recording that cannot be followed)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -72,9 +73,9 @@ struct Check {
     model: String,
     /// Bounds as key=value (see `verify list`); without any, the profile's whole sweep
     bounds: Vec<String>,
-    /// A sweep of many bounds, smallest first
-    #[arg(long, default_value = "quick", conflicts_with = "bounds")]
-    profile: String,
+    /// A sweep of many bounds, smallest first; `quick` unless told otherwise
+    #[arg(long, conflicts_with = "bounds")]
+    profile: Option<String>,
     /// Tries, instead of the properties, whether states recover once faults stop: from each whose fingerprint is a multiple
     /// of the bound `sample`
     #[arg(long)]
@@ -127,11 +128,14 @@ struct Explore {
     port: u16,
 }
 
+/// More threads than that gain nothing, and each of them has room in the table of states.
+const THREADS_MAX: i64 = 256;
+
 #[derive(Debug, Args)]
 struct Spend {
-    /// Worker threads; by default one per core
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    /// Worker threads, at most 256; by default one per core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX))]
+    threads: Option<u16>,
     /// Stops after this time: 90, 90s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
@@ -143,7 +147,7 @@ struct Spend {
 impl Spend {
     fn limits(&self) -> Limits {
         let usual = Limits { timeout: self.timeout, memory: self.memory, ..Limits::default() };
-        Limits { threads: self.threads.unwrap_or(usual.threads).max(1), ..usual }
+        Limits { threads: self.threads.map_or(usual.threads, usize::from), ..usual }
     }
 }
 
@@ -187,7 +191,8 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_closed) => ExitCode::SUCCESS,
+        // Whoever read the output does not want more of it, and does not know how it ends.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_closed) => ExitCode::from(5),
         Err(error) => {
             let _ = writeln!(io::stderr(), "verify: {error:#}");
             ExitCode::from(2)
@@ -198,6 +203,14 @@ pub fn main() -> ExitCode {
 /// Whether the reader of the output went away, as `head` does.
 fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// What came of showing something. That the reader went away is no reason to conclude anything else.
+fn shown(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if is_closed(&error) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// The worlds of this name.
@@ -220,30 +233,19 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         Some(id) => Some(Bug::by_id(id).ok_or_else(|| anyhow!("there is no bug `{id}`; see `verify list`"))?),
         None => None,
     };
-    let mut chosen = named(&asked.model)?;
-    if asked.liveness {
-        chosen = recovering(&asked.model);
-    }
-    if asked.model == "all" {
-        if !asked.bounds.is_empty() {
-            bail!("bounds belong to one model; name it instead of `all`");
-        }
-        chosen.retain(|world| planted.is_none_or(|bug| world.catches(bug)));
-    }
-    if chosen.is_empty() {
-        bail!("no model has a mutant for this bug");
-    }
-    let part = asked.part.of(&asked.profile, &chosen)?;
     let mut request = Request {
         profile: asked.profile.clone(),
         bounds: asked.bounds.clone(),
         planted,
         walk: asked.walk.plan(&asked.spend),
-        program: std::env::current_exe().ok(),
+        program: part::program(),
         only: None,
         engine: asked.engine,
         limits: asked.spend.limits(),
     };
+    let chosen = chosen(asked, &request)?;
+    chosen.iter().try_for_each(|world| world.accept(&request))?;
+    let part = asked.part.of(request.profile(), &chosen)?;
     let places = asked.keep.places()?;
     let mut screen = Terminal::new(!asked.json, asked.verbose);
     let mut sweeps = Vec::new();
@@ -258,12 +260,42 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         left = left.map(|left| left.saturating_sub(spent));
         models -= 1;
         if !asked.json {
-            text::sweep(&mut io::stdout().lock(), &sweep)?;
+            shown(text::sweep(&mut io::stdout().lock(), &sweep))?;
         }
         sweeps.push(sweep);
     }
     places.keep_first(&sweeps)?;
     conclude(asked.json, &sweeps, part.as_ref())
+}
+
+/// The worlds that are to be checked. Of all of them those are left out that do not know the bug, or have no such profile.
+fn chosen(asked: &Check, request: &Request) -> anyhow::Result<Vec<Box<dyn World>>> {
+    let known = named(&asked.model)?;
+    let mut chosen = if asked.liveness { recovering(&asked.model) } else { known };
+    if asked.model != "all" {
+        return Ok(chosen);
+    }
+    if !asked.bounds.is_empty() {
+        bail!("bounds belong to one model; name it instead of `all`");
+    }
+    if let Some(bug) = request.planted {
+        chosen.retain(|world| world.catches(bug));
+        return if chosen.is_empty() {
+            Err(anyhow!("no model has a mutant for this bug"))
+        } else {
+            Ok(chosen)
+        };
+    }
+    let profile = request.profile();
+    let (with, without): (Vec<_>, Vec<_>) =
+        chosen.into_iter().partition(|world| !world.listed(profile).bounds.is_empty());
+    if with.is_empty() {
+        bail!("no model has a profile `{profile}`; `{USUAL}` is the one that every model has");
+    }
+    for world in without {
+        writeln!(io::stderr(), "{} has no profile `{profile}` and is left out", world.name())?;
+    }
+    Ok(with)
 }
 
 fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow::Result<u8> {
@@ -272,9 +304,10 @@ fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow:
         let mut document =
             serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": part::peak_rss() });
         part.into_iter().for_each(|part| part.tell(&mut document));
-        writeln!(io::stdout().lock(), "{document}")?;
+        shown(writeln!(io::stdout().lock(), "{document}"))?;
     } else if let Some(bytes) = part::peak_rss() {
-        writeln!(io::stdout().lock(), "at most {} MiB of memory in all", text::grouped(bytes >> 20))?;
+        let mib = text::grouped(bytes >> 20);
+        shown(writeln!(io::stdout().lock(), "at most {mib} MiB of memory in all"))?;
     }
     Ok(worst.exit_code())
 }
@@ -289,18 +322,19 @@ fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
     }
     asked.out.as_deref().map_or(Ok(()), |folder| keep::keep_all(folder, &rows))?;
     let caught = rows.iter().all(|row| row.caught);
+    shown(show_mutants(asked, &rows, caught))?;
+    Ok(if caught { 0 } else { 4 })
+}
+
+fn show_mutants(asked: &Mutants, rows: &[MutantRow], caught: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if asked.json {
         let document =
             serde_json::json!({ "all_caught": caught, "mutants": rows, "not_applicable": NOT_APPLICABLE });
-        writeln!(out, "{document}")?;
-    } else {
-        text::mutants(&mut out, &rows)?;
-        if asked.model == "all" {
-            text::not_applicable(&mut out)?;
-        }
+        return writeln!(out, "{document}");
     }
-    Ok(if caught { 0 } else { 4 })
+    text::mutants(&mut out, rows)?;
+    if asked.model == "all" { text::not_applicable(&mut out) } else { Ok(()) }
 }
 
 fn explore(asked: &Explore) -> anyhow::Result<u8> {
@@ -315,12 +349,16 @@ fn explore(asked: &Explore) -> anyhow::Result<u8> {
 }
 
 fn properties() -> anyhow::Result<u8> {
-    write!(io::stdout().lock(), "{}", page())?;
+    shown(write!(io::stdout().lock(), "{}", page()))?;
     Ok(0)
 }
 
 fn list() -> anyhow::Result<u8> {
-    let mut out = io::stdout().lock();
+    shown(write_list(&mut io::stdout().lock()))?;
+    Ok(0)
+}
+
+fn write_list(out: &mut dyn io::Write) -> io::Result<()> {
     for world in worlds() {
         writeln!(out, "{}", world.name())?;
         for (key, meaning) in world.fields() {
@@ -333,7 +371,7 @@ fn list() -> anyhow::Result<u8> {
             worlds().iter().filter(|world| world.catches(*bug)).map(|w| w.name()).collect();
         writeln!(out, "  {:<6} {:<24} {}", bug.id(), models.join(" "), bug.what())?;
     }
-    Ok(0)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -344,6 +382,41 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_changes_no_conclusion() {
+        let failed = |kind: io::ErrorKind| shown(Err(kind.into()));
+
+        assert!(failed(io::ErrorKind::BrokenPipe).is_ok());
+        assert!(failed(io::ErrorKind::StorageFull).is_err());
+    }
+
+    #[test]
+    fn more_threads_than_any_machine_has_are_refused() {
+        let threads = |count: &str| Cli::try_parse_from(["verify", "check", "quorum", "--threads", count]);
+
+        assert!(threads("1").is_ok() && threads("256").is_ok());
+        assert!(threads("0").is_err() && threads("257").is_err() && threads("100000").is_err());
+        assert!(Cli::try_parse_from(["verify", "check", "quorum", "--walk", "--steps", "0"]).is_err());
+    }
+
+    /// The models that a command would check.
+    fn models(command: &[&str]) -> Vec<&'static str> {
+        let Ok(Command::Check(asked)) = Cli::try_parse_from(command).map(|cli| cli.command) else {
+            panic!("a check")
+        };
+        let request = Request { profile: asked.profile.clone(), ..Request::default() };
+        chosen(&asked, &request)
+            .map(|worlds| worlds.iter().map(|world| world.name()).collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn of_all_models_those_with_the_profile_are_checked() {
+        assert_eq!(models(&["verify", "check", "all"]), ["quorum", "metadata", "replication"]);
+        assert!(models(&["verify", "check", "all", "--profile", "deep"]).contains(&"replication"));
+        assert_eq!(models(&["verify", "check", "all", "--profile", "none"]), [""; 0]);
     }
 
     #[test]

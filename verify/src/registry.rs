@@ -2,9 +2,8 @@
 
 use std::marker::PhantomData;
 use std::net::TcpListener;
-use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use highwater_model::fault::Bug;
 
 use crate::bounds::Bounds as _;
@@ -12,7 +11,7 @@ use crate::clock::Stopwatch;
 use crate::engine::{Engine as _, EngineName, Limits, Plan, Progress, Verdict, Walked, search, walk};
 use crate::recovery::Recovering;
 use crate::replay::{self, ReplayError, Replayed};
-use crate::report::{MutantRow, Run, Sweep, Walks};
+use crate::report::{Conclusion, MutantRow, Run, Sweep, Walks};
 use crate::story::file::Recorded;
 use crate::world::{Always, Checked, Mutant};
 
@@ -43,32 +42,14 @@ pub fn claims() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-/// What a check is asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// The sweep to run, when no bounds are given.
-    pub profile: String,
-    /// `key=value` words.
-    pub bounds: Vec<String>,
-    /// A bug to plant.
-    pub planted: Option<Bug>,
-    /// Of the profile's bounds, the places of those to search; all of them if there are none given.
-    pub only: Option<Vec<usize>>,
-    /// What searches.
-    pub engine: EngineName,
-    /// Walks instead of a search.
-    pub walk: Option<Plan>,
-    /// The program that this is, if it may run itself for a part of long walks.
-    pub program: Option<PathBuf>,
-    /// What the whole check may spend.
-    pub limits: Limits,
-}
-
+mod asked;
 pub mod shard;
 mod slices;
 
+use asked::asked;
+pub use asked::{Request, USUAL, WALK};
 use shard::Listed;
-use slices::Sliced;
+use slices::{Failure, Sliced};
 
 /// A claim, for a list of them.
 #[derive(Clone, Copy, Debug)]
@@ -90,9 +71,6 @@ impl Claim {
         Self { name: claim.name, rule: claim.rule, evaluated, exercised_by: claim.exercised_by }
     }
 }
-
-/// The profile of bounds that are for walks alone.
-pub const WALK: &str = "walk";
 
 /// Where a command shows what it is doing.
 pub trait Screen {
@@ -121,10 +99,16 @@ pub trait World {
     /// When the bounds cannot be read.
     fn time(&self, bounds: &[String], engine: EngineName, limits: Limits) -> anyhow::Result<Timing>;
 
+    /// Whether [`Self::check`] would do what `request` asks for.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn accept(&self, request: &Request) -> anyhow::Result<()>;
+
     /// Checks what `request` asks for.
     ///
     /// # Errors
-    /// When the bounds cannot be read, there is no such profile, or the planted bug is none of this world's.
+    /// When what is asked for makes no sense: the bounds cannot be read, there is no such profile, or the planted bug is none of this world's.
     fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep>;
 
     /// Every claim about states, steps and ends.
@@ -168,34 +152,6 @@ fn left(limits: Limits, clock: Stopwatch) -> Limits {
 
 fn mutant_of<W: Checked>(bug: Bug) -> Option<Mutant<W::Bounds>> {
     W::mutants().into_iter().find(|mutant| mutant.bug == bug)
-}
-
-/// The bounds that a request asks for, and whether they are a profile's sweep.
-fn asked<W: Checked>(request: &Request) -> anyhow::Result<(Vec<W::Bounds>, bool)> {
-    let usual = match request.planted {
-        Some(bug) => mutant_of::<W>(bug).map(|mutant| mutant.bounds),
-        None => None,
-    };
-    let usual = usual.filter(|_| request.walk.is_none());
-    if !request.bounds.is_empty() || usual.is_some() {
-        let words = request.bounds.iter().map(String::as_str);
-        return Ok((vec![usual.unwrap_or_default().read(words)?], false));
-    }
-    if request.profile == WALK && request.walk.is_none() {
-        bail!("the bounds of profile `{WALK}` are out of any search's reach; use --walk");
-    }
-    let profile = if request.walk.is_some() { WALK } else { request.profile.as_str() };
-    let sweep = W::profile(profile);
-    if sweep.is_empty() {
-        bail!("{} has no profile `{profile}`; `quick` is the one that every model has", W::NAME);
-    }
-    match &request.only {
-        Some(places) => {
-            let chosen = (0..).zip(sweep).filter(|(place, _)| places.contains(place));
-            Ok((chosen.map(|(_, bounds)| bounds).collect(), false))
-        }
-        None => Ok((sweep, request.engine.sees_steps())),
-    }
 }
 
 /// How long an engine took, and for what.
@@ -245,7 +201,7 @@ fn walks<W: Checked>(
     request: &Request,
     plan: Plan,
     screen: &mut dyn Screen,
-) -> anyhow::Result<Vec<Run>> {
+) -> Vec<Run> {
     let clock = Stopwatch::start();
     let mut runs: Vec<Run> = Vec::new();
     let (share, _) = share_of(plan, request.limits, sweep.len());
@@ -253,16 +209,19 @@ fn walks<W: Checked>(
         let (_, limits) = share_of(plan, left(request.limits, clock), sweep.len() - at);
         screen.begin(W::NAME, &bounds.line());
         let world = W::new(bounds.clone(), request.planted);
-        let walked = take_walks(&world, request, share, limits, screen)?;
+        let (walked, failure) = take_walks(&world, request, share, limits, screen);
         let mut run = Run::new(&world, request.planted, &walked.outcome);
         run.walked(Walks::new::<W>(share, &walked, bounds, request.planted));
+        if let Some(failure) = failure {
+            run.fail(failure.is_violation, failure.why);
+        }
         screen.end(&run);
         runs.push(run);
-        if runs.last().is_some_and(|run| run.violation.is_some()) {
+        if runs.last().is_some_and(|run| run.conclusion == Conclusion::Violated) {
             break;
         }
     }
-    Ok(runs)
+    runs
 }
 
 fn take_walks<W: Checked>(
@@ -271,7 +230,7 @@ fn take_walks<W: Checked>(
     plan: Plan,
     limits: Limits,
     screen: &mut dyn Screen,
-) -> anyhow::Result<Walked<W>> {
+) -> (Walked<W>, Option<Failure>) {
     let mut progress = |at| screen.progress(at);
     let is_long = |most: &u64| plan.steps.is_none_or(|steps| steps > *most);
     match (&request.program, W::WALK_STEPS_MAX.filter(is_long)) {
@@ -279,7 +238,7 @@ fn take_walks<W: Checked>(
             let planted = request.planted;
             Sliced { program, world, planted, plan, limits, slice }.walk(&mut progress)
         }
-        _ => Ok(walk(world, plan, limits, &mut progress)),
+        _ => (walk(world, plan, limits, &mut progress), None),
     }
 }
 
@@ -292,12 +251,17 @@ impl<W: Checked> World for Of<W> {
         W::Bounds::FIELDS
     }
 
+    fn accept(&self, request: &Request) -> anyhow::Result<()> {
+        asked::<W>(request).map(drop)
+    }
+
     fn check(&self, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Sweep> {
         let clock = Stopwatch::start();
         let (sweep, whole) = asked::<W>(request)?;
         if let Some(plan) = request.walk {
-            let runs = walks::<W>(sweep, request, plan, screen)?;
-            return Ok(Sweep::new::<W>(runs, whole && request.planted.is_none(), clock.elapsed()));
+            let runs = walks::<W>(sweep, request, plan, screen);
+            let whole = whole && request.planted.is_none();
+            return Ok(Sweep::new::<W>(runs, whole, request.engine, clock.elapsed()));
         }
         let mut runs: Vec<Run> = Vec::new();
         for bounds in sweep {
@@ -307,7 +271,7 @@ impl<W: Checked> World for Of<W> {
                 break;
             }
         }
-        Ok(Sweep::new::<W>(runs, whole, clock.elapsed()))
+        Ok(Sweep::new::<W>(runs, whole, request.engine, clock.elapsed()))
     }
 
     fn listed(&self, profile: &str) -> Listed {

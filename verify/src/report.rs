@@ -7,7 +7,7 @@ use highwater_model::fault::Bug;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::Bounds as _;
-use crate::engine::{Counterexample, Outcome, Verdict};
+use crate::engine::{Counterexample, EngineName, Outcome, Verdict};
 use crate::story::Story;
 use crate::world::{Checked, Mutant};
 
@@ -26,6 +26,8 @@ pub enum Conclusion {
     Holds,
     /// A limit was reached before a space was exhausted.
     OutOfBudget,
+    /// A part of the check failed, so that nothing is concluded of it.
+    Failed,
     /// A sweep in which something that must be possible never happened: the claims were not put to the test.
     Vacuous,
     /// A claim is broken.
@@ -39,7 +41,7 @@ impl Conclusion {
         match self {
             Self::Holds => 0,
             Self::Vacuous | Self::Violated => 4,
-            Self::OutOfBudget => 5,
+            Self::OutOfBudget | Self::Failed => 5,
         }
     }
 }
@@ -110,6 +112,9 @@ pub struct Run {
     /// What was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violation: Option<Violation>,
+    /// Why there is no verdict, or no way to the violation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 fn as_map<K: Serialize, V: Serialize, S: serde::Serializer>(
@@ -145,7 +150,15 @@ impl Run {
             met: met.map(|(claim, _)| claim.name).collect(),
             walks: None,
             violation,
+            failure: None,
         }
+    }
+
+    /// Makes it one that failed; if a claim is broken all the same, that is what is concluded.
+    pub fn fail(&mut self, is_violation: bool, why: String) {
+        self.conclusion = if is_violation { Conclusion::Violated } else { Conclusion::Failed };
+        self.exhausted = false;
+        self.failure = Some(why);
     }
 
     /// Makes it one of walks, which exhaust nothing.
@@ -200,17 +213,19 @@ pub struct Sweep {
 
 impl Sweep {
     /// Draws the conclusion from `runs`. In a whole profile's sweep everything that must be possible must have happened.
+    /// Told is what `engine` evaluates.
     #[must_use]
-    pub fn new<W: Checked>(runs: Vec<Run>, whole: bool, elapsed: Duration) -> Self {
+    pub fn new<W: Checked>(runs: Vec<Run>, whole: bool, engine: EngineName, elapsed: Duration) -> Self {
         let met = |name: &str| runs.iter().any(|run| run.met.contains(&name));
-        let never_met: Vec<_> =
-            W::sometimes().iter().map(|claim| claim.name).filter(|name| !met(name)).collect();
+        let noticed = W::sometimes().iter().filter(|claim| engine.notices(claim));
+        let never_met: Vec<_> = noticed.map(|claim| claim.name).filter(|name| !met(name)).collect();
         let mut taken: BTreeMap<&str, u64> = BTreeMap::new();
         for (kind, count) in runs.iter().flat_map(|run| &run.taken) {
             *taken.entry(kind).or_default() += count;
         }
-        let never_taken =
-            W::KINDS.iter().copied().filter(|kind| taken.get(kind).is_none_or(|count| *count == 0));
+        let counted = W::KINDS.iter().copied().filter(|_| engine.sees_steps());
+        let never_taken = counted.filter(|kind| taken.get(kind).is_none_or(|count| *count == 0));
+        let judged = W::always().iter().filter(|claim| engine.judges(claim));
         let worst = runs.iter().map(|run| run.conclusion).max().unwrap_or(Conclusion::Holds);
         let vacuous = whole && worst == Conclusion::Holds && !never_met.is_empty();
         Self {
@@ -218,7 +233,7 @@ impl Sweep {
             conclusion: if vacuous { Conclusion::Vacuous } else { worst },
             seconds: elapsed.as_secs_f64(),
             states: runs.iter().map(|run| run.states).sum(),
-            claims: W::always().iter().map(|claim| claim.name).collect(),
+            claims: judged.map(|claim| claim.name).collect(),
             never_taken: never_taken.collect(),
             never_met,
             runs,

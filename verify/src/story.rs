@@ -209,12 +209,18 @@ fn words<'b>(bounds: impl IntoIterator<Item = &'b Bound>) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// How a world of this name is asked for: the model, and the flag that makes recovery runs of it.
+pub(crate) fn asked_as(name: &'static str) -> (&'static str, Option<&'static str>) {
+    match name.strip_suffix("-liveness") {
+        Some(model) => (model, Some("--liveness")),
+        None => (name, None),
+    }
+}
+
 /// The command that searches at these bounds: a bug has bounds of its own, and a model without any is swept.
 fn again<W: Checked>(asked: &W::Bounds, planted: Option<Bug>) -> String {
-    let (model, liveness) = match W::NAME.strip_suffix("-liveness") {
-        Some(model) => (model, " --liveness"),
-        None => (W::NAME, ""),
-    };
+    let (model, liveness) = asked_as(W::NAME);
+    let liveness = liveness.map(|flag| format!(" {flag}")).unwrap_or_default();
     let mutant = planted.map(|bug| format!(" --mutant {}", bug.id())).unwrap_or_default();
     let own = planted.and_then(|bug| W::mutants().into_iter().find(|mutant| mutant.bug == bug));
     let from = own.as_ref().map_or_else(W::Bounds::default, |mutant| mutant.bounds.clone()).pairs();

@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Spend, named};
+use super::{Spend, named, shown};
 use crate::engine::EngineName;
 use crate::registry::Timing;
 use crate::report::text::grouped;
@@ -61,6 +61,9 @@ pub(super) fn bench(asked: &Bench) -> anyhow::Result<u8> {
     if asked.model == "all" && !asked.bounds.is_empty() {
         bail!("bounds belong to one model; name it instead of `all`");
     }
+    if asked.spend.memory.is_some() {
+        bail!("stateright's checkers keep no limit of memory; use --timeout");
+    }
     let mut rows = Vec::new();
     for world in named(&asked.model)? {
         let usual = USUAL.iter().filter(|(model, _)| *model == world.name());
@@ -78,11 +81,11 @@ pub(super) fn bench(asked: &Bench) -> anyhow::Result<u8> {
     }
     let mut out = io::stdout().lock();
     let threads = asked.spend.limits().threads;
-    if asked.json {
-        writeln!(out, "{}", serde_json::json!({ "threads": threads, "repeat": asked.repeat, "rows": rows }))?;
+    shown(if asked.json {
+        writeln!(out, "{}", serde_json::json!({ "threads": threads, "repeat": asked.repeat, "rows": rows }))
     } else {
-        show(&mut out, &rows, threads)?;
-    }
+        show(&mut out, &rows, threads)
+    })?;
     let differ = rows.iter().filter(|row| row.exhausted).any(|row| {
         let same = |other: &&Row| other.exhausted && (other.model, &other.bounds) == (row.model, &row.bounds);
         rows.iter().filter(same).any(|other| other.unique != row.unique)

@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::shown;
 use crate::registry::shard::{Listed, Shard, Whole};
 use crate::report::{Conclusion, text::grouped};
 
@@ -114,14 +115,14 @@ pub(super) fn merge(asked: &Merge) -> anyhow::Result<u8> {
     let (whole, merged) = merged(&asked.files, documents)?;
     let worst = merged.iter().map(|model| model.conclusion).max().unwrap_or(Conclusion::Holds);
     let mut out = io::stdout().lock();
-    if asked.json {
+    shown(if asked.json {
         let (profile, build) = (&whole.profile, &whole.build);
         let document =
             serde_json::json!({ "conclusion": worst, "profile": profile, "build": build, "models": merged });
-        writeln!(out, "{document}")?;
+        writeln!(out, "{document}")
     } else {
-        merged.iter().try_for_each(|model| show(&mut out, model))?;
-    }
+        merged.iter().try_for_each(|model| show(&mut out, model))
+    })?;
     Ok(worst.exit_code())
 }
 
@@ -226,7 +227,7 @@ impl Merged {
     fn add(&mut self, run: &Run, value: &Value) {
         self.conclusion = self.conclusion.max(run.conclusion);
         self.bounds += 1;
-        self.states += run.states;
+        self.states = self.states.saturating_add(run.states);
         self.never_met.retain(|name| !run.met.contains(name));
         self.never_taken.retain(|kind| run.taken.get(kind).is_none_or(|count| *count == 0));
         self.runs.push(value.clone());
@@ -249,6 +250,7 @@ fn show(out: &mut dyn Write, merged: &Merged) -> io::Result<()> {
     let how = match merged.conclusion {
         Conclusion::Holds => "exhausted, every property holds",
         Conclusion::OutOfBudget => "NOT exhausted; up to there every property holds",
+        Conclusion::Failed => "a part of it FAILED, so nothing is concluded",
         Conclusion::Vacuous => "exhausted, but what must be possible never happened",
         Conclusion::Violated => "a property is VIOLATED; the shard that found it tells the steps",
     };

@@ -1,5 +1,7 @@
 //! `check --shard i/n`: which part of a sweep is taken, and what the result must tell for `merge`.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
@@ -26,10 +28,10 @@ impl Part {
     /// The part of this profile that is asked for, if it is a part.
     ///
     /// # Errors
-    /// When a model has no such profile.
+    /// When a model has no such profile, or this program cannot tell itself from others.
     pub(super) fn of(&self, profile: &str, models: &[Box<dyn World>]) -> anyhow::Result<Option<Taken>> {
         let Some(shard) = self.shard else { return Ok(None) };
-        let whole = Whole::of(profile, models);
+        let whole = Whole::of(profile, models)?;
         if let Some(empty) = whole.models.iter().find(|model| model.bounds.is_empty()) {
             bail!("{} has no profile `{profile}` to take a shard of", empty.model);
         }
@@ -51,6 +53,12 @@ impl Taken {
             fields.insert("whole".to_owned(), serde_json::json!(self.whole));
         }
     }
+}
+
+/// The program that runs, even if its file was replaced meanwhile.
+pub(super) fn program() -> Option<PathBuf> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
 
 /// The most memory that this process had, in bytes, where the system tells.

@@ -16,7 +16,7 @@ pub(super) struct Walk {
     #[arg(long, value_name = "S", requires = "walk", default_value_t = 1)]
     seed: u64,
     /// Steps for each model, spread evenly over its bounds; 1,000,000 unless there is a timeout
-    #[arg(long, value_name = "N", requires = "walk")]
+    #[arg(long, value_name = "N", requires = "walk", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Number of the first walk
     #[arg(long, value_name = "N", requires = "walk", default_value_t = 0)]

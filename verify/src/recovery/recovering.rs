@@ -182,6 +182,7 @@ impl<W: Recovers> Model for Recovering<W> {
 impl<W: Recovers> Checked for Recovering<W> {
     const NAME: &'static str = W::NAME_OF_RECOVERY;
     const KINDS: &'static [&'static str] = W::KINDS;
+    const WALK_STEPS_MAX: Option<u64> = W::WALK_STEPS_MAX;
     type Bounds = Aim<W::Bounds>;
 
     fn new(aim: Aim<W::Bounds>, planted: Option<Bug>) -> Self {
@@ -226,6 +227,14 @@ impl<W: Recovers> Checked for Recovering<W> {
 
     fn describe(&self, before: &W::State, action: &W::Action) -> String {
         self.world.describe(before, action)
+    }
+
+    fn token(&self, before: &W::State, action: &W::Action) -> u64 {
+        self.world.token(before, action)
+    }
+
+    fn party(&self, before: &W::State, action: &W::Action) -> u64 {
+        self.world.party(before, action)
     }
 
     fn changes(&self, before: &W::State, after: &W::State) -> Vec<String> {

@@ -5,6 +5,7 @@
 
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,6 +13,7 @@ use super::World;
 
 /// One part of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Shard {
     /// Which part, from 1.
     pub part: usize,
@@ -19,15 +21,35 @@ pub struct Shard {
     pub of: usize,
 }
 
+/// More parts than any profile has bounds are none.
+const PARTS_MAX: usize = 1000;
+
+/// A part as it stands in a file.
+#[derive(Deserialize)]
+struct Unchecked {
+    part: usize,
+    of: usize,
+}
+
+impl TryFrom<Unchecked> for Shard {
+    type Error = String;
+
+    fn try_from(Unchecked { part, of }: Unchecked) -> Result<Self, String> {
+        if (1..=of).contains(&part) && of <= PARTS_MAX {
+            return Ok(Self { part, of });
+        }
+        Err(format!("{part}/{of} is no part such as 1/4, the first of four, of at most {PARTS_MAX}"))
+    }
+}
+
 impl FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-        match parsed {
-            Some((part, of)) if (1..=of).contains(&part) => Ok(Self { part, of }),
-            _ => Err(format!("`{text}` is no part such as 1/4, the first of four")),
-        }
+        let (part, of) =
+            parsed.ok_or_else(|| format!("`{text}` is no part such as 1/4, the first of four"))?;
+        Self::try_from(Unchecked { part, of })
     }
 }
 
@@ -57,10 +79,12 @@ pub struct Listed {
 
 impl Whole {
     /// A profile of these models.
-    #[must_use]
-    pub fn of(profile: &str, models: &[Box<dyn World>]) -> Self {
+    ///
+    /// # Errors
+    /// When this program cannot read its own file: nothing would tell its shards from another's.
+    pub fn of(profile: &str, models: &[Box<dyn World>]) -> anyhow::Result<Self> {
         let models = models.iter().map(|model| model.listed(profile)).collect();
-        Self { profile: profile.to_owned(), build: build(), models }
+        Ok(Self { profile: profile.to_owned(), build: build()?, models })
     }
 
     /// For each model, the places of the bounds that this shard takes.
@@ -85,10 +109,11 @@ fn assign(counts: &[usize], shard: Shard) -> Vec<Vec<usize>> {
     places
 }
 
-/// A digest of the running program; `unknown` where its file cannot be read.
-fn build() -> String {
-    let file = std::env::current_exe().and_then(std::fs::read);
-    file.map_or_else(|_| "unknown".to_owned(), |bytes| format!("{:016x}", xxh3_64(&bytes)))
+/// A digest of the running program.
+fn build() -> anyhow::Result<String> {
+    let file = std::fs::read("/proc/self/exe").or_else(|_| std::env::current_exe().and_then(std::fs::read));
+    let bytes = file.context("a shard must tell which program it is of, and this one cannot read itself")?;
+    Ok(format!("{:016x}", xxh3_64(&bytes)))
 }
 
 #[cfg(test)]
@@ -98,8 +123,20 @@ mod tests {
     #[test]
     fn a_shard_is_read_as_part_of_so_many() {
         assert_eq!("2/3".parse(), Ok(Shard { part: 2, of: 3 }));
-        for wrong in ["0/3", "4/3", "1", "1/0", "a/b", ""] {
+        for wrong in ["0/3", "4/3", "1", "1/0", "a/b", "", "1/1000000000000000000"] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_shard_in_a_file_is_held_to_the_same_rule() {
+        let read = |text: &str| serde_json::from_str::<Shard>(text).ok();
+
+        assert_eq!(read(r#"{"part":2,"of":3}"#), Some(Shard { part: 2, of: 3 }));
+        for wrong in
+            [r#"{"part":0,"of":3}"#, r#"{"part":4,"of":3}"#, r#"{"part":1,"of":1000000000000000000}"#]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 

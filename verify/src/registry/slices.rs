@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::bounds::Bounds as _;
 use crate::clock::Stopwatch;
 use crate::engine::{Limits, Outcome, Plan, Progress, Sighting, Verdict, Walked, walk};
+use crate::story::asked_as;
 use crate::world::Checked;
 
 /// The JSON document of a slice, as far as it is read.
@@ -31,10 +32,18 @@ struct Model {
 #[derive(Deserialize)]
 struct Slice {
     steps_taken: u64,
+    violation: Option<Found>,
     depth: u32,
     taken: BTreeMap<String, u64>,
     met: Vec<String>,
     walks: Walks,
+}
+
+/// What a slice found broken.
+#[derive(Deserialize)]
+struct Found {
+    claim: String,
+    values: String,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +52,15 @@ struct Walks {
     walk: Option<u64>,
     steps_until_found: Option<u64>,
     length: Option<u32>,
+}
+
+/// Why walks came to no end of their own.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Whether a slice found a violation, which could not be found again here.
+    pub(super) is_violation: bool,
+    /// What happened.
+    pub(super) why: String,
 }
 
 /// What is to be walked, and by which program.
@@ -57,38 +75,43 @@ pub(super) struct Sliced<'a, W: Checked> {
 }
 
 impl<W: Checked> Sliced<'_, W> {
-    /// Takes slice after slice, until the plan is carried out, the time is over or a claim is broken.
-    pub(super) fn walk(&self, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Walked<W>> {
+    /// Takes slice after slice, until the plan is carried out, the time is over, a claim is broken or a slice fails; what was
+    /// walked until then is told either way.
+    pub(super) fn walk(&self, progress: &mut dyn FnMut(Progress)) -> (Walked<W>, Option<Failure>) {
         let clock = Stopwatch::start();
         let mut sum = Walked { outcome: nothing::<W>(), walks: 0, sighting: None };
-        loop {
+        let failure = loop {
             let steps = self.plan.steps.map(|steps| steps.saturating_sub(sum.outcome.generated));
             let time = self.limits.timeout.map(|timeout| timeout.saturating_sub(clock.elapsed()));
             let complete = steps == Some(0);
             if complete || time == Some(Duration::ZERO) {
                 let enough = complete || self.plan.steps.is_none();
                 sum.outcome.verdict = if enough { Verdict::Holds } else { Verdict::OutOfBudget };
-                break;
+                break None;
             }
             let steps = steps.unwrap_or(u64::MAX).min(self.slice);
-            let slice = self.slice(self.plan.first + sum.walks, steps, time)?;
-            if self.add(&mut sum, slice) {
-                break;
+            let added = match self.slice(self.plan.first + sum.walks, steps, time) {
+                Ok(slice) => self.add(&mut sum, slice),
+                Err(error) => Err(Failure { is_violation: false, why: format!("{error:#}") }),
+            };
+            match added {
+                Ok(true) => break None,
+                Ok(false) => {}
+                Err(failure) => break Some(failure),
             }
             let (generated, walks) = (sum.outcome.generated, Some(sum.walks));
             progress(Progress { generated, walks, elapsed: clock.elapsed(), ..Progress::default() });
-        }
+        };
         sum.outcome.elapsed = clock.elapsed();
-        Ok(sum)
+        (sum, failure)
     }
 
     /// Runs one slice.
     fn slice(&self, first: u64, steps: u64, time: Option<Duration>) -> anyhow::Result<Slice> {
         let mut command = Command::new(self.program);
-        command
-            .args(["check", W::NAME])
-            .args(self.world.bounds().line().split(' '))
-            .args(["--walk", "--json"]);
+        let (model, liveness) = asked_as(W::NAME);
+        command.args(["check", model]).args(self.world.bounds().line().split(' ')).args(liveness);
+        command.args(["--walk", "--json"]);
         command.args(["--seed", &self.plan.seed.to_string(), "--from-walk", &first.to_string()]);
         command.args(["--steps", &steps.to_string(), "--threads", &self.limits.threads.to_string()]);
         if let Some(bug) = self.planted {
@@ -108,7 +131,10 @@ impl<W: Checked> Sliced<'_, W> {
     }
 
     /// Adds a slice; whether a claim was broken in it.
-    fn add(&self, sum: &mut Walked<W>, slice: Slice) -> bool {
+    ///
+    /// # Errors
+    /// When the walk that broke it breaks nothing here: the violation stands, but without the way to it.
+    fn add(&self, sum: &mut Walked<W>, slice: Slice) -> Result<bool, Failure> {
         let before = sum.outcome.generated;
         let outcome = &mut sum.outcome;
         outcome.generated += slice.steps_taken;
@@ -120,13 +146,19 @@ impl<W: Checked> Sliced<'_, W> {
             *seen |= slice.met.iter().any(|met| met == claim.name);
         }
         sum.walks += slice.walks.walks;
-        let Some(number) = slice.walks.walk else { return false };
+        let Some(number) = slice.walks.walk else { return Ok(false) };
         let plan = Plan { first: number, steps: Some(1), ..self.plan };
         let again = walk(self.world, plan, Limits { timeout: None, ..self.limits }, &mut |_| {});
+        if !matches!(again.outcome.verdict, Verdict::Violated(_)) {
+            let told = slice.violation.map(|found| format!("{}\n{}", found.claim, found.values));
+            let told = told.unwrap_or_else(|| "it does not say what".to_owned());
+            let why = format!("walk {number} breaks nothing here; in a process of its own it broke {told}");
+            return Err(Failure { is_violation: true, why });
+        }
         sum.outcome.verdict = again.outcome.verdict;
         let steps = before + slice.walks.steps_until_found.unwrap_or(slice.steps_taken);
         sum.sighting = Some(Sighting { walk: number, steps, length: slice.walks.length.unwrap_or(0) });
-        true
+        Ok(true)
     }
 }
 
@@ -140,5 +172,51 @@ fn nothing<W: Checked>() -> Outcome<W> {
         memory: 0,
         taken: vec![0; W::KINDS.len()],
         seen: vec![false; W::sometimes().len()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::quorum::{Bounds, World};
+
+    fn world() -> World {
+        World::new(Bounds::default().read(["voters=1", "values=1"]).expect("bounds"), None)
+    }
+
+    fn sliced<'a>(world: &'a World, program: &'a Path) -> Sliced<'a, World> {
+        let plan = Plan { steps: Some(10), ..Plan::default() };
+        let limits = Limits { threads: 1, ..Limits::default() };
+        Sliced { program, world, planted: None, plan, limits, slice: 5 }
+    }
+
+    #[test]
+    fn a_slice_that_dies_is_told_and_what_was_walked_is_kept() {
+        let world = world();
+
+        let (walked, failure) = sliced(&world, Path::new("/bin/false")).walk(&mut |_| {});
+
+        let failure = failure.expect("it tells nothing");
+        assert!(!failure.is_violation && failure.why.contains("exit status: 1"), "{}", failure.why);
+        assert!(matches!(walked.outcome.verdict, Verdict::OutOfBudget));
+    }
+
+    #[test]
+    fn a_violation_that_does_not_come_back_is_a_violation_all_the_same() {
+        let (world, path) = (world(), Path::new("/bin/false"));
+        let slice = json!({
+            "steps_taken": 5, "depth": 5, "taken": {}, "met": [],
+            "violation": { "claim": "quorum/log_matching", "values": "2 is not 3" },
+            "walks": { "walks": 3, "walk": 2, "steps_until_found": 5, "length": 2 },
+        });
+        let mut sum = Walked { outcome: nothing::<World>(), walks: 0, sighting: None };
+
+        let added = sliced(&world, path).add(&mut sum, serde_json::from_value(slice).expect("a slice"));
+
+        let failure = added.expect_err("nothing is broken here");
+        assert!(failure.is_violation && failure.why.contains("broke quorum/log_matching\n2 is not 3"));
+        assert_eq!((sum.walks, sum.outcome.generated), (3, 5));
     }
 }

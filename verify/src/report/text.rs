@@ -15,6 +15,7 @@ pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
     let verdict = match run.conclusion {
         Conclusion::Holds | Conclusion::Vacuous => "holds   ",
         Conclusion::OutOfBudget => "budget  ",
+        Conclusion::Failed => "FAILED  ",
         Conclusion::Violated => "VIOLATED",
     };
     if let Some(walks) = &run.walks {
@@ -57,6 +58,9 @@ fn walked(out: &mut dyn Write, run: &Run, walks: &Walks, verdict: &str, verbose:
         grouped(run.steps_per_second),
         run.seconds
     )?;
+    for line in run.failure.iter().flat_map(|failure| failure.lines()) {
+        writeln!(out, "         {line}")?;
+    }
     let Some(found) = &run.violation else { return Ok(()) };
     if let (Some(walk), Some(length), Some(again)) = (walks.walk, walks.length, &walks.again) {
         let shortened = found.story.steps.len();
@@ -126,6 +130,7 @@ pub fn sweep(out: &mut dyn Write, sweep: &Sweep) -> io::Result<()> {
     };
     let of = format!("{}: {bounds} bounds, {visited}, {:.1} s", sweep.model, sweep.seconds);
     match sweep.conclusion {
+        Conclusion::Failed => writeln!(out, "{of}: a part of it FAILED, so nothing is concluded")?,
         Conclusion::Holds if walks => writeln!(out, "{of}: walked at random, {claims} properties held")?,
         Conclusion::Vacuous if walks => {
             writeln!(out, "{of}: walked, but what must be possible never happened")?

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::bounds::Bounds as _;
 use crate::engine::{Plan, Walked};
+use crate::story::asked_as;
 use crate::world::Checked;
 
 /// Which walks they were, and how to take the one again that broke a claim.
@@ -36,10 +37,11 @@ impl Walks {
     pub fn new<W: Checked>(plan: Plan, walked: &Walked<W>, bounds: &W::Bounds, planted: Option<Bug>) -> Self {
         let again = |walk: u64| {
             let planted = planted.map(|bug| format!(" --mutant {}", bug.id())).unwrap_or_default();
-            let (name, bounds) = (W::NAME, bounds.line());
+            let (model, liveness) = asked_as(W::NAME);
+            let liveness = liveness.map(|flag| format!(" {flag}")).unwrap_or_default();
+            let (bounds, seed) = (bounds.line(), plan.seed);
             format!(
-                "verify check {name} {bounds}{planted} --walk --seed {} --from-walk {walk} --steps 1",
-                plan.seed
+                "verify check {model} {bounds}{liveness}{planted} --walk --seed {seed} --from-walk {walk} --steps 1"
             )
         };
         Self {
