@@ -153,7 +153,7 @@ impl Benchmark<'_> {
             for setting in self.settings(repetition) {
                 self.output.note(self.describe(&setting, repetition));
                 match self.repetition(&setting, repetition).await {
-                    Ok(runs) => self.keep(&setting, runs),
+                    Ok(runs) => self.keep(&setting, repetition, runs),
                     Err(failure) => failures.push(failure),
                 }
                 if self.global.bootstrap_server.is_some() && !failures.is_empty() {
@@ -214,18 +214,30 @@ impl Benchmark<'_> {
             Some(_) => Arena::attach(&self.env, self.global, self.output).await?,
             None => Arena::start(&self.env, self.workload, &dir, &self.properties(setting)).await?,
         };
-        arena.create_topic(self.workload, partitions, self.flush_policy(setting)).await?;
-        let measured = match self.command {
-            Bench::Produce(_) => measure::produce(&mut arena, self.workload, partitions).await,
-            Bench::Consume(_) => measure::consume(&mut arena, self.workload, partitions).await,
-            Bench::Failover(_) => measure::fail_over(&mut arena, self.workload, partitions, repetition).await,
-        };
+        // Whatever fails, the topic is taken from a cluster that is not ours.
+        let measured = self.measure(&mut arena, setting, repetition).await;
         let ended = arena.end().await;
         let runs = measured?;
         if self.global.bootstrap_server.is_none() {
             files::remove_dir(&dir)?;
         }
         ended.map(|()| runs)
+    }
+
+    /// Measures one case on a cluster that is there.
+    async fn measure(
+        &self,
+        arena: &mut Arena,
+        setting: &Setting,
+        repetition: u32,
+    ) -> Result<Vec<(Phase, Run)>, Failure> {
+        let (workload, partitions) = (self.workload, self.partitions(setting));
+        arena.create_topic(workload, partitions, self.flush_policy(setting)).await?;
+        match self.command {
+            Bench::Produce(_) => measure::produce(arena, workload, partitions).await,
+            Bench::Consume(_) => measure::consume(arena, workload, partitions).await,
+            Bench::Failover(_) => measure::fail_over(arena, workload, partitions, repetition).await,
+        }
     }
 
     /// The properties of the brokers; a changed one replaces one that is given to all.
@@ -236,10 +248,10 @@ impl Benchmark<'_> {
         pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
     }
 
-    fn keep(&mut self, setting: &Setting, runs: Vec<(Phase, Run)>) {
+    fn keep(&mut self, setting: &Setting, repetition: u32, runs: Vec<(Phase, Run)>) {
         for (order, (phase, run)) in (0u8..).zip(runs) {
             let place = self.runs.entry((setting.clone(), order)).or_insert_with(|| (phase, Vec::new()));
-            place.1.push(run);
+            place.1.push(Run { repetition, ..run });
         }
     }
 

@@ -125,7 +125,11 @@ fn write_line(line: &str) -> Result<(), Failure> {
     }
 }
 
+/// A table; a row that has no cell for each heading would put values under wrong ones.
 fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    for row in rows {
+        assert_eq!(row.len(), headings.len(), "a cell for each of {headings:?}: {row:?}");
+    }
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or(0)
@@ -187,6 +191,12 @@ mod tests {
         let rows = [vec!["visits".to_owned(), "3".to_owned()], vec!["a".to_owned(), "12".to_owned()]];
 
         assert_eq!(table(&["NAME", "PARTITIONS"], &rows), "NAME    PARTITIONS\nvisits  3\na       12\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "a cell for each of")]
+    fn a_row_with_a_cell_too_few_is_not_printed() {
+        table(&["NAME", "READY", "PARTITIONS"], &[vec!["visits".to_owned(), "3".to_owned()]]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod disk;
 mod link;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -53,13 +54,18 @@ pub(super) struct Limits {
     pub(super) append_synced_mib: Limit,
 }
 
+/// How long the connection is measured.
+const LINK_FOR: Duration = Duration::from_secs(1);
+/// How long each way of writing is measured at most.
+const DISK_FOR: Duration = Duration::from_millis(700);
+
 /// Measures once, with files in `dir`, which is there.
 pub(super) async fn measure(dir: &Path, write_bytes: usize) -> Result<Measured, Failure> {
     Ok(Measured {
-        quic: link::measure(write_bytes).await?,
-        append: disk::measure(dir, write_bytes, disk::Sync::Never).await?,
-        append_synced_each: disk::measure(dir, write_bytes, disk::Sync::After(0)).await?,
-        append_synced_mib: disk::measure(dir, write_bytes, disk::Sync::After(1 << 20)).await?,
+        quic: link::measure(write_bytes, LINK_FOR).await?,
+        append: disk::measure(dir, write_bytes, disk::Sync::Never, DISK_FOR).await?,
+        append_synced_each: disk::measure(dir, write_bytes, disk::Sync::After(0), DISK_FOR).await?,
+        append_synced_mib: disk::measure(dir, write_bytes, disk::Sync::After(1 << 20), DISK_FOR).await?,
     })
 }
 

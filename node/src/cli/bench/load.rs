@@ -186,13 +186,13 @@ impl Load {
         Running { env: self.env.clone(), began, until, shared, tasks }
     }
 
-    /// Sends for a while, and forgets what became of it, unless nothing was acknowledged.
-    pub(super) async fn warm_up(&self, duration: Duration) -> Option<ProduceError> {
+    /// Sends for a while, and forgets what became of it, unless nothing was acknowledged; tells how many records were.
+    pub(super) async fn warm_up(&self, duration: Duration) -> Result<u64, ProduceError> {
         if duration.is_zero() {
-            return None;
+            return Ok(0);
         }
         let outcome = self.start(Amount::For(duration)).finish().await;
-        outcome.last_error.filter(|_| outcome.acknowledged == 0)
+        outcome.last_error.filter(|_| outcome.acknowledged == 0).map_or(Ok(outcome.acknowledged), Err)
     }
 }
 

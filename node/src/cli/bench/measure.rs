@@ -48,7 +48,7 @@ pub(super) async fn consume(
     partitions: u32,
 ) -> Result<Vec<(Phase, Run)>, Failure> {
     let fill = Load::new(&arena.client, &arena.topic, partitions, workload).unbound();
-    let touched = touch(arena, &fill).await?;
+    let touched = touch(arena, &fill).await? + fill.warm_up(workload.warm_up).await?;
     let filled = fill.start(Amount::of(workload)).finish().await;
     if let Some(error) = filled.last_error {
         return Err(error.into());
@@ -64,6 +64,8 @@ pub(super) async fn consume(
     let took = arena.env.now().since(began);
     let replay = frame.end(&arena.usage(), filled, took, workload);
     let load = Load::new(&arena.client, &arena.topic, partitions, workload).at_most(LIVE_RATE);
+    let touched = load.touch().await? + load.warm_up(workload.warm_up).await?;
+    read(arena, &mut consumer, touched).await?;
     let live = live(arena, workload, &load, &mut consumer).await?;
     Ok(vec![(Phase::Replay, replay), (Phase::Live, live)])
 }
@@ -78,7 +80,8 @@ async fn touch(arena: &mut Arena, load: &Load) -> Result<u64, Failure> {
 /// Brings everything to where it stays.
 async fn warm_up(arena: &mut Arena, workload: &Workload, load: &Load) -> Result<(), Failure> {
     touch(arena, load).await?;
-    load.warm_up(workload.warm_up).await.map_or(Ok(()), |error| Err(error.into()))
+    load.warm_up(workload.warm_up).await?;
+    Ok(())
 }
 
 /// Reads so many records.
@@ -236,6 +239,7 @@ impl Frame {
         let client = self.before.client.zip(after.client).map(|(before, after)| after.cpu_s - before.cpu_s);
         let of_brokers: f64 = brokers.iter().map(|broker| broker.cpu_s).sum();
         Run {
+            repetition: 0,
             load_average: self.load_average,
             ready_ms: self.ready_ms,
             seconds,

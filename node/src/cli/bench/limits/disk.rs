@@ -11,9 +11,7 @@ use crate::cli::bench::machine::{self, Used};
 use crate::cli::failure::Failure;
 use crate::disk::{Disk as _, Fault, Open, RealDisk, SyncSet};
 
-/// Lasts at most so long.
-const FOR: Duration = Duration::from_millis(700);
-/// Nor writes more than that.
+/// Writes no more than that.
 const BYTES_MAX: u64 = 512 << 20;
 const NAME: &str = "limit";
 
@@ -26,8 +24,13 @@ pub(super) enum Sync {
     After(u64),
 }
 
-/// Appends to a file in `dir` for a while.
-pub(super) async fn measure(dir: &Path, write_bytes: usize, sync: Sync) -> Result<Rate, Failure> {
+/// Appends to a file in `dir` for so long.
+pub(super) async fn measure(
+    dir: &Path,
+    write_bytes: usize,
+    sync: Sync,
+    duration: Duration,
+) -> Result<Rate, Failure> {
     let failed = |fault: Fault| {
         Failure::failed(
             format!("the disk's own limit was not measured: {fault}"),
@@ -36,20 +39,20 @@ pub(super) async fn measure(dir: &Path, write_bytes: usize, sync: Sync) -> Resul
         .on(dir.display().to_string())
     };
     let disk = RealDisk::open(dir).map_err(failed)?;
-    let measured = append(&disk, write_bytes, sync).await;
+    let measured = append(&disk, write_bytes, sync, duration).await;
     let removed = disk.remove(NAME);
     let rate = measured.map_err(failed)?;
     removed.map_err(failed).map(|()| rate)
 }
 
-async fn append(disk: &RealDisk, write_bytes: usize, sync: Sync) -> Result<Rate, Fault> {
+async fn append(disk: &RealDisk, write_bytes: usize, sync: Sync, duration: Duration) -> Result<Rate, Fault> {
     let env = Env::real();
     let file = disk.open(NAME, Open::New)?;
     let chunk = [Bytes::from(vec![7; write_bytes])];
     let before = machine::used(None);
     let began = env.now();
     let (mut bytes, mut unsynced) = (0, 0);
-    while env.now().since(began) < FOR && bytes < BYTES_MAX {
+    while env.now().since(began) < duration && bytes < BYTES_MAX {
         file.append(&chunk)?.await?;
         bytes += write_bytes as u64;
         unsynced += write_bytes as u64;
@@ -78,10 +81,12 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_left_of_what_was_written() {
+        const SHORT: Duration = Duration::from_millis(20);
         let dir = tempfile::tempdir().expect("a temporary directory");
 
         for sync in [Sync::Never, Sync::After(0), Sync::After(1 << 20)] {
-            let rate = measure(dir.path(), 64 << 10, sync).await.expect("the disk is there");
+            let rate = measure(dir.path(), 64 << 10, sync, SHORT).await;
+            let rate = rate.expect("the disk is there");
             assert!(rate.mb_per_s > 0.0, "{rate:?}");
         }
 

@@ -19,15 +19,13 @@ use crate::cli::bench::machine;
 use crate::cli::failure::Failure;
 
 const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-/// Lasts about so long, after a quarter of it unmeasured, in which the largest datagram is found.
-const FOR: Duration = Duration::from_millis(1000);
 /// Frames that are not answered yet.
 const UNDER_WAY: usize = 64;
 /// How long one frame may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends frames of this length for a while.
-pub(super) async fn measure(frame_bytes: usize) -> Result<Rate, Failure> {
+/// Sends frames of this length for about so long, after a quarter of it unmeasured, in which the largest datagram is found.
+pub(super) async fn measure(frame_bytes: usize, duration: Duration) -> Result<Rate, Failure> {
     let authority = LabAuthority::new("highwater bench").map_err(failed)?;
     let (broker, client) = (authority.broker(NodeId(1)), authority.client("bench"));
     let (broker, client) = (broker.map_err(failed)?, client.map_err(failed)?);
@@ -35,7 +33,7 @@ pub(super) async fn measure(frame_bytes: usize) -> Result<Rate, Failure> {
     #[expect(clippy::disallowed_methods, reason = "the other side is another process in all but name")]
     let server = std::thread::spawn(move || serve(&broker, announce));
     let rate = match announced.await {
-        Ok(address) => send(&client, address, frame_bytes).await,
+        Ok(address) => send(&client, address, frame_bytes, duration).await,
         Err(_) => Err(failed("it does not listen")),
     };
     let served = server.join().unwrap_or_else(|_| Err(failed("it panicked")));
@@ -66,13 +64,18 @@ fn serve(identity: &Identity, announce: oneshot::Sender<SocketAddr>) -> Result<(
     })
 }
 
-async fn send(identity: &Identity, address: SocketAddr, frame_bytes: usize) -> Result<Rate, Failure> {
+async fn send(
+    identity: &Identity,
+    address: SocketAddr,
+    frame_bytes: usize,
+    duration: Duration,
+) -> Result<Rate, Failure> {
     let env = Env::real();
     let endpoint = Endpoint::bind(&env, LOCAL, identity, Settings::default()).map_err(failed)?;
     let connection = endpoint.connect(address, Expect::Broker(NodeId(1))).await.map_err(failed)?;
-    pump(&env, &connection, frame_bytes, FOR / 4).await?;
+    pump(&env, &connection, frame_bytes, duration / 4).await?;
     let before = machine::used(None);
-    let (bytes, took) = pump(&env, &connection, frame_bytes, FOR).await?;
+    let (bytes, took) = pump(&env, &connection, frame_bytes, duration).await?;
     let after = machine::used(None);
     endpoint.close().await;
     Ok(Rate::of(bytes, took, before, after))
@@ -111,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_go_over_a_link_of_their_own() {
-        let rate = measure(1024).await.expect("loopback is there");
+        let rate = measure(1024, Duration::from_millis(40)).await.expect("loopback is there");
 
         assert!(rate.mb_per_s > 0.0, "{rate:?}");
     }
