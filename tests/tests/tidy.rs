@@ -57,6 +57,28 @@ const IMPURE: &[&str] = &[
     "thread::",
 ];
 
+/// Where threads share something that is neither a lock nor a channel nor a cell of the standard library, and what of it is tried
+/// (docs/VERIFICATION.md). A count or a flag stands alone: nothing is read because of what it says, so that it matters to nobody
+/// in which order it is seen.
+const SHARED: &[(&str, &str)] = &[
+    ("verify/src/engine/visited.rs", "loom"),
+    ("verify/src/engine/recent.rs", "loom"),
+    ("verify/src/quorum/number.rs", "loom"),
+    ("verify/src/engine/expand.rs", "counts and flags"),
+    ("verify/src/engine/walk.rs", "counts and flags; what they sum up is under a lock"),
+    ("verify/src/recovery/recovering.rs", "flags"),
+    ("verify/mutation/src/each.rs", "a count"),
+    ("verify/mutation/src/switch.rs", "the switch of one process, and counts"),
+    ("node/src/trace.rs", "counts"),
+    ("node/src/kept.rs", "a flag"),
+    ("node/src/cli/quickstart/traffic.rs", "counts and flags"),
+    ("node/src/cli/bench/load.rs", "counts and flags"),
+    ("transport/src/env/sim/process.rs", "a count, of one thread"),
+    ("client/src/client.rs", "times of the clock, each alone"),
+    ("client/src/link.rs", "a flag"),
+    ("client/src/producer.rs", "a count"),
+];
+
 /// File names that say nothing of what is inside.
 const EMPTY_NAMES: &[&str] =
     &["utils.rs", "util.rs", "common.rs", "types.rs", "helpers.rs", "misc.rs", "mod.rs"];
@@ -138,6 +160,29 @@ fn impure_core(source: &Source) -> Option<String> {
     Some(format!("`{found}` does not belong in a core"))
 }
 
+/// The first word of the production code that stands for sharing without a lock, or for going around the compiler.
+fn shares(source: &Source) -> Option<String> {
+    let is_test = source.path.contains("/tests/") || source.path.starts_with("tests/");
+    if !is_rust(source) || is_test {
+        return None;
+    }
+    let code = source.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let marks = |word: &String| word.starts_with("Atomic") || word == "UnsafeCell" || word == "unsafe";
+    code.flat_map(words).find(marks)
+}
+
+fn shared_unseen(source: &Source) -> Option<String> {
+    let listed = SHARED.iter().any(|(path, _)| *path == source.path);
+    match (shares(source), listed) {
+        (Some(word), false) => Some(format!(
+            "`{word}`: use a lock, or try it with loom and list it in `SHARED` of the tidy test"
+        )),
+        (None, true) => Some("is listed in `SHARED` of the tidy test, and shares nothing".to_owned()),
+        (Some(_), true) | (None, false) => None,
+    }
+}
+
 /// The identifiers of a line outside its strings; one followed by `::` or `!` also with that mark.
 fn words(line: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -215,6 +260,13 @@ fn the_cores_are_pure() {
 }
 
 #[test]
+fn what_threads_share_without_a_lock_is_known() {
+    hold(shared_unseen);
+    let missing = SHARED.iter().find(|(path, _)| !root().join(path).is_file());
+    assert_eq!(missing, None, "a file that shares something is gone");
+}
+
+#[test]
 fn arrows_between_crates_point_one_way() {
     hold(sideways);
 }
@@ -251,6 +303,10 @@ fn each_rule_finds_the_fault_that_it_is_for() {
     assert!(impure_core(&file("model/src/b.rs", "//! x\nuse std::time;")).is_some());
     assert!(impure_core(&file("model/src/b.rs", "//! x\nlet a: f64 = 0;")).is_some());
     assert!(impure_core(&file("model/src/b.rs", "//! a Duration\n#[cfg(test)] use std::x;")).is_none());
+    assert!(shared_unseen(&file("a/src/b.rs", "//! x\nstatic N: AtomicU8 = AtomicU8::new(0);")).is_some());
+    assert!(shared_unseen(&file("a/src/b.rs", "//! x\nunsafe { x() }")).is_some());
+    assert!(shared_unseen(&file("verify/src/engine/visited.rs", "//! x")).is_some());
+    assert!(shared_unseen(&file("a/tests/b.rs", "//! x\nstatic N: AtomicU8 = AtomicU8::new(0);")).is_none());
     assert!(
         sideways(&file("model/Cargo.toml", "[dependencies]\nhighwater-node.workspace = true\n")).is_some()
     );

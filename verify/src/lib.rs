@@ -18,5 +18,6 @@ pub mod replay;
 pub mod replication;
 pub mod report;
 pub mod story;
+mod sync;
 pub mod trace;
 pub mod world;

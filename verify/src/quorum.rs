@@ -13,6 +13,7 @@ mod duty;
 mod encode;
 mod naming;
 mod network;
+mod number;
 mod order;
 mod picture;
 mod recovery;

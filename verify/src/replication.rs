@@ -14,6 +14,7 @@ mod disk;
 mod drive;
 mod dropped;
 mod encode;
+mod fates;
 mod memory;
 mod network;
 mod part;

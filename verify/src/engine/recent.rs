@@ -1,7 +1,8 @@
 //! What was met lately: most steps lead to a state that was just met, and to know that is cheaper than to encode it.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Places for an identity: they share a cache line.
 const WAYS: usize = 2;
@@ -19,7 +20,7 @@ impl Recent {
         Self::with_sets(SETS.0)
     }
 
-    fn with_sets(sets: usize) -> Self {
+    pub(super) fn with_sets(sets: usize) -> Self {
         let set = || std::array::from_fn(|_| AtomicU64::new(0));
         Self { sets: std::iter::repeat_with(set).take(sets).collect() }
     }

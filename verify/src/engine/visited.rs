@@ -4,8 +4,10 @@
 //! chunks of a frontier. Whence a state was reached is only asked of a violation, so it is merely written down.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::PoisonError;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock, RwLockReadGuard};
 
 /// Places kept free for what a thread adds before it looks again: more than the steps from all states of a chunk.
 const ROOM: usize = 1 << 14;
@@ -80,7 +82,11 @@ pub(super) struct Visited {
 impl Visited {
     /// An empty set for so many threads.
     pub(super) fn new(threads: usize) -> Self {
-        let room = ROOM * threads.max(1);
+        Self::with_room(ROOM * threads.max(1))
+    }
+
+    /// An empty set that keeps so many places free for all threads together.
+    pub(super) fn with_room(room: usize) -> Self {
         let table = Table::new((room * 2).next_power_of_two());
         Self { table: RwLock::new(table), room, ways: Mutex::default(), ways_written: AtomicU64::new(0) }
     }

@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering as Memory};
 use std::sync::{Arc, OnceLock};
 
 use super::naming::{NAMINGS, Naming};
+use super::number::Number;
 use crate::engine::Encoder;
 
 /// A shared value and its fingerprint.
@@ -19,15 +19,15 @@ pub struct Shared<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     fingerprint: OnceLock<u64>,
-    /// What tells it whatever the replicas' names are, and under each naming; 0 until that was asked for.
-    traits: AtomicU64,
-    named: [AtomicU64; NAMINGS],
+    /// What tells it whatever the replicas' names are, and under each naming.
+    traits: Number,
+    named: [Number; NAMINGS],
     value: T,
 }
 
 impl<T> Inner<T> {
     fn new(value: T) -> Self {
-        Self { fingerprint: OnceLock::new(), traits: AtomicU64::new(0), named: Default::default(), value }
+        Self { fingerprint: OnceLock::new(), traits: Number::default(), named: Default::default(), value }
     }
 }
 
@@ -35,18 +35,6 @@ impl<T> Inner<T> {
 impl<T: Clone> Clone for Inner<T> {
     fn clone(&self) -> Self {
         Self::new(self.value.clone())
-    }
-}
-
-/// The number in `place`, made the first time.
-fn number(place: &AtomicU64, make: impl FnOnce() -> u64) -> u64 {
-    match place.load(Memory::Relaxed) {
-        0 => {
-            let made = make().max(1);
-            place.store(made, Memory::Relaxed);
-            made
-        }
-        known => known,
     }
 }
 
@@ -59,13 +47,13 @@ impl<T> Shared<T> {
 
     /// What `tell` tells of it whatever the replicas' names are.
     pub(super) fn traits(&self, tell: impl FnOnce(&T) -> u64) -> u64 {
-        number(&self.0.traits, || tell(&self.0.value))
+        self.0.traits.get_or_make(|| tell(&self.0.value))
     }
 
     /// What `tell` tells of it with the replicas named so.
     pub(super) fn named(&self, naming: Naming, tell: impl FnOnce(&T, Naming) -> u64) -> u64 {
         let place = self.0.named.get(naming.number()).expect("a naming has a number below their count");
-        number(place, || tell(&self.0.value, naming))
+        place.get_or_make(|| tell(&self.0.value, naming))
     }
 }
 
@@ -74,7 +62,7 @@ impl<T: Clone> Shared<T> {
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let inner = Arc::make_mut(&mut self.0);
         inner.fingerprint = OnceLock::new();
-        inner.traits = AtomicU64::new(0);
+        inner.traits = Number::default();
         inner.named = Default::default();
         change(&mut inner.value)
     }

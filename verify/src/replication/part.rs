@@ -10,6 +10,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use super::encode::{Canon, Code};
+use super::fates::Fates;
 
 /// A kind of part.
 pub trait Kind: Sized + 'static {
@@ -68,42 +69,6 @@ impl<T: Kind> Part<T> {
     pub(super) fn fate(self, key: u64, make: impl FnOnce() -> T::Fate) -> &'static T::Fate {
         let fates = &self.0.fates;
         fates.find(key).unwrap_or_else(|| fates.add(key, Box::leak(Box::new(make()))))
-    }
-}
-
-/// Number of events whose fates are kept in one place.
-const TOGETHER: usize = 6;
-
-/// What came of the events that happened to a part. It only grows, so that it is read without a lock.
-struct Fates<F: 'static> {
-    first: [OnceLock<(u64, &'static F)>; TOGETHER],
-    more: OnceLock<Box<Self>>,
-}
-
-impl<F> Fates<F> {
-    fn new() -> Self {
-        Self { first: Default::default(), more: OnceLock::new() }
-    }
-
-    fn find(&self, key: u64) -> Option<&'static F> {
-        for place in &self.first {
-            let (known, fate) = place.get()?;
-            if *known == key {
-                return Some(fate);
-            }
-        }
-        self.more.get()?.find(key)
-    }
-
-    /// Adds a fate, unless another thread was faster; gives the one that is there now.
-    fn add(&self, key: u64, made: &'static F) -> &'static F {
-        for place in &self.first {
-            let (known, fate) = place.get_or_init(|| (key, made));
-            if *known == key {
-                return fate;
-            }
-        }
-        self.more.get_or_init(|| Box::new(Self::new())).add(key, made)
     }
 }
 
