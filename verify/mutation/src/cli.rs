@@ -1,7 +1,7 @@
 //! The command line of `mutate`.
 //!
 //! Exit codes: 0 done, and no survivor is without an explanation; 2 the question is not understood, or cannot be answered;
-//! 4 there are such survivors, or explanations of none.
+//! 4 there are such survivors, explanations of none, or mutants that were not run.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::workbench::Workbench;
 #[command(
     name = "mutate",
     version,
-    after_help = "Exit codes: 0 done, 2 usage, 4 a survivor without an explanation."
+    after_help = "Exit codes: 0 done, 2 usage, 4 a survivor without an explanation, or a mutant without a result."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -54,6 +54,9 @@ struct Run {
     /// Processor time after which a judge is stopped, in seconds
     #[arg(long, default_value_t = 15)]
     seconds: u64,
+    /// Puts every mutant first to bounds that take this together, in seconds: what is noticed is noticed soon
+    #[arg(long, default_value_t = 1.0)]
+    first: f64,
     /// Runs again what survived so far, and nothing else
     #[arg(long)]
     survivors_again: bool,
@@ -117,6 +120,7 @@ fn run_command(asked: Run) -> anyhow::Result<u8> {
         out,
         jobs: asked.jobs,
         seconds: asked.seconds,
+        first: asked.first,
         survivors_again: asked.survivors_again,
         only: asked.only,
     };
@@ -148,7 +152,7 @@ fn report(asked: &Tell) -> anyhow::Result<u8> {
     } else {
         report.print(&mut out)?;
     }
-    let clean = report.gaps().next().is_none() && report.stale.is_empty();
+    let clean = report.gaps().next().is_none() && report.stale.is_empty() && report.not_run == 0;
     Ok(if clean { 0 } else { 4 })
 }
 

@@ -136,7 +136,7 @@ fn what_no_test_notices_survives() {
     let made = instrumented(&Without::default());
     let tests = compile(folder.path(), &made, true);
     let fate =
-        |number: usize| unit_tests(&tests, &Trial { switch: number.to_string(), seconds: 10 }).unwrap();
+        |number: usize| unit_tests(&tests, &[], &Trial { switch: number.to_string(), seconds: 10 }).unwrap();
     let survivors: Vec<&str> = made
         .mutants
         .iter()

@@ -1,11 +1,12 @@
 //! Puts one mutant to the judges: the unit tests, and a sweep of the checker.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ const ASSERTION: &str = "core/assertion_holds";
 const SIGXCPU: i32 = 24;
 
 /// Address space of a judge, in bytes.
-const MEMORY_MAX: u64 = 6 << 30;
+const MEMORY_MAX: u64 = 3 << 30;
 
 /// What a judge says of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,13 +103,28 @@ fn ended(status: ExitStatus, during: String) -> Fate {
     }
 }
 
-/// Runs the unit tests up to the first that fails.
+/// The names of the unit tests.
+///
+/// # Errors
+/// When they cannot be listed.
+pub(crate) fn names_of(tests: &Path) -> anyhow::Result<Vec<String>> {
+    let listed =
+        Command::new(tests).args(["--list", "--format", "terse"]).output().context("the unit tests")?;
+    let names = String::from_utf8(listed.stdout)?;
+    Ok(names.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+/// Runs these of the unit tests, or all if none is named, up to the first that fails.
 ///
 /// # Errors
 /// When they cannot be run.
-pub(crate) fn unit_tests(tests: &Path, trial: &Trial) -> anyhow::Result<Fate> {
+pub(crate) fn unit_tests(tests: &Path, names: &[&str], trial: &Trial) -> anyhow::Result<Fate> {
     let mut command = Command::new(tests);
-    command.arg("--test-threads=1");
+    command.args(["--test-threads=1", "--exact"]).args(names);
+    if names.is_empty() {
+        command = Command::new(tests);
+        command.arg("--test-threads=1");
+    }
     let (mut judge, output) = Judge::start(command, trial)?;
     let mut at = String::new();
     for line in output.lines() {
@@ -133,12 +149,14 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Model {
-    never_met: Vec<String>,
-    runs: Vec<SweepRun>,
+    runs: Vec<Search>,
 }
 
 #[derive(Deserialize)]
-struct SweepRun {
+struct Search {
+    bounds: BTreeMap<String, String>,
+    seconds: f64,
+    met: BTreeSet<String>,
     violation: Option<Violation>,
 }
 
@@ -147,31 +165,73 @@ struct Violation {
     claim: String,
 }
 
-/// Sweeps a world's small bounds up to the first violation.
-///
-/// # Errors
-/// When the checker cannot be run.
-pub(crate) fn sweep(checker: &Path, world: &str, trial: &Trial) -> anyhow::Result<Fate> {
+/// A bound of a sweep, searched without a mutant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bound {
+    pub(crate) world: String,
+    /// As the checker is given them.
+    pub(crate) words: Vec<String>,
+    /// What it takes.
+    pub(crate) seconds: f64,
+    /// What must be possible, and is met there.
+    pub(crate) met: BTreeSet<String>,
+}
+
+/// What a run of the checker says: its document, or how it ended without one.
+fn check(checker: &Path, words: &[&str], trial: &Trial) -> anyhow::Result<Result<Document, ExitStatus>> {
     let mut command = Command::new(checker);
-    command.args(["check", world, "--profile", "small", "--threads", "1", "--json"]);
+    command.arg("check").args(words).args(["--threads", "1", "--json"]);
     let (mut judge, mut output) = Judge::start(command, trial)?;
     let mut text = Vec::new();
     output.read_to_end(&mut text)?;
     let status = judge.end()?;
-    let Ok(document) = serde_json::from_slice::<Document>(&text) else {
-        return Ok(ended(status, world.to_owned()));
+    Ok(serde_json::from_slice(&text).map_err(|_| status))
+}
+
+/// Sweeps a world's small bounds without a mutant.
+///
+/// # Errors
+/// When the checker cannot be run, or does not hold all of it.
+pub(crate) fn bounds_of(checker: &Path, world: &str, trial: &Trial) -> anyhow::Result<Vec<Bound>> {
+    let Ok(document) = check(checker, &[world, "--profile", "small"], trial)? else {
+        bail!("the sweep of {world} does not end without a mutant");
     };
-    let violation =
-        document.models.iter().flat_map(|model| &model.runs).find_map(|run| run.violation.as_ref());
-    Ok(match (violation, document.conclusion.as_str()) {
+    if document.conclusion != "holds" {
+        bail!("the sweep of {world} is {} without a mutant", document.conclusion);
+    }
+    let bound = |run: Search| Bound {
+        world: world.to_owned(),
+        words: run.bounds.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        seconds: run.seconds,
+        met: run.met,
+    };
+    Ok(document.models.into_iter().flat_map(|model| model.runs).map(bound).collect())
+}
+
+/// Searches a bound up to the first violation; gives also what was met of what must be possible.
+///
+/// # Errors
+/// When the checker cannot be run.
+pub(crate) fn search(
+    checker: &Path,
+    bound: &Bound,
+    trial: &Trial,
+) -> anyhow::Result<(Fate, BTreeSet<String>)> {
+    let words: Vec<&str> =
+        [bound.world.as_str()].into_iter().chain(bound.words.iter().map(String::as_str)).collect();
+    let document = match check(checker, &words, trial)? {
+        Ok(document) => document,
+        Err(status) => return Ok((ended(status, bound.world.clone()), BTreeSet::new())),
+    };
+    let run = document.models.into_iter().flat_map(|model| model.runs).next();
+    let run = run.context("the checker searched the bound that it was given")?;
+    let fate = match (&run.violation, document.conclusion.as_str()) {
         (Some(violation), _) if violation.claim == ASSERTION => Fate::Assertion,
         (Some(violation), _) => Fate::Property(violation.claim.clone()),
-        (None, "vacuous") => Fate::Vacuous(
-            document.models.iter().flat_map(|model| &model.never_met).next().cloned().unwrap_or_default(),
-        ),
         (None, "holds") => Fate::Held,
-        (None, _) => Fate::TimedOut(world.to_owned()),
-    })
+        (None, _) => Fate::TimedOut(bound.world.clone()),
+    };
+    Ok((fate, run.met))
 }
 
 #[cfg(test)]
@@ -188,7 +248,7 @@ mod tests {
         std::fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, executable).unwrap();
-        unit_tests(&path, &trial()).unwrap()
+        unit_tests(&path, &[], &trial()).unwrap()
     }
 
     #[test]

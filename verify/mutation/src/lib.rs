@@ -11,6 +11,7 @@
 
 mod build;
 pub mod cli;
+mod each;
 mod explained;
 #[cfg(test)]
 mod fixture;
@@ -20,6 +21,7 @@ mod locate;
 mod mutant;
 mod operators;
 mod planted;
+mod reach;
 mod report;
 mod results;
 mod returns;

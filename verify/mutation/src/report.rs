@@ -10,7 +10,7 @@ use crate::judge::Fate;
 use crate::mutant::Mutant;
 use crate::results::{Entry, Verdict};
 
-/// Counts of one module. Each mutant that compiles is in exactly one of the fields from `property` on.
+/// Counts of one module. Each mutant that compiles is in exactly one of the fields from `property` to `survivors`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     /// All mutants that were run, those that do not compile among them.
@@ -26,6 +26,8 @@ pub(crate) struct Counts {
     pub(crate) spent: u32,
     /// The sweep notices nothing, and a unit test does.
     pub(crate) unit_alone: u32,
+    /// A unit test notices, and so far the sweep does not; it was not put to all of it.
+    pub(crate) unit_so_far: u32,
     pub(crate) explained: u32,
     pub(crate) survivors: u32,
     /// Of those that the sweep notices: what no unit test does.
@@ -85,12 +87,12 @@ impl Report {
         let module = self.modules.entry(mutant.module().to_owned()).or_default();
         count(module, verdict, reason.is_some());
         count(&mut self.total, verdict, reason.is_some());
-        let Verdict::Judged { unit, sweep } = verdict else { return };
-        if let Fate::Property(claim) = sweep {
+        if let Verdict::Judged { sweep: Fate::Property(claim), .. } = verdict {
             *self.by_property.entry(claim.clone()).or_default() += 1;
         }
         if verdict.survives() {
-            let reached = *unit == Fate::Held || *sweep == Fate::Held;
+            let held = |unit: &Fate, sweep: &Fate| *unit == Fate::Held || *sweep == Fate::Held;
+            let reached = !matches!(verdict, Verdict::Judged { unit, sweep } if !held(unit, sweep));
             let (mutant, reason) = (mutant.clone(), reason.map(str::to_owned));
             self.survivors.push(Survivor { mutant, reached, reason });
         }
@@ -138,6 +140,7 @@ impl Report {
             ("sweep became vacuous", |counts| counts.vacuous),
             ("sweep never ended", |counts| counts.spent),
             ("unit test alone", |counts| counts.unit_alone),
+            ("unit test, so far", |counts| counts.unit_so_far),
             ("survives, explained", |counts| counts.explained),
             ("survives", |counts| counts.survivors),
             ("(sweep alone)", |counts| counts.sweep_alone),
@@ -160,9 +163,17 @@ impl Report {
 
 fn count(counts: &mut Counts, verdict: &Verdict, explained: bool) {
     counts.mutants += 1;
-    let Verdict::Judged { unit, sweep } = verdict else {
-        counts.unviable += 1;
-        return;
+    let (unit, sweep) = match verdict {
+        Verdict::Judged { unit, sweep } => (unit, sweep),
+        Verdict::Unviable => {
+            counts.unviable += 1;
+            return;
+        }
+        Verdict::Open(_) => {
+            let place = if verdict.survives() { &mut counts.survivors } else { &mut counts.unit_so_far };
+            *place += 1;
+            return;
+        }
     };
     let place = match sweep {
         Fate::Property(_) => &mut counts.property,
@@ -180,6 +191,7 @@ fn count(counts: &mut Counts, verdict: &Verdict, explained: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::Open;
 
     #[test]
     fn each_mutant_is_counted_once_by_who_noticed_it() {
@@ -192,13 +204,15 @@ mod tests {
         count(&mut counts, &judged(test(), Fate::Held), false);
         count(&mut counts, &judged(Fate::NotReached, Fate::Held), true);
         count(&mut counts, &judged(Fate::Held, Fate::NotReached), false);
+        count(&mut counts, &Verdict::Open(Open { unit: Some(test()), ..Open::default() }), false);
 
         let expected = Counts {
-            mutants: 6,
+            mutants: 7,
             unviable: 1,
             property: 1,
             assertion: 1,
             unit_alone: 1,
+            unit_so_far: 1,
             explained: 1,
             survivors: 1,
             sweep_alone: 1,

@@ -20,12 +20,35 @@ pub(crate) enum Verdict {
     Unviable,
     /// What each judge says.
     Judged { unit: Fate, sweep: Fate },
+    /// Some of the sweep is to come.
+    Open(Open),
+}
+
+/// What is known of a mutant that was not put to every judge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Open {
+    pub(crate) unit: Option<Fate>,
+    /// Places of the bounds at which the sweep noticed nothing.
+    pub(crate) done: Vec<usize>,
+    /// What must be possible, and was not met yet.
+    pub(crate) unmet: Vec<String>,
+    /// What the sweep of a checker said before.
+    pub(crate) said: Option<(u64, Fate)>,
 }
 
 impl Verdict {
-    /// Whether no judge noticed.
+    /// Nobody was asked yet.
+    pub(crate) fn unasked() -> Self {
+        Self::Open(Open::default())
+    }
+
+    /// Whether no judge noticed so far.
     pub(crate) fn survives(&self) -> bool {
-        matches!(self, Self::Judged { unit, sweep } if !unit.is_caught() && !sweep.is_caught())
+        match self {
+            Self::Unviable => false,
+            Self::Judged { unit, sweep } => !unit.is_caught() && !sweep.is_caught(),
+            Self::Open(open) => !open.unit.as_ref().is_some_and(Fate::is_caught),
+        }
     }
 }
 
@@ -36,9 +59,18 @@ pub(crate) struct Entry {
     pub(crate) mutant: Mutant,
     /// Tells the text of its file, unit tests aside, from any other.
     pub(crate) source: u64,
+    /// Tells the checker from any other.
+    pub(crate) checker: u64,
     pub(crate) verdict: Verdict,
     /// What the judges took, in seconds.
     pub(crate) seconds: f64,
+}
+
+impl Entry {
+    /// Of a mutant that nobody was asked about.
+    pub(crate) fn new(mutant: Mutant, source: u64) -> Self {
+        Self { mutant, source, checker: 0, verdict: Verdict::unasked(), seconds: 0.0 }
+    }
 }
 
 /// The number of a source text, its unit tests aside.
@@ -119,7 +151,7 @@ mod tests {
     fn entry(change: &str, unit: Fate) -> Entry {
         let mutant = Mutant { file: "a.rs".into(), line: 1, function: "f".into(), change: change.to_owned() };
         let verdict = Verdict::Judged { unit, sweep: Fate::NotReached };
-        Entry { mutant, source: 7, verdict, seconds: 0.5 }
+        Entry { verdict, ..Entry::new(mutant, 7) }
     }
 
     #[test]

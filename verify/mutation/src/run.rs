@@ -1,22 +1,16 @@
 //! Runs the mutants of a shard, several at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
-
 use crate::build::{Judges, Tell, judges};
-use crate::judge::{Fate, Trial, sweep, unit_tests};
+use crate::each::each;
+use crate::judge::{Fate, Trial, search, unit_tests};
 use crate::mutant::Mutant;
-use crate::results::{Entry, Results, Verdict, load, source_of};
+use crate::reach::{Reached, WORLDS};
+use crate::results::{Entry, Open, Results, Verdict, load, source_of};
 use crate::workbench::Workbench;
-
-/// The worlds of the checker.
-const WORLDS: &[&str] = &["replication", "quorum", "metadata"];
 
 /// What a run is asked for.
 pub(crate) struct Asked {
@@ -26,38 +20,18 @@ pub(crate) struct Asked {
     pub(crate) jobs: usize,
     /// Processor time of one judge, in seconds.
     pub(crate) seconds: u64,
+    /// What bounds may take that a mutant is put to before every mutant was put to some, in seconds without a mutant.
+    pub(crate) first: f64,
     /// Whether those that survived so far are run again, and no other.
     pub(crate) survivors_again: bool,
     /// Only mutants whose key has this in it.
     pub(crate) only: Option<String>,
 }
 
-/// Which mutants each judge comes to.
-struct Reached {
-    unit: BTreeSet<usize>,
-    worlds: Vec<(&'static str, BTreeSet<usize>)>,
-}
-
-impl Reached {
-    /// Runs each judge once without a mutant, noting what is met.
-    fn note(judges: &Judges, bench: &Workbench, seconds: u64) -> anyhow::Result<Self> {
-        let noted = |name: &str, run: &dyn Fn(&Trial) -> anyhow::Result<Fate>| {
-            let path = bench.copy.join(format!("met-{name}-{}", std::process::id()));
-            let switch = format!("note:{}", path.display());
-            // Notes take longer than no notes.
-            let fate = run(&Trial { switch, seconds: seconds * 4 })?;
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            let _ = fs::remove_file(&path);
-            if fate != Fate::Held {
-                bail!("{name} fails without a mutant: {fate:?}");
-            }
-            Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
-        };
-        let unit = noted("unit tests", &|trial| unit_tests(&judges.tests, trial))?;
-        let world =
-            |world: &&'static str| Ok((*world, noted(world, &|trial| sweep(&judges.sweep, world, trial))?));
-        Ok(Self { unit, worlds: WORLDS.iter().map(world).collect::<anyhow::Result<_>>()? })
-    }
+/// A mutant that is to be run, and what is known of it.
+struct Case {
+    number: usize,
+    entry: Entry,
 }
 
 /// Runs what is asked for; gives how many verdicts were added.
@@ -67,17 +41,14 @@ impl Reached {
 pub(crate) fn run(bench: &Workbench, asked: &Asked, tell: Tell<'_>) -> anyhow::Result<usize> {
     let judges = judges(bench, tell)?;
     let mut results = Results::open(&asked.out)?;
-    let chosen = chosen(bench, &judges, asked, &mut results)?;
-    tell(&format!("{} mutants to run; noting which of them the judges come to", chosen.len()));
-    if chosen.is_empty() {
+    let cases = chosen(bench, &judges, asked, &mut results)?;
+    tell(&format!("{} mutants to run; noting which of them the judges come to", cases.len()));
+    if cases.is_empty() {
         return Ok(0);
     }
-    let reached = Reached::note(&judges, bench, asked.seconds)?;
-    let met: Vec<String> =
-        reached.worlds.iter().map(|(world, met)| format!("{world} {}", met.len())).collect();
-    tell(&format!("met by unit tests {}, by sweeps: {}", reached.unit.len(), met.join(", ")));
-    let bay = Bay { judges, reached, chosen, seconds: asked.seconds };
-    bay.work(asked.jobs, results, tell)
+    let reached = Reached::note(&judges, bench, asked.jobs, tell)?;
+    let bay = Bay { judges, reached, results: Mutex::new(results), seconds: asked.seconds, tell };
+    bay.work(asked.jobs, cases, asked.first)
 }
 
 /// The mutants of the shard that are to be run; writes down those that do not compile.
@@ -86,7 +57,7 @@ fn chosen(
     judges: &Judges,
     asked: &Asked,
     results: &mut Results,
-) -> anyhow::Result<Vec<(usize, u64)>> {
+) -> anyhow::Result<Vec<Case>> {
     let (part, parts) = asked.shard;
     let done = load(&[&asked.out])?;
     let mut chosen = Vec::new();
@@ -95,144 +66,171 @@ fn chosen(
         for (number, mutant) in judges.mutants.iter().enumerate().filter(|(_, of)| of.file == file.name) {
             let key = mutant.key();
             let known = done.get(&key).filter(|entry| entry.source == source);
-            let due = match known {
-                Some(entry) => asked.survivors_again && entry.verdict.survives(),
-                None => !asked.survivors_again,
-            };
             let wanted = asked.only.as_ref().is_none_or(|only| key.contains(only));
-            if number % parts != part || !wanted || !due {
+            if number % parts != part || !wanted {
                 continue;
             }
+            let mut entry = Entry::new(mutant.clone(), source);
             if judges.without.unviable.contains(&key) {
-                let mutant = mutant.clone();
-                results.append(&Entry { mutant, source, verdict: Verdict::Unviable, seconds: 0.0 })?;
-            } else {
-                chosen.push((number, source));
+                if known.is_none() {
+                    entry.verdict = Verdict::Unviable;
+                    results.append(&entry)?;
+                }
+                continue;
+            }
+            if let Some(due) = due(known, asked.survivors_again) {
+                entry.verdict = due;
+                chosen.push(Case { number, entry });
             }
         }
     }
     // What decides most comes first, for a run that is interrupted.
-    let of = |number: usize| judges.mutants.get(number).map_or("", Mutant::module);
-    chosen.sort_by_key(|(number, _)| WORLDS.iter().position(|world| *world == of(*number)));
+    chosen.sort_by_key(|case| WORLDS.iter().position(|world| *world == case.entry.mutant.module()));
     Ok(chosen)
 }
 
-/// Judges, what they are to judge, and how far they are.
-struct Bay {
-    judges: Judges,
-    reached: Reached,
-    /// Number of a mutant, and the number of its source.
-    chosen: Vec<(usize, u64)>,
-    seconds: u64,
+/// Where a mutant is taken up, if it is to be run.
+fn due(known: Option<&Entry>, survivors_again: bool) -> Option<Verdict> {
+    match known.map(|entry| &entry.verdict) {
+        None => (!survivors_again).then(Verdict::unasked),
+        Some(verdict) if survivors_again => verdict.survives().then(|| again(known)),
+        Some(Verdict::Open(open)) => Some(Verdict::Open(open.clone())),
+        Some(Verdict::Unviable | Verdict::Judged { .. }) => None,
+    }
 }
 
-impl Bay {
-    /// Puts every mutant to the unit tests, which take less, then to the sweeps: first those that no test noticed, so that
-    /// what nobody notices is known soon.
-    fn work(&self, jobs: usize, results: Results, tell: Tell<'_>) -> anyhow::Result<usize> {
-        let tested = each(jobs, self.chosen.len(), &|place| {
-            let unit = self.test(place)?;
-            if place % 100 == 99 {
-                tell(&format!("unit tests: {} of {}", place + 1, self.chosen.len()));
+/// Asks the unit tests again; what the sweep said stands if the checker is the same.
+fn again(known: Option<&Entry>) -> Verdict {
+    let said = known.and_then(|entry| match &entry.verdict {
+        Verdict::Judged { sweep, .. } => Some((entry.checker, sweep.clone())),
+        Verdict::Unviable | Verdict::Open(_) => None,
+    });
+    Verdict::Open(Open { said, ..Open::default() })
+}
+
+/// Judges, what they come to, and where their verdicts go.
+struct Bay<'t> {
+    judges: Judges,
+    reached: Reached,
+    results: Mutex<Results>,
+    seconds: u64,
+    tell: Tell<'t>,
+}
+
+impl Bay<'_> {
+    /// Puts every mutant to the unit tests and to what is short of the sweep; then those that no test noticed to the rest of it,
+    /// so that what nobody notices is known soon; then the others.
+    fn work(&self, jobs: usize, cases: Vec<Case>, first: f64) -> anyhow::Result<usize> {
+        let all = cases.len();
+        let mut left = self.pass(jobs, "first", cases, first)?;
+        left.sort_by_key(|case| !case.entry.verdict.survives());
+        self.pass(jobs, "rest", left, f64::INFINITY)?;
+        Ok(all)
+    }
+
+    /// Takes each case as far as it may; gives those that are not through.
+    fn pass(&self, jobs: usize, name: &str, cases: Vec<Case>, may: f64) -> anyhow::Result<Vec<Case>> {
+        let places: Vec<(usize, &Case)> = cases.iter().enumerate().collect();
+        let taken = each(jobs, &places, &|(at, case): &(usize, &Case)| {
+            let entry = self.go_on(case, may)?;
+            if entry.verdict != case.entry.verdict {
+                self.results.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)?;
             }
-            Ok(unit)
+            (self.tell)(&format!("{name} {}/{} {}", at + 1, cases.len(), told(&entry)));
+            Ok(Case { number: case.number, entry })
         })?;
-        let mut order: Vec<(usize, &(Fate, f64))> = tested.iter().enumerate().collect();
-        order.sort_by_key(|(_, (unit, _))| unit.is_caught());
-        let results = Mutex::new(results);
-        let judged = each(jobs, order.len(), &|place| {
-            let (at, (unit, seconds)) = order.get(place).context("a place in the order")?;
-            let entry = self.judge(*at, unit, *seconds)?;
-            results.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)?;
-            tell(&format!("{}/{} {}", place + 1, order.len(), told(&entry)));
-            Ok(())
-        })?;
-        Ok(judged.len())
+        Ok(taken.into_iter().filter(|case| matches!(case.entry.verdict, Verdict::Open(_))).collect())
     }
 
-    fn mutant(&self, place: usize) -> anyhow::Result<(usize, u64, &Mutant)> {
-        let (number, source) = *self.chosen.get(place).context("a place among the chosen")?;
-        Ok((number, source, self.judges.mutants.get(number).context("a mutant has a number")?))
-    }
-
-    fn trial(&self, number: usize) -> Trial {
-        Trial { switch: number.to_string(), seconds: self.seconds }
-    }
-
-    /// What the unit tests say, and how long they took.
-    fn test(&self, place: usize) -> anyhow::Result<(Fate, f64)> {
-        let (number, ..) = self.mutant(place)?;
-        if !self.reached.unit.contains(&number) {
-            return Ok((Fate::NotReached, 0.0));
-        }
+    /// Puts a mutant to the judges that it was not put to, the sweep as far as it `may` take.
+    fn go_on(&self, case: &Case, may: f64) -> anyhow::Result<Entry> {
         let begun = Instant::now();
-        let fate = unit_tests(&self.judges.tests, &self.trial(number))?;
-        Ok((fate, begun.elapsed().as_secs_f64()))
+        let mut entry = Entry { checker: self.reached.checker, ..case.entry.clone() };
+        let Verdict::Open(open) = entry.verdict else { return Ok(entry) };
+        let unit = match open.unit {
+            Some(unit) => unit,
+            None => self.test(case.number)?,
+        };
+        let open = Open { unit: Some(unit.clone()), ..open };
+        entry.verdict = match self.sweep(case, open, may)? {
+            Ok(sweep) => Verdict::Judged { unit, sweep },
+            Err(open) => Verdict::Open(open),
+        };
+        entry.seconds += begun.elapsed().as_secs_f64();
+        Ok(entry)
     }
 
-    fn judge(&self, place: usize, unit: &Fate, seconds: f64) -> anyhow::Result<Entry> {
-        let begun = Instant::now();
-        let (number, source, mutant) = self.mutant(place)?;
-        let sweep = self.sweep(number, mutant, &self.trial(number))?;
-        let verdict = Verdict::Judged { unit: unit.clone(), sweep };
-        let seconds = seconds + begun.elapsed().as_secs_f64();
-        Ok(Entry { mutant: mutant.clone(), source, verdict, seconds })
+    fn trial(&self, number: usize, usual: f64) -> Trial {
+        // A mutant that takes much longer than none never ends.
+        let usual = std::time::Duration::from_secs_f64(usual * 4.0).as_secs() + 2;
+        Trial { switch: number.to_string(), seconds: usual.min(self.seconds) }
     }
 
-    /// Sweeps the worlds that come to the mutant, its own first, until one notices.
-    fn sweep(&self, number: usize, mutant: &Mutant, trial: &Trial) -> anyhow::Result<Fate> {
-        let mut worlds: Vec<&str> = self
-            .reached
-            .worlds
-            .iter()
-            .filter(|(_, met)| met.contains(&number))
-            .map(|(world, _)| *world)
-            .collect();
-        worlds.sort_by_key(|world| *world != mutant.module());
+    /// What the unit tests say.
+    fn test(&self, number: usize) -> anyhow::Result<Fate> {
         let mut fate = Fate::NotReached;
-        for world in worlds {
-            fate = sweep(&self.judges.sweep, world, trial)?;
+        for names in self.reached.tests(number) {
+            if names.is_empty() {
+                continue;
+            }
+            fate = unit_tests(&self.judges.tests, &names, &self.trial(number, 1.0))?;
             if fate.is_caught() {
                 break;
             }
         }
         Ok(fate)
     }
-}
 
-/// Does something for each place below `count`, several at a time, until one fails.
-fn each<T: Send>(
-    jobs: usize,
-    count: usize,
-    act: &(dyn Fn(usize) -> anyhow::Result<T> + Sync),
-) -> anyhow::Result<Vec<T>> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(BTreeMap::new());
-    let worker = || -> anyhow::Result<()> {
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            if place >= count {
-                return Ok(());
-            }
-            // When one fails the others stop too.
-            let made = act(place).inspect_err(|_| next.store(count, Ordering::Relaxed))?;
-            done.lock().unwrap_or_else(PoisonError::into_inner).insert(place, made);
+    /// Searches the bounds that come to a mutant until one notices, or what it may take is taken.
+    fn sweep(&self, case: &Case, mut open: Open, may: f64) -> anyhow::Result<Result<Fate, Open>> {
+        if let Some((checker, said)) = &open.said
+            && *checker == self.reached.checker
+        {
+            return Ok(Ok(said.clone()));
         }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(worker)).collect();
-        let ends = workers.into_iter().map(|worker| worker.join().expect("a worker does not panic"));
-        ends.collect::<Vec<_>>().into_iter().collect::<anyhow::Result<()>>()
-    })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
+        let places = self.reached.places(case.number, case.entry.mutant.module());
+        if open.done.is_empty() {
+            open.unmet = self.reached.hanging(case.number);
+        }
+        let mut spent = 0.0;
+        for (at, place) in &places {
+            if open.done.contains(at) {
+                continue;
+            }
+            spent += place.bound.seconds;
+            if spent > may {
+                return Ok(Err(open));
+            }
+            let trial = self.trial(case.number, place.bound.seconds);
+            let (fate, met) = search(&self.judges.sweep, &place.bound, &trial)?;
+            if fate.is_caught() {
+                return Ok(Ok(fate));
+            }
+            let is_met = |claim: &str| {
+                claim
+                    .split_once(": ")
+                    .is_some_and(|(world, claim)| world == place.bound.world && met.contains(claim))
+            };
+            open.unmet.retain(|claim| !is_met(claim));
+            open.done.push(*at);
+        }
+        Ok(Ok(match open.unmet.first() {
+            Some(claim) => Fate::Vacuous(claim.clone()),
+            None if places.is_empty() => Fate::NotReached,
+            None => Fate::Held,
+        }))
+    }
 }
 
 /// One line about a verdict.
 fn told(entry: &Entry) -> String {
-    let mutant = &entry.mutant;
+    let Mutant { file, line, change, .. } = &entry.mutant;
     let verdict = match &entry.verdict {
         Verdict::Unviable => "does not compile".to_owned(),
         Verdict::Judged { unit, sweep } => format!("unit tests: {unit:?}, sweep: {sweep:?}"),
+        Verdict::Open(open) => {
+            format!("unit tests: {:?}, sweep: held at {} bounds so far", open.unit, open.done.len())
+        }
     };
-    format!("{:.1} s {}:{} {} -> {verdict}", entry.seconds, mutant.file, mutant.line, mutant.change)
+    format!("{:.1} s {file}:{line} {change} -> {verdict}", entry.seconds)
 }
