@@ -1,10 +1,13 @@
 //! Invariants as named predicates, one file each.
 
 pub mod metadata;
+mod monitor;
 pub mod quorum;
 pub mod replication;
 
 use alloc::string::String;
+
+pub use monitor::{Monitor, When};
 
 /// A broken invariant: which, and the values that break it.
 #[derive(Clone, Debug, PartialEq, Eq)]

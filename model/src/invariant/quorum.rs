@@ -5,11 +5,13 @@
 mod acknowledged_is_kept;
 mod applied_prefixes_agree;
 mod committed_never_changes;
+mod epoch_follows_what_is_heard;
 mod high_watermark_never_moves_back;
 mod leader_is_complete;
 mod leader_without_a_majority_resigns;
 mod log_start_has_a_snapshot;
 mod logs_match;
+mod messages_are_of_the_stored_epoch;
 mod one_leader_per_epoch;
 mod one_vote_per_epoch;
 mod pre_vote_changes_nothing;
@@ -17,26 +19,30 @@ mod pre_vote_spares_a_working_leader;
 mod quorum_epoch_never_moves_back;
 mod quorum_holds_what_is_committed;
 mod reads_are_linearizable;
+mod refusal_shows_no_breach;
 mod snapshot_is_the_fold_of_the_log;
 mod voters_change_one_at_a_time;
 
-pub use acknowledged_is_kept::acknowledged_is_kept;
+pub use acknowledged_is_kept::{acknowledged_is_committed, acknowledged_is_kept};
 pub use applied_prefixes_agree::applied_prefixes_agree;
 pub use committed_never_changes::committed_never_changes;
+pub use epoch_follows_what_is_heard::epoch_follows_what_is_heard;
 pub use high_watermark_never_moves_back::high_watermark_never_moves_back;
 pub use leader_is_complete::leader_is_complete;
 pub use leader_without_a_majority_resigns::leader_without_a_majority_resigns;
-pub use log_start_has_a_snapshot::log_start_has_a_snapshot;
+pub use log_start_has_a_snapshot::{log_start_has_a_snapshot, log_start_is_that_of_a_snapshot};
 pub use logs_match::logs_match;
+pub use messages_are_of_the_stored_epoch::messages_are_of_the_stored_epoch;
 pub use one_leader_per_epoch::one_leader_per_epoch;
-pub use one_vote_per_epoch::one_vote_per_epoch;
+pub use one_vote_per_epoch::{one_vote_per_epoch, vote_is_told_as_stored};
 pub use pre_vote_changes_nothing::pre_vote_changes_nothing;
 pub use pre_vote_spares_a_working_leader::pre_vote_spares_a_working_leader;
 pub use quorum_epoch_never_moves_back::quorum_epoch_never_moves_back;
 pub use quorum_holds_what_is_committed::quorum_holds_what_is_committed;
 pub use reads_are_linearizable::reads_are_linearizable;
+pub use refusal_shows_no_breach::refusal_shows_no_breach;
 pub use snapshot_is_the_fold_of_the_log::snapshot_is_the_fold_of_the_log;
-pub use voters_change_one_at_a_time::voters_change_one_at_a_time;
+pub use voters_change_one_at_a_time::{leaders_voters_change_one_at_a_time, voters_change_one_at_a_time};
 
 use super::Violation;
 use crate::id::{Offset, QuorumEpoch};
@@ -76,6 +82,10 @@ pub mod name {
     pub const LEADER_WITHOUT_A_MAJORITY_RESIGNS: &str = "quorum/leader_without_a_majority_resigns";
     /// QL5, as a step
     pub const PRE_VOTE_SPARES_A_WORKING_LEADER: &str = "quorum/pre_vote_spares_a_working_leader";
+    /// Q2
+    pub const EPOCH_FOLLOWS_WHAT_IS_HEARD: &str = "quorum/epoch_follows_what_is_heard";
+    /// Q2
+    pub const MESSAGES_ARE_OF_THE_STORED_EPOCH: &str = "quorum/messages_are_of_the_stored_epoch";
     /// Q18
     pub const READS_ARE_LINEARIZABLE: &str = "quorum/reads_are_linearizable";
 }

@@ -3,24 +3,31 @@
 //! Who paints the picture (the checker, an audit, a trace) is not this module's affair. A predicate that the picture
 //! makes void (more unsynced tails lost than the promise allows, an unclean election) must not be asked.
 
+mod acked_is_committed;
 mod acked_not_lost;
 mod acked_was_replicated;
+mod answer_is_to_this_run;
 mod candidate_completeness;
 mod cas_linear;
 mod committed_stable;
 mod consistent_read;
+mod cut_leaves_no_epoch_that_the_leader_lacks;
 mod epoch_history;
 mod leader_completeness;
+mod leader_leaves_nothing_undone;
 mod leader_waits_for_what_comes;
 mod log_matching;
 mod no_duplicate;
 mod no_ghost_ack;
 mod one_leader_per_epoch;
 mod quorum_superset;
+mod readers_see_what_is_committed;
+mod replica_believes_what_its_disk_holds;
 mod strong_isr;
 #[cfg(test)]
 mod tests;
 mod unclean_exclusion;
+mod watermark_of_a_leader_never_goes_back;
 mod watermark_order;
 mod well_formed;
 
@@ -28,23 +35,30 @@ use core::fmt::Debug;
 
 use smallvec::SmallVec;
 
+pub use acked_is_committed::acked_is_committed;
 pub use acked_not_lost::acked_not_lost;
-pub use acked_was_replicated::acked_was_replicated;
+pub use acked_was_replicated::{acked_was_replicated, leader_holds_what_it_acknowledged};
+pub use answer_is_to_this_run::answer_is_to_this_run;
 pub use candidate_completeness::candidate_completeness;
 pub use cas_linear::cas_linear;
 pub use committed_stable::committed_stable;
 pub use consistent_read::consistent_read;
-pub use epoch_history::epoch_history;
+pub use cut_leaves_no_epoch_that_the_leader_lacks::cut_leaves_no_epoch_that_the_leader_lacks;
+pub use epoch_history::{epoch_history, epochs_are_those_of_the_records};
 pub use leader_completeness::leader_completeness;
+pub use leader_leaves_nothing_undone::leader_leaves_nothing_undone;
 pub use leader_waits_for_what_comes::leader_waits_for_what_comes;
 pub use log_matching::log_matching;
 pub use no_duplicate::no_duplicate;
 pub use no_ghost_ack::no_ghost_ack;
 pub use one_leader_per_epoch::one_leader_per_epoch;
-pub use quorum_superset::quorum_superset;
+pub use quorum_superset::{leader_waits_for_its_isr, quorum_superset};
+pub use readers_see_what_is_committed::readers_see_what_is_committed;
+pub use replica_believes_what_its_disk_holds::{OnDisk, replica_believes_what_its_disk_holds};
 pub use strong_isr::strong_isr;
 pub use unclean_exclusion::unclean_exclusion;
-pub use watermark_order::watermark_order;
+pub use watermark_of_a_leader_never_goes_back::{Reign, watermark_of_a_leader_never_goes_back};
+pub use watermark_order::{watermark_lies_within_the_log, watermark_order};
 pub use well_formed::well_formed;
 
 use super::Violation;
@@ -52,6 +66,35 @@ use crate::fault::Faults;
 use crate::id::{LeaderEpoch, Offset, PartitionEpoch, ProducerEpoch, ProducerId, Sequence};
 use crate::log::LogShape;
 use crate::replication::{FlushPolicy, IsrChangeStage, IsrSet, Replica, ReplicaIdx};
+
+/// Names of the properties that are over a step or over one replica alone, for reports. Those over a state are named by
+/// [`properties`].
+pub mod name {
+    /// RI4
+    pub const QUORUM_SUPERSET: &str = "replication/quorum_superset";
+    /// RI8
+    pub const ACKED_WAS_REPLICATED: &str = "replication/acked_was_replicated";
+    /// RI8
+    pub const ACKED_IS_COMMITTED: &str = "replication/acked_is_committed";
+    /// RI14
+    pub const WATERMARK_ORDER: &str = "replication/watermark_order";
+    /// RI14, R22
+    pub const WATERMARK_OF_A_LEADER_NEVER_GOES_BACK: &str =
+        "replication/watermark_of_a_leader_never_goes_back";
+    /// RI15
+    pub const EPOCH_HISTORY: &str = "replication/epoch_history";
+    /// R13
+    pub const ANSWER_IS_TO_THIS_RUN: &str = "replication/answer_is_to_this_run";
+    /// RL8
+    pub const CUT_LEAVES_NO_EPOCH_THAT_THE_LEADER_LACKS: &str =
+        "replication/cut_leaves_no_epoch_that_the_leader_lacks";
+    /// RL5
+    pub const LEADER_LEAVES_NOTHING_UNDONE: &str = "replication/leader_leaves_nothing_undone";
+    /// R5
+    pub const READERS_SEE_WHAT_IS_COMMITTED: &str = "replication/readers_see_what_is_committed";
+    /// X13
+    pub const REPLICA_BELIEVES_WHAT_ITS_DISK_HOLDS: &str = "replication/replica_believes_what_its_disk_holds";
+}
 
 /// A stored record, with as much of its content as tells it from others.
 pub trait StoredRecord: Copy + Eq + Debug {
@@ -186,7 +229,7 @@ pub fn properties<R: StoredRecord>() -> [Property<R>; 17] {
         property(committed_stable::NAME, "RI1", committed_stable),
         property(leader_completeness::NAME, "RI2", leader_completeness),
         property(candidate_completeness::NAME, "RI3", candidate_completeness),
-        property(quorum_superset::NAME, "RI4", quorum_superset),
+        property(name::QUORUM_SUPERSET, "RI4", quorum_superset),
         property(strong_isr::NAME, "RI5", strong_isr),
         property(log_matching::NAME, "RI6", log_matching),
         property(acked_not_lost::NAME, "RI7", acked_not_lost),
@@ -195,8 +238,8 @@ pub fn properties<R: StoredRecord>() -> [Property<R>; 17] {
         property(cas_linear::NAME, "RI11", cas_linear),
         property(well_formed::NAME, "RI12", well_formed),
         property(unclean_exclusion::NAME, "RI13", unclean_exclusion),
-        property(watermark_order::NAME, "RI14", watermark_order),
-        property(epoch_history::NAME, "RI15", epoch_history),
+        property(name::WATERMARK_ORDER, "RI14", watermark_order),
+        property(name::EPOCH_HISTORY, "RI15", epoch_history),
         property(no_duplicate::NAME, "RI16", no_duplicate),
         property(no_ghost_ack::NAME, "RI17", no_ghost_ack),
         property(leader_waits_for_what_comes::NAME, "RL3", leader_waits_for_what_comes),

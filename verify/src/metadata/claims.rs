@@ -3,9 +3,8 @@
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, Offset};
 use highwater_model::invariant::Violation;
-use highwater_model::invariant::metadata as invariant;
+use highwater_model::invariant::metadata::{self as invariant, Subject};
 use highwater_model::metadata::{Broker, CommandRefusal, Image, Outcome};
-use highwater_model::replication::AlterPartitionOutcome;
 
 use super::World;
 use super::action::PARTITION;
@@ -14,7 +13,8 @@ use crate::world::{Always, Holds, Notes, Seen, Sometimes};
 
 /// Names of the claims that are the world's own.
 pub(super) mod name {
-    pub(crate) const ANSWER_IS_COMMITTED: &str = "metadata/answer_is_committed";
+    pub(crate) use highwater_model::invariant::metadata::ANSWER_IS_COMMITTED;
+
     pub(crate) const HEALS: &str = "metadata/undisturbed_cluster_comes_to_rest_and_is_led";
     pub(crate) const STOP_IS_KNOWN: &str = "metadata/stopped_broker_is_followed_by_nobody";
 
@@ -288,28 +288,12 @@ pub(super) fn on_answer(
     answer: &Result<Outcome, CommandRefusal>,
     notes: &mut Notes,
 ) {
-    let image = state.image();
-    let committed = match answer {
-        Ok(Outcome::Registered { broker_epoch }) => broker_epoch.0 < image.end().0,
-        Ok(Outcome::Heartbeat { fenced: false, .. }) => match origin {
-            Origin::Broker { node, .. } => image.broker(*node).is_some_and(|broker| !broker.fenced),
-            Origin::Leader(_) | Origin::Operator => true,
-        },
-        Ok(Outcome::PartitionAltered(answer)) => match answer.outcome {
-            AlterPartitionOutcome::Applied { partition_epoch, .. } => {
-                image.partition(PARTITION).is_some_and(|state| state.partition_epoch >= partition_epoch)
-            }
-            AlterPartitionOutcome::NotApplied | AlterPartitionOutcome::Behind(_) => true,
-        },
-        Ok(Outcome::TopicCreated { topic, .. }) => {
-            image.topic(*topic).is_some() || state.ghost.deleted.contains(topic)
-        }
-        Ok(_) | Err(_) => true,
+    let subject = match origin {
+        Origin::Broker { node, .. } => Subject::Broker(*node),
+        Origin::Leader(_) => Subject::Partition(PARTITION),
+        Origin::Operator => Subject::Topic,
     };
-    if !committed {
-        notes
-            .broke(name::ANSWER_IS_COMMITTED, || format!("{answer:?}, and the committed image is {image:?}"));
-    }
+    note(notes, invariant::answer_is_committed(subject, answer, state.image(), &state.ghost.deleted));
     if let (Origin::Leader(proposal), Ok(Outcome::PartitionAltered(answer))) = (origin, answer) {
         note(notes, invariant::accepted_change_is_the_next_one(proposal, answer));
     }

@@ -30,11 +30,6 @@ pub(super) mod seen {
     pub(crate) const INSTALLED: &str = "quorum/snapshot_is_installed";
 }
 
-/// Whoever takes a message is then in its epoch or in a later one.
-pub(super) const EPOCH_FOLLOWS: &str = "quorum/epoch_follows_what_is_heard";
-/// A message leaves in the epoch that its sender has stored.
-pub(super) const SENT_IN_STORED_EPOCH: &str = "quorum/messages_are_of_the_stored_epoch";
-
 /// A predicate over a view.
 type Predicate = fn(&View<'_>) -> Result<(), Violation>;
 
@@ -125,8 +120,13 @@ pub(super) const ALWAYS: &[Always<World>] = &[
         holds: None,
         exercised_by: seen::PRE_VOTE_REFUSED,
     },
-    Always { name: EPOCH_FOLLOWS, rule: "Q2", holds: None, exercised_by: seen::ELECTED },
-    Always { name: SENT_IN_STORED_EPOCH, rule: "Q2", holds: None, exercised_by: seen::ELECTED },
+    Always { name: name::EPOCH_FOLLOWS_WHAT_IS_HEARD, rule: "Q2", holds: None, exercised_by: seen::ELECTED },
+    Always {
+        name: name::MESSAGES_ARE_OF_THE_STORED_EPOCH,
+        rule: "Q2",
+        holds: None,
+        exercised_by: seen::ELECTED,
+    },
     Always { name: name::READS_ARE_LINEARIZABLE, rule: "Q18", holds: None, exercised_by: seen::READ },
 ];
 

@@ -3,8 +3,9 @@
 use highwater_model::id::{LogGeneration, Offset, QuorumEpoch};
 use highwater_model::invariant::Violation;
 use highwater_model::invariant::quorum::{
-    Entry, ReplicaView, View, high_watermark_never_moves_back, name, one_vote_per_epoch,
-    pre_vote_changes_nothing, reads_are_linearizable,
+    Entry, ReplicaView, View, acknowledged_is_committed, epoch_follows_what_is_heard,
+    high_watermark_never_moves_back, messages_are_of_the_stored_epoch, one_vote_per_epoch,
+    pre_vote_changes_nothing, reads_are_linearizable, refusal_shows_no_breach, vote_is_told_as_stored,
 };
 use highwater_model::quorum::{
     Batch, BatchKind, Body, Effect, Effects, Fetched, Input, Message, Origin, ReadPoint, Refusal, Vote,
@@ -13,7 +14,7 @@ use highwater_model::quorum::{
 use smallvec::SmallVec;
 
 use super::World;
-use super::claims::{EPOCH_FOLLOWS, SENT_IN_STORED_EPOCH, seen};
+use super::claims::seen;
 use super::duty::Duty;
 use super::network;
 use super::shared::Shared;
@@ -48,7 +49,7 @@ impl Driver<'_> {
         self.leads = led || node.core.is_leader();
         self.check_step(at, &node, before, pre_vote);
         self.check_duty(at, &node, duty, &effects);
-        self.check_order(&node, heard);
+        self.check_order(at, &node, heard);
         self.carry_out(at, &mut node, effects, contents);
         *self.state.node_mut(at) = Shared::new(node);
     }
@@ -106,10 +107,7 @@ impl Driver<'_> {
             Effect::ProposalCommitted(commitment) => {
                 self.notes.event(seen::ACKNOWLEDGED);
                 let (at, committed) = (commitment.base_offset(), self.state.ghost.committed.len() as u64);
-                if at.0 >= committed {
-                    let told = || format!("the record at {at} was acknowledged; {committed} are committed");
-                    self.notes.broke(name::ACKNOWLEDGED_IS_KEPT, told);
-                }
+                self.judge(acknowledged_is_committed(at, Offset(committed)));
                 self.state.ghost.acknowledged.push(at);
                 if matches!(kind(content_at(node, commitment.base_offset())), BatchKind::Voters(_)) {
                     self.notes.event(seen::VOTERS_CHANGED);
@@ -192,18 +190,14 @@ impl Driver<'_> {
         let Some(candidate) = candidate else { return };
         let given = (voter, message.quorum_epoch, candidate);
         let told = Vote { quorum_epoch: message.quorum_epoch, voted_for: Some(candidate) };
-        if self.world.reduces() && node.disk.vote != told {
-            let stored = node.disk.vote;
-            self.notes.broke(name::ONE_VOTE_PER_EPOCH, || {
-                format!("{voter} tells {told:?} and has stored {stored:?}")
-            });
+        if self.world.reduces() {
+            self.judge(vote_is_told_as_stored(voter, told, node.disk.vote));
         }
         let granted = &self.state.ghost.granted;
         let past =
             View { replicas: &[], committed: &[], acknowledged: &[], voters: &[], elected: &[], granted };
-        if let Err(violation) = one_vote_per_epoch(&past, given) {
-            self.broke(violation);
-        }
+        let once = one_vote_per_epoch(&past, given);
+        self.judge(once);
         let granted = &mut self.state.ghost.granted;
         granted.retain(|(whose, ..)| *whose != voter);
         granted.push(given);
@@ -239,12 +233,7 @@ impl Driver<'_> {
 
     /// Some refusals must never be heard.
     fn refused(&mut self, refusal: &Refusal) {
-        if matches!(refusal, Refusal::TruncationBelowHighWatermark { .. }) {
-            self.notes.broke(name::COMMITTED_NEVER_CHANGES, || refusal.to_string());
-        }
-        if matches!(refusal, Refusal::TwoLeaders { .. }) {
-            self.notes.broke(name::ONE_LEADER_PER_EPOCH, || refusal.to_string());
-        }
+        self.judge(refusal_shows_no_breach(Some(refusal)));
     }
 
     /// What one step must not do: lower a high watermark (QI6), or vote by a pre-vote (QI12).
@@ -257,34 +246,31 @@ impl Driver<'_> {
     ) {
         let after = view::of(at, node);
         let was = ReplicaView { high_watermark: before.1, ..after };
-        if let Err(violation) = high_watermark_never_moves_back(&was, &after) {
-            self.broke(violation);
-        }
+        self.judge(high_watermark_never_moves_back(&was, &after));
         if let Some(epoch) = pre_vote {
             self.notes.event(seen::PRE_VOTE);
-            if let Err(violation) = pre_vote_changes_nothing(before.0, epoch, &after) {
-                self.broke(violation);
-            }
+            self.judge(pre_vote_changes_nothing(before.0, epoch, &after));
         }
     }
 
     /// Whoever takes a message is then in its epoch or in a later one: what steps are taken epoch by epoch for.
-    fn check_order(&mut self, node: &Node, heard: Option<QuorumEpoch>) {
-        let epoch = node.core.quorum_epoch();
-        if self.world.in_order && heard.is_some_and(|heard| epoch < heard) {
-            self.notes.broke(EPOCH_FOLLOWS, || {
-                format!("a replica in epoch {epoch} has taken a message of {heard:?}")
-            });
+    fn check_order(&mut self, at: Place, node: &Node, heard: Option<QuorumEpoch>) {
+        if let Some(heard) = heard.filter(|_| self.world.in_order) {
+            self.judge(epoch_follows_what_is_heard(heard, &view::of(at, node)));
         }
     }
 
     /// A message leaves in the epoch that its sender has stored.
     fn check_sent(&mut self, node: &Node, message: &Message) {
         let (epoch, stored) = (message.quorum_epoch, node.disk.vote.quorum_epoch);
-        if self.world.in_order && epoch != stored {
-            self.notes.broke(SENT_IN_STORED_EPOCH, || {
-                format!("a message of epoch {epoch} leaves, {stored} is stored")
-            });
+        if self.world.in_order {
+            self.judge(messages_are_of_the_stored_epoch(message.from, epoch, stored));
+        }
+    }
+
+    pub(super) fn judge(&mut self, found: Result<(), Violation>) {
+        if let Err(violation) = found {
+            self.broke(violation);
         }
     }
 

@@ -5,7 +5,10 @@
 
 use std::sync::LazyLock;
 
-use highwater_model::invariant::replication::{Property, properties};
+use highwater_model::id::Offset;
+use highwater_model::invariant::replication::{
+    OnDisk, Property, properties, readers_see_what_is_committed, replica_believes_what_its_disk_holds,
+};
 use highwater_model::replication::ReplicaIdx;
 
 use super::World;
@@ -16,17 +19,17 @@ use crate::world::{Always, Broken, Holds, Seen, Sometimes};
 
 /// Names of the claims that are made here.
 pub(super) mod name {
-    pub(crate) const ACKED_WAS_REPLICATED: &str = "replication/acked_was_replicated";
-    pub(crate) const ACKED_IS_COMMITTED: &str = "replication/acked_is_committed";
+    pub(crate) use highwater_model::invariant::replication::name::{
+        ACKED_IS_COMMITTED, ACKED_WAS_REPLICATED, ANSWER_IS_TO_THIS_RUN,
+        CUT_LEAVES_NO_EPOCH_THAT_THE_LEADER_LACKS as CUT_SETTLES,
+        LEADER_LEAVES_NOTHING_UNDONE as NOTHING_UNDONE, READERS_SEE_WHAT_IS_COMMITTED as READ_IS_COMMITTED,
+        REPLICA_BELIEVES_WHAT_ITS_DISK_HOLDS as DISK_IS_BELIEVED,
+        WATERMARK_OF_A_LEADER_NEVER_GOES_BACK as WATERMARK_MONOTONIC,
+    };
+
     pub(crate) const WATERMARK_IS_OF_COMMITTED: &str = "replication/watermark_covers_what_is_committed";
-    pub(crate) const WATERMARK_MONOTONIC: &str = "replication/watermark_of_a_leader_never_goes_back";
     pub(crate) const CAS_LINEAR: &str = "replication/partition_epoch_counts_every_change";
-    pub(crate) const CUT_SETTLES: &str = "replication/cut_leaves_no_epoch_that_the_leader_lacks";
-    pub(crate) const NOTHING_UNDONE: &str = "replication/leader_leaves_nothing_undone";
-    pub(crate) const READ_IS_COMMITTED: &str = "replication/readers_see_what_is_committed";
-    pub(crate) const DISK_IS_BELIEVED: &str = "replication/replica_believes_what_its_disk_holds";
     pub(crate) const DROPPED: &str = "replication/nothing_comes_of_what_is_dropped";
-    pub(crate) const ANSWER_IS_TO_THIS_RUN: &str = "replication/answer_is_to_this_run";
     pub(crate) const LED_AGAIN: &str = "replication/partition_that_kept_its_data_is_led_again";
 
     pub(crate) const ACKED: &str = "replication/some_record_is_acked";
@@ -169,13 +172,8 @@ fn reads_are_committed(_: &World, state: &State) -> Result<(), String> {
     for replica in state.replicas() {
         let Some(run) = state.run(replica) else { continue };
         let Ok(end) = run.core.readable_end() else { continue };
-        let committed = state.ledger.ghost.committed.len();
-        if usize::from(super::disk::small(end.offset())) > committed {
-            return Err(format!(
-                "{replica} lets consumers read up to {}, committed are {committed}",
-                end.offset()
-            ));
-        }
+        let committed = Offset(state.ledger.ghost.committed.len() as u64);
+        readers_see_what_is_committed(replica, end.offset(), committed).map_err(|found| found.details)?;
     }
     Ok(())
 }
@@ -184,25 +182,16 @@ fn reads_are_committed(_: &World, state: &State) -> Result<(), String> {
 fn disks_are_believed(_: &World, state: &State) -> Result<(), String> {
     for replica in state.replicas() {
         let Some(run) = state.run(replica) else { continue };
-        let (log, disk) = (run.core.log(), &state.broker(replica).disk);
-        let small = super::disk::small;
-        if small(log.flushed()) > disk.flushed
-            || small(log.written()) > disk.written
-            || small(log.end()) != disk.end()
-            || small(log.start()) != disk.start
-        {
-            return Err(format!(
-                "{replica} believes in {} to {}, {} written, {} synced; its disk has {} to {}, {}, {}",
-                log.start(),
-                log.end(),
-                log.written(),
-                log.flushed(),
-                disk.start,
-                disk.end(),
-                disk.written,
-                disk.flushed
-            ));
-        }
+        let disk = &state.broker(replica).disk;
+        let offset = |end: u8| Offset(u64::from(end));
+        let held = OnDisk {
+            start: offset(disk.start),
+            flushed: offset(disk.flushed),
+            written: offset(disk.written),
+            end: offset(disk.end()),
+        };
+        replica_believes_what_its_disk_holds(replica, run.core.log(), &held)
+            .map_err(|found| found.details)?;
     }
     Ok(())
 }

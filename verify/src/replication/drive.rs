@@ -4,6 +4,7 @@
 //! may live within a step only (B-17).
 
 use highwater_model::id::{Offset, RequestId};
+use highwater_model::invariant::replication::acked_is_committed;
 use highwater_model::replication::{IsrSet, Refusal, ReplicaIdx};
 
 use super::World;
@@ -47,7 +48,7 @@ impl Driver<'_> {
             self.hear(at, told);
         }
         if let Some(undone) = &turn.undone {
-            self.notes.broke(name::NOTHING_UNDONE, || format!("{at} has still to do {undone}"));
+            self.notes.broke(name::NOTHING_UNDONE, || undone.clone());
         }
         turn.refused
     }
@@ -134,10 +135,15 @@ impl Driver<'_> {
                 )
             });
         }
-        let committed = self.state.ledger.ghost.committed.get(usize::from(small(offset)));
-        if self.world.acks_all() && committed.is_none_or(|entry| entry.value != value) {
+        if !all {
+            return;
+        }
+        let committed = &self.state.ledger.ghost.committed;
+        if let Err(found) = acked_is_committed(at, offset, Offset(committed.len() as u64)) {
+            self.notes.broke(found.property, || found.details);
+        } else if let Some(other) = committed.get(usize::from(small(offset))).filter(|at| at.value != value) {
             self.notes.broke(name::ACKED_IS_COMMITTED, || {
-                format!("{at} acknowledged record {value} at offset {offset}; committed there: {committed:?}")
+                format!("{at} acknowledged record {value} at offset {offset}; committed there: {other:?}")
             });
         }
     }

@@ -2,6 +2,9 @@
 
 use highwater_model::api::Acks;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, Offset};
+use highwater_model::invariant::replication::{
+    answer_is_to_this_run, cut_leaves_no_epoch_that_the_leader_lacks,
+};
 use highwater_model::log::EpochEnd;
 use highwater_model::replication::{
     AlterPartitionAnswer, AlterPartitionOutcome, BatchSummary, FetchAnswer, FetchBody, IsrSet, Message,
@@ -234,20 +237,16 @@ impl Driver<'_> {
     fn is_to_this_run(&mut self, follower: ReplicaIdx, answer: &FetchAnswer) {
         let own = self.state.run(follower).map(|run| run.broker_epoch);
         let answered = answer.answered.broker_epoch;
-        if own != Some(answered) {
-            self.notes.broke(name::ANSWER_IS_TO_THIS_RUN, || {
-                format!("{follower} runs as {own:?} and takes an answer to its run {answered}")
-            });
+        if let Err(found) = answer_is_to_this_run(follower, own, answered) {
+            self.notes.broke(found.property, || found.details);
         }
     }
 
     /// RL8: a cut, even of nothing, leaves no epoch that the leader said it does not have; else both argue for ever.
     fn has_cut(&mut self, follower: ReplicaIdx, diverging: EpochEnd<LeaderEpoch>) {
         let last = self.state.run(follower).and_then(|run| run.core.log().last_epoch());
-        if last > Some(diverging.epoch) {
-            self.notes.broke(name::CUT_SETTLES, || {
-                format!("{follower} still ends in epoch {last:?}; its leader has {diverging:?}")
-            });
+        if let Err(found) = cut_leaves_no_epoch_that_the_leader_lacks(follower, last, diverging) {
+            self.notes.broke(found.property, || found.details);
         }
     }
 

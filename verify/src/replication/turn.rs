@@ -5,6 +5,7 @@
 
 use highwater_model::fault::{Bug, Faults as _};
 use highwater_model::id::{Offset, ProducerEpoch, ProducerId, RequestId, Sequence};
+use highwater_model::invariant::replication::leader_leaves_nothing_undone;
 use highwater_model::replication::{
     BatchKind, BatchProducer, BatchSummary, Batches, Effect, FetchBody, FlushPolicy, Input, Message,
     PartitionView, Refusal, ReplicaIdx, Tenure, Timer,
@@ -167,16 +168,8 @@ pub(super) fn take(world: &World, before: &Broker, event: Event) -> Turn {
     if run.core.open_fetch().is_none() {
         run.set(Timer::FetchRetry, false);
     }
-    let undone = undone(run, &tenure);
+    let undone = leader_leaves_nothing_undone(&tenure, &run.core).err().map(|found| found.details);
     Turn { after: world.memory.brokers.share(taker.broker), refused, told: taker.told, undone }
-}
-
-/// RL5: an input that concerns nothing finds nothing to do: no watermark that could rise, no answer that is due.
-fn undone(run: &Run, tenure: &Tenure) -> Option<String> {
-    let mut effects = Vec::new();
-    let idle = Input::ForgetProducer { producer_id: ProducerId(u64::MAX) };
-    let done = run.core.clone().step(tenure, idle, &mut effects);
-    (run.leads() && done.is_ok() && !effects.is_empty()).then(|| format!("{effects:?}"))
 }
 
 /// The bytes that came with an input: records from this offset on.

@@ -1,5 +1,6 @@
 //! What the states before and after a step tell only together: claims about change, and events worth having seen.
 
+use highwater_model::invariant::replication::{Reign, watermark_of_a_leader_never_goes_back};
 use highwater_model::replication::ReplicaIdx;
 
 use super::World;
@@ -23,13 +24,13 @@ pub(super) fn compare(world: &World, before: &State, after: &State, notes: &mut 
 
 /// R22: within one reign of one incarnation.
 fn watermark_never_goes_back(before: &State, after: &State, replica: ReplicaIdx, notes: &mut Notes) {
-    let (Some(old), Some(new)) = (before.run(replica), after.run(replica)) else { return };
-    let same = old.broker_epoch == new.broker_epoch && old.known == new.known && old.leads() && new.leads();
-    let (was, is) = (old.core.high_watermark(), new.core.high_watermark());
-    if same && is < was {
-        notes.broke(name::WATERMARK_MONOTONIC, || {
-            format!("{replica}, leading in leader epoch {}: {was} -> {is}", new.known)
-        });
+    let reign = |state: &State| {
+        let run = state.run(replica).filter(|run| run.leads())?;
+        let (broker_epoch, leader_epoch) = (run.broker_epoch, run.known);
+        Some(Reign { broker_epoch, leader_epoch, high_watermark: run.core.high_watermark() })
+    };
+    if let Err(found) = watermark_of_a_leader_never_goes_back(replica, reign(before), reign(after)) {
+        notes.broke(found.property, || found.details);
     }
 }
 

@@ -5,6 +5,7 @@
 use alloc::format;
 
 use super::{View, name, violation};
+use crate::id::Offset;
 use crate::invariant::Violation;
 
 /// Every acknowledged record is committed and durable on a voter, up or down.
@@ -27,11 +28,24 @@ pub fn acknowledged_is_kept(view: &View<'_>) -> Result<(), Violation> {
     Ok(())
 }
 
+/// As far as a leader can tell by itself, when it says that the proposal at `offset` is committed: that lies below
+/// `committed`, its high watermark, exclusive.
+///
+/// # Errors
+/// With both offsets.
+pub fn acknowledged_is_committed(offset: Offset, committed: Offset) -> Result<(), Violation> {
+    if offset < committed {
+        return Ok(());
+    }
+    let details =
+        format!("the record at {offset} was acknowledged; committed is what lies below {committed}");
+    Err(violation(name::ACKNOWLEDGED_IS_KEPT, details))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::{entry, replica, set, view};
     use super::*;
-    use crate::id::Offset;
     use crate::quorum::VoterHistory;
 
     #[test]
@@ -49,5 +63,11 @@ mod tests {
         assert!(judged(&kept, &committed));
         assert!(!judged(&lost, &committed));
         assert!(!judged(&kept, &[]));
+    }
+
+    #[test]
+    fn an_acknowledgement_before_the_commit_is_noticed() {
+        assert_eq!(acknowledged_is_committed(Offset(1), Offset(2)), Ok(()));
+        assert!(acknowledged_is_committed(Offset(2), Offset(2)).is_err());
     }
 }

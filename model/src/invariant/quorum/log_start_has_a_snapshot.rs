@@ -4,7 +4,7 @@
 
 use alloc::format;
 
-use super::{View, name, violation};
+use super::{ReplicaView, View, name, violation};
 use crate::id::Offset;
 use crate::invariant::Violation;
 
@@ -14,18 +14,24 @@ use crate::invariant::Violation;
 /// With the replica, its log start and its snapshot.
 pub fn log_start_has_a_snapshot(view: &View<'_>) -> Result<(), Violation> {
     let ever = view.high_watermark_ever();
-    let wrong = view.replicas.iter().find(|replica| {
-        let end = replica.oldest_snapshot.map(|snapshot| snapshot.end);
-        replica.log_start > Offset::ZERO && (end != Some(replica.log_start) || replica.log_start > ever)
-    });
-    match wrong {
-        Some(replica) => {
-            let (key, start, snapshot) = (replica.key, replica.log_start, replica.oldest_snapshot);
-            let details = format!("the log of {key} begins at {start}; its oldest snapshot is {snapshot:?}");
-            Err(violation(name::LOG_START_HAS_A_SNAPSHOT, details))
-        }
-        None => Ok(()),
+    view.replicas.iter().try_for_each(|replica| log_start_is_that_of_a_snapshot(replica, ever))
+}
+
+/// QI10, of one replica, of whose log what lies below `committed`, exclusive, is known to be committed.
+///
+/// # Errors
+/// With the replica, its log start and its snapshot.
+pub fn log_start_is_that_of_a_snapshot(
+    replica: &ReplicaView<'_>,
+    committed: Offset,
+) -> Result<(), Violation> {
+    let end = replica.oldest_snapshot.map(|snapshot| snapshot.end);
+    let (key, start, snapshot) = (replica.key, replica.log_start, replica.oldest_snapshot);
+    if start == Offset::ZERO || (end == Some(start) && start <= committed) {
+        return Ok(());
     }
+    let details = format!("the log of {key} begins at {start}; its oldest snapshot is {snapshot:?}");
+    Err(violation(name::LOG_START_HAS_A_SNAPSHOT, details))
 }
 
 #[cfg(test)]

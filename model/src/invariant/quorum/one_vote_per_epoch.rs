@@ -7,7 +7,7 @@ use alloc::format;
 use super::{View, name, violation};
 use crate::id::QuorumEpoch;
 use crate::invariant::Violation;
-use crate::quorum::VoterKey;
+use crate::quorum::{Vote, VoterKey};
 
 /// The vote that is being given is the only one of its voter in its epoch, and its epoch is none that the voter has left.
 ///
@@ -30,6 +30,18 @@ pub fn one_vote_per_epoch(
     }
 }
 
+/// A vote leaves its voter as it is stored there.
+///
+/// # Errors
+/// With both votes.
+pub fn vote_is_told_as_stored(voter: VoterKey, told: Vote, stored: Vote) -> Result<(), Violation> {
+    if told == stored {
+        return Ok(());
+    }
+    let details = format!("{voter} tells {told:?} and has stored {stored:?}");
+    Err(violation(name::ONE_VOTE_PER_EPOCH, details))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::{key, view};
@@ -45,5 +57,13 @@ mod tests {
         assert_eq!(one_vote_per_epoch(&view, (key(3), QuorumEpoch(2), key(3))), Ok(()));
         assert!(one_vote_per_epoch(&view, (key(1), QuorumEpoch(2), key(3))).is_err());
         assert!(one_vote_per_epoch(&view, (key(1), QuorumEpoch(1), key(2))).is_err());
+    }
+
+    #[test]
+    fn a_vote_that_leaves_before_it_is_stored_is_noticed() {
+        let vote = |epoch| Vote { quorum_epoch: QuorumEpoch(epoch), voted_for: Some(key(2)) };
+
+        assert_eq!(vote_is_told_as_stored(key(1), vote(2), vote(2)), Ok(()));
+        assert!(vote_is_told_as_stored(key(1), vote(2), vote(1)).is_err());
     }
 }

@@ -5,6 +5,7 @@
 use alloc::format;
 
 use super::{ReplicaView, View, name, violation};
+use crate::id::Offset;
 use crate::invariant::Violation;
 use crate::quorum::VoterSet;
 
@@ -14,14 +15,21 @@ use crate::quorum::VoterSet;
 /// With the leader and the records.
 pub fn voters_change_one_at_a_time(view: &View<'_>) -> Result<(), Violation> {
     match view.newest_leader() {
-        Some(leader) => check(leader, view.high_watermark_ever().0),
+        Some(leader) => leaders_voters_change_one_at_a_time(leader, view.high_watermark_ever()),
         None => Ok(()),
     }
 }
 
-fn check(leader: &ReplicaView<'_>, committed: u64) -> Result<(), Violation> {
+/// QI9, of the log of one leader, of which what lies below `committed`, exclusive, is known to be committed.
+///
+/// # Errors
+/// With the leader and the records.
+pub fn leaders_voters_change_one_at_a_time(
+    leader: &ReplicaView<'_>,
+    committed: Offset,
+) -> Result<(), Violation> {
     let records = leader.voters.records();
-    let open = records.iter().filter(|record| record.offset.0 >= committed).count();
+    let open = records.iter().filter(|record| record.offset >= committed).count();
     let before = records.iter().take(1).map(|first| leader.voters.at(first.offset));
     let sets = before.chain(records.iter().map(|record| &record.voters));
     let leap = sets.clone().zip(sets.skip(1)).find(|(from, to)| distance(from, to) > 1);
@@ -43,7 +51,6 @@ fn distance(from: &VoterSet, to: &VoterSet) -> usize {
 mod tests {
     use super::super::sample::{entry, replica, set, view};
     use super::*;
-    use crate::id::Offset;
     use crate::quorum::VoterHistory;
 
     #[test]

@@ -2,12 +2,10 @@
 
 use alloc::format;
 
-use super::{StoredRecord, View};
+use super::{OnDisk, StoredRecord, View, name};
 use crate::id::Offset;
 use crate::invariant::Violation;
 use crate::replication::{FlushPolicy, IsrSet, ReplicaIdx};
-
-const NAME: &str = "replication/acked_was_replicated";
 
 /// RI8, at the moment of a positive `acks=all` answer by `leader` for the record at `offset`: at least
 /// `min.insync.replicas` replicas hold it, and under `flush=commit` every member of the maximal ISR holds it durably.
@@ -22,7 +20,7 @@ pub fn acked_was_replicated<R: StoredRecord>(
     let Some(sight) = view.replica(leader) else { return Ok(()) };
     let Some((leads, record)) = sight.leads.zip(sight.record(offset)) else {
         let details = format!("{leader} acknowledged offset {offset} without leading or holding it");
-        return Err(Violation { property: NAME, details });
+        return Err(Violation { property: name::ACKED_WAS_REPLICATED, details });
     };
     let durable = view.partition.flush == FlushPolicy::Commit;
     let held = view.each().filter(|(_, sight)| {
@@ -38,5 +36,28 @@ pub fn acked_was_replicated<R: StoredRecord>(
         "{leader} acknowledged {record:?} at {offset}, held by {held:?}; {} and {:?} must hold it",
         leads.min_isr, leads.maximal_isr
     );
-    Err(Violation { property: NAME, details })
+    Err(Violation { property: name::ACKED_WAS_REPLICATED, details })
+}
+
+/// RI8, as far as a leader can tell by itself, at the same moment: its own disk holds the record, durably under
+/// `flush=commit`.
+///
+/// # Errors
+/// What its disk holds.
+pub fn leader_holds_what_it_acknowledged(
+    leader: ReplicaIdx,
+    disk: &OnDisk,
+    flush: FlushPolicy,
+    offset: Offset,
+) -> Result<(), Violation> {
+    let held = match flush {
+        FlushPolicy::Os => disk.written,
+        FlushPolicy::Commit => disk.flushed,
+    };
+    if offset < held {
+        return Ok(());
+    }
+    let details =
+        format!("{leader} acknowledged the record at {offset} under {flush:?}; its disk has {disk:?}");
+    Err(Violation { property: name::ACKED_WAS_REPLICATED, details })
 }

@@ -4,12 +4,11 @@ use alloc::format;
 
 use smallvec::SmallVec;
 
-use super::{ReplicaSight, StoredRecord, View};
+use super::{ReplicaSight, StoredRecord, View, name};
 use crate::id::{LeaderEpoch, Offset};
 use crate::invariant::Violation;
-use crate::log::EpochStart;
-
-pub(super) const NAME: &str = "replication/epoch_history";
+use crate::log::{EpochStart, LogShape};
+use crate::replication::ReplicaIdx;
 
 /// RI15: the epoch history of a running replica is the one of its records, with at most one more epoch, begun at the
 /// log's end and without a record.
@@ -18,24 +17,32 @@ pub(super) const NAME: &str = "replication/epoch_history";
 /// The history that is there and the one that should be.
 pub fn epoch_history<R: StoredRecord>(view: &View<'_, R>) -> Result<(), Violation> {
     for (replica, sight) in view.each().filter(|(_, sight)| sight.running) {
-        let held = sight.log.epochs().starts();
-        let wanted = recomputed(sight);
-        let (with_records, empty) = held.split_at(wanted.len().min(held.len()));
-        let empty_fits = match empty {
-            [] => true,
-            [only] => {
-                only.start == sight.log.end()
-                    && with_records.last().is_none_or(|last| last.epoch < only.epoch)
-            }
-            _ => false,
-        };
-        if with_records != wanted.as_slice() || !empty_fits {
-            let details =
-                format!("{replica} has epochs {held:?} over records of {wanted:?} up to {}", sight.log.end());
-            return Err(Violation { property: NAME, details });
-        }
+        epochs_are_those_of_the_records(replica, sight.log, &recomputed(sight))?;
     }
     Ok(())
+}
+
+/// RI15, of one running replica: `of_records` are the epochs of the records in its log, where each begins, oldest first.
+///
+/// # Errors
+/// The history that is there and the one that should be.
+pub fn epochs_are_those_of_the_records(
+    replica: ReplicaIdx,
+    log: &LogShape<LeaderEpoch>,
+    of_records: &[EpochStart<LeaderEpoch>],
+) -> Result<(), Violation> {
+    let held = log.epochs().starts();
+    let (with_records, empty) = held.split_at(of_records.len().min(held.len()));
+    let empty_fits = match empty {
+        [] => true,
+        [only] => only.start == log.end() && with_records.last().is_none_or(|last| last.epoch < only.epoch),
+        _ => false,
+    };
+    if with_records == of_records && empty_fits {
+        return Ok(());
+    }
+    let details = format!("{replica} has epochs {held:?} over records of {of_records:?} up to {}", log.end());
+    Err(Violation { property: name::EPOCH_HISTORY, details })
 }
 
 fn recomputed<R: StoredRecord>(sight: &ReplicaSight<'_, R>) -> SmallVec<[EpochStart<LeaderEpoch>; 4]> {

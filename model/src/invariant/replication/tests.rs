@@ -150,9 +150,9 @@ fn a_leader_that_does_not_wait_for_a_candidate_is_found() {
     let mut scene = Scene::sound();
     let leads = scene.leads[0].as_mut().expect("it leads");
     leads.maximal_isr = IsrSet::first(2);
-    assert_eq!(scene.broken(), [quorum_superset::NAME]);
+    assert_eq!(scene.broken(), [name::QUORUM_SUPERSET]);
     scene.leads[0].as_mut().expect("it leads").changing = true;
-    assert_eq!(scene.broken(), [quorum_superset::NAME]);
+    assert_eq!(scene.broken(), [name::QUORUM_SUPERSET]);
 }
 
 #[test]
@@ -221,17 +221,17 @@ fn trust_in_a_replica_that_lost_records_is_found() {
 fn a_watermark_outside_of_its_log_or_going_back_is_found() {
     let mut scene = Scene::sound();
     scene.watermarks[1] = 3;
-    assert_eq!(scene.broken(), [watermark_order::NAME]);
+    assert_eq!(scene.broken(), [name::WATERMARK_ORDER]);
     let mut scene = Scene::sound();
     scene.watermarks[0] = 1;
-    assert_eq!(scene.broken(), [watermark_order::NAME]);
+    assert_eq!(scene.broken(), [name::WATERMARK_ORDER]);
 }
 
 #[test]
 fn an_epoch_history_of_other_records_is_found() {
     let mut scene = Scene::sound();
     scene.shapes[1] = shape(&[A, Written(2, 2, None)]);
-    assert_eq!(scene.broken(), [epoch_history::NAME]);
+    assert_eq!(scene.broken(), [name::EPOCH_HISTORY]);
     scene.shapes[1] = shape(&[A, B]);
     scene.shapes[1].begin_epoch(LeaderEpoch(2));
     assert_eq!(scene.broken(), Vec::<&str>::new());
@@ -259,4 +259,28 @@ fn a_leader_that_waits_for_metadata_that_never_comes_is_found() {
     scene.partition.partition_epoch = PartitionEpoch(5);
     scene.ghosts.changes = &[(PartitionEpoch(4), LeaderEpoch(1)), (PartitionEpoch(5), LeaderEpoch(1))];
     assert_eq!(scene.broken(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_shrink_that_counts_before_it_is_accepted_is_found() {
+    let leads = Leadership { changing: true, ..Scene::sound().leads[0].expect("it leads") };
+    let judged =
+        |maximal_isr| leader_waits_for_its_isr(ReplicaIdx(0), &Leadership { maximal_isr, ..leads }).is_ok();
+
+    assert!(judged(IsrSet::first(3)));
+    assert!(judged(IsrSet::first(4)), "an expansion is waited for as well");
+    assert!(!judged(IsrSet::first(2)));
+}
+
+#[test]
+fn an_acknowledgement_of_what_the_leaders_own_disk_lacks_is_found() {
+    let disk = OnDisk { start: Offset(0), flushed: Offset(1), written: Offset(2), end: Offset(3) };
+    let judged = |flush, offset| {
+        leader_holds_what_it_acknowledged(ReplicaIdx(0), &disk, flush, Offset(offset)).is_ok()
+    };
+
+    assert!(judged(FlushPolicy::Commit, 0));
+    assert!(!judged(FlushPolicy::Commit, 1));
+    assert!(judged(FlushPolicy::Os, 1));
+    assert!(!judged(FlushPolicy::Os, 2));
 }
