@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use highwater_model::api::{
-    Answer, ApiError, ClusterDetail, ConfigChange, ConfigEntry, CreatedTopic, MetadataAnswer, NewPartitions,
-    NewTopic, QuorumDetail, Request, TopicDetail, TopicOutcome, VoterChange,
+    Answer, ApiError, ClusterDetail, ConfigChange, ConfigEntry, CreatedTopic, MetadataAnswer, MonitorsDetail,
+    NewPartitions, NewTopic, QuorumDetail, Request, TopicDetail, TopicOutcome, VoterChange,
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, Offset, TopicId};
@@ -180,6 +180,19 @@ impl Admin {
             return Err(unexpected("a quorum"));
         };
         Ok(quorum)
+    }
+
+    /// What the runtime monitors of this broker have counted since its process started.
+    ///
+    /// # Errors
+    /// If it does not answer in time.
+    pub async fn describe_monitors(&self, node: NodeId) -> Result<MonitorsDetail, ClientError> {
+        let timeout = self.client.settings().connect_timeout;
+        let Answer::Monitors(detail) = self.client.ask(node, &Request::DescribeMonitors, timeout).await?
+        else {
+            return Err(unexpected("the counts of monitors"));
+        };
+        Ok(detail)
     }
 
     /// Adds or removes a voter (Q30).

@@ -5,6 +5,7 @@
 
 mod admin;
 mod cluster;
+mod monitors;
 mod records;
 
 pub use admin::{
@@ -15,6 +16,7 @@ pub use cluster::{
     BrokerDetail, ClusterDetail, MetadataAnswer, PartitionDetail, QuorumDetail, ReplicaDetail, TopicDetail,
     VoterDetail,
 };
+pub use monitors::{MonitorCount, MonitorFinding, MonitorsDetail};
 pub use records::{
     Acks, FetchAnswer, FetchPartition, FetchedPartition, ListOffsetsPartition, ListedOffset, OffsetSpec,
     ProduceAnswer, ProducePartition, ProducedPartition, ProducerIdentity,
@@ -142,6 +144,8 @@ pub enum Request {
         /// How long to wait for it to commit, in ms.
         timeout_ms: u32,
     },
+    /// What the runtime monitors of the broker that is asked have counted.
+    DescribeMonitors,
 }
 
 /// What a broker answers.
@@ -174,4 +178,6 @@ pub enum Answer {
     Quorum(QuorumDetail),
     /// Done, and there is nothing more to say.
     Done,
+    /// To [`Request::DescribeMonitors`].
+    Monitors(MonitorsDetail),
 }

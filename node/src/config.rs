@@ -11,6 +11,7 @@ mod reader;
 pub mod value;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -194,6 +195,9 @@ pub struct ServerConfig {
     pub trace_dir: Option<PathBuf>,
     /// `trace.max.bytes`: how large the files of a trace may be together, in bytes.
     pub trace_bytes_max: u32,
+    /// `monitor.steps`: once in how many steps of a protocol core its whole state is looked at, or `None` if `monitor.enable`
+    /// is false.
+    pub monitor_steps: Option<NonZeroU32>,
     /// Certificates and key.
     pub tls: TlsPem,
 }

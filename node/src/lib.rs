@@ -8,6 +8,7 @@ mod driver;
 mod kept;
 mod listener;
 pub mod log;
+pub mod monitor;
 mod partitions;
 mod peers;
 mod requests;

@@ -25,6 +25,7 @@ use highwater_transport::watch;
 
 use self::producer_ids::ProducerIds;
 use crate::controller_client::ControllerClient;
+use crate::monitor::Monitors;
 use crate::partitions::Partitions;
 use crate::server::Timing;
 
@@ -47,6 +48,8 @@ pub(crate) struct RequestHandler {
     partitions: Partitions,
     images: watch::Receiver<Arc<Image>>,
     producer_ids: ProducerIds,
+    own: NodeId,
+    monitors: Monitors,
 }
 
 /// What a handler is made of.
@@ -61,6 +64,7 @@ pub(crate) struct HandlerParts {
     pub(crate) partitions: Partitions,
     pub(crate) images: watch::Receiver<Arc<Image>>,
     pub(crate) broker_epoch: watch::Receiver<Option<BrokerEpoch>>,
+    pub(crate) monitors: Monitors,
 }
 
 impl RequestHandler {
@@ -75,6 +79,8 @@ impl RequestHandler {
             partitions: parts.partitions,
             images: parts.images,
             producer_ids,
+            own: parts.own,
+            monitors: parts.monitors,
         })
     }
 
@@ -115,6 +121,7 @@ impl RequestHandler {
                 told(self.describe_cluster(linearizable).await.map(Answer::Cluster))
             }
             Request::DescribeTopic { topic } => told(self.describe_topic(&topic).await.map(Answer::Topic)),
+            Request::DescribeMonitors => Answer::Monitors(self.describe_monitors()),
             Request::DescribeQuorum => told(self.describe_quorum().await.map(Answer::Quorum)),
             Request::ChangeVoters { change, timeout_ms } => {
                 told(self.change_voters(change, wait(timeout_ms)).await)

@@ -12,6 +12,6 @@ mod reading;
 mod replicas;
 mod run;
 
-pub use cluster::Identities;
+pub use cluster::{Identities, Watched};
 pub use faults::Counts;
 pub use run::{Control, Report, Scenario};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
@@ -17,6 +18,7 @@ use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::{Disk, RealDisk};
+use highwater_node::monitor::Monitors;
 use highwater_node::server::{
     Limits, Roles, Server, ServerHandle, Settings, StartError, Timing, TopicDefaults,
 };
@@ -102,6 +104,7 @@ impl Cluster {
             topics: TopicDefaults::default(),
             limits: Limits::default(),
             trace: Recorder::default(),
+            monitors: Monitors::every(NonZeroU32::MIN),
         };
         let identity = self.authority.broker(node).expect("a broker's certificate");
         // The sockets of a server that has ended are closed a moment later.

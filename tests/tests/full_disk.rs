@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use highwater_client::Client;
@@ -15,6 +16,7 @@ use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::SimDisk;
+use highwater_node::monitor::Monitors;
 use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
 use highwater_node::trace::Recorder;
 use highwater_transport::certs::LabAuthority;
@@ -171,6 +173,7 @@ fn settings(node: NodeId) -> Settings {
         topics: TopicDefaults::default(),
         limits: Limits::default(),
         trace: Recorder::default(),
+        monitors: Monitors::every(NonZeroU32::MIN),
     }
 }
 

@@ -10,6 +10,7 @@ const SEEDS: std::ops::Range<u64> = 0..30;
 /// Figures of a line that must not be zero in total: without them the seeds would show nothing.
 const MUST_HAPPEN: &[&str] = &[
     "acknowledged",
+    "evaluations",
     "leader-kills",
     "power-losses",
     "single-power-losses",

@@ -5,6 +5,7 @@
 mod acknowledged_is_kept;
 mod applied_prefixes_agree;
 mod committed_never_changes;
+mod duty;
 mod epoch_follows_what_is_heard;
 mod high_watermark_never_moves_back;
 mod leader_is_complete;
@@ -26,6 +27,7 @@ mod voters_change_one_at_a_time;
 pub use acknowledged_is_kept::{acknowledged_is_committed, acknowledged_is_kept};
 pub use applied_prefixes_agree::applied_prefixes_agree;
 pub use committed_never_changes::committed_never_changes;
+pub use duty::{Duty, grants_pre_vote};
 pub use epoch_follows_what_is_heard::epoch_follows_what_is_heard;
 pub use high_watermark_never_moves_back::high_watermark_never_moves_back;
 pub use leader_is_complete::leader_is_complete;
@@ -34,7 +36,7 @@ pub use log_start_has_a_snapshot::{log_start_has_a_snapshot, log_start_is_that_o
 pub use logs_match::logs_match;
 pub use messages_are_of_the_stored_epoch::messages_are_of_the_stored_epoch;
 pub use one_leader_per_epoch::one_leader_per_epoch;
-pub use one_vote_per_epoch::{one_vote_per_epoch, vote_is_told_as_stored};
+pub use one_vote_per_epoch::{one_vote_per_epoch, vote_is_told_as_stored, vote_told};
 pub use pre_vote_changes_nothing::pre_vote_changes_nothing;
 pub use pre_vote_spares_a_working_leader::pre_vote_spares_a_working_leader;
 pub use quorum_epoch_never_moves_back::quorum_epoch_never_moves_back;

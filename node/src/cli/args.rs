@@ -400,6 +400,15 @@ pub(crate) struct Consume {
 pub(crate) enum Cluster {
     /// Brokers, controller, and how healthy the partitions are
     Status,
+    /// What the brokers' runtime monitors have evaluated and found; exit 4 if an invariant was broken
+    #[command(after_help = "Example: highwater -b localhost:9092 cluster monitors --all
+
+docs/OPERATIONS.md says what the counts mean, and what to do about a violation.")]
+    Monitors {
+        /// Show those that found nothing, too
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

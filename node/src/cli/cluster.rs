@@ -4,6 +4,8 @@ use highwater_model::api::{BrokerDetail, ClusterDetail, QuorumDetail, VoterChang
 use highwater_model::id::{DirectoryId, NodeId};
 use serde_json::{Value, json};
 
+mod monitors;
+
 use super::args::{Cluster, Quorum};
 use super::failure::{Failure, exit};
 use super::session::Session;
@@ -12,6 +14,7 @@ use crate::config::formatted::uuid;
 pub(super) async fn run(command: &Cluster, session: &Session) -> Result<u8, Failure> {
     match command {
         Cluster::Status => status(session).await,
+        Cluster::Monitors { all } => monitors::run(session, *all).await,
     }
 }
 

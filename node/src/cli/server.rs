@@ -17,6 +17,7 @@ use super::signals::end_with_parent;
 use crate::config::layers::Layers;
 use crate::config::{Problem, Problems, ServerConfig, effective, file};
 use crate::disk::{Disk, RealDisk};
+use crate::monitor::Monitors;
 use crate::server::{self, Server, Settings, StartError};
 use crate::trace::Recorder;
 
@@ -155,6 +156,7 @@ fn settings(config: &ServerConfig) -> Result<Settings, Failure> {
             .trace_dir
             .clone()
             .map_or_else(Recorder::default, |dir| Recorder::files(dir, config.trace_bytes_max.into())),
+        monitors: config.monitor_steps.map_or_else(Monitors::default, Monitors::every),
     })
 }
 

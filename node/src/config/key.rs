@@ -282,6 +282,18 @@ pub const KEYS: &[Key] = &[
         Some("268435456"),
         "How large the files of a trace may be together; the oldest go first.",
     ),
+    key(
+        "monitor.enable",
+        Form::Flag,
+        Some("true"),
+        "Whether the broker holds its protocol cores against the checker's predicates while it runs; docs/OPERATIONS.md says what it counts.",
+    ),
+    key(
+        "monitor.steps",
+        Form::Number(1, 1_000_000),
+        Some("256"),
+        "Once in how many steps of a protocol core its whole state is looked at; always after a change of role, epoch or log.",
+    ),
     key("ssl.keystore.type", Form::Text, Some("PEM"), "Only `PEM`; Java keystores are not read."),
     key(
         "ssl.keystore.location",

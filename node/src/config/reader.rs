@@ -1,5 +1,6 @@
 //! Turns the settings of each key into its typed value, gathering everything that is wrong on the way.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ impl<'a> Reader<'a> {
         let timing = self.timing();
         let trace_dir = self.text("trace.dir").map(PathBuf::from);
         let trace_bytes_max = self.trace_bytes_max();
+        let monitor_steps = self.monitor_steps();
         let tls = self.tls();
         Some(ServerConfig {
             node: node?,
@@ -76,6 +78,7 @@ impl<'a> Reader<'a> {
             timing,
             trace_dir,
             trace_bytes_max,
+            monitor_steps,
             tls: tls?,
         })
     }
@@ -88,6 +91,12 @@ impl<'a> Reader<'a> {
             self.refuse("trace.max.bytes", what, "give it a mebibyte at least: 1MiB");
         }
         bytes
+    }
+
+    /// A refused number is told even where the monitors are off.
+    fn monitor_steps(&mut self) -> Option<NonZeroU32> {
+        let steps = NonZeroU32::new(self.small("monitor.steps"));
+        steps.filter(|_| self.flag("monitor.enable"))
     }
 
     fn setting(&self, name: &str) -> Option<Setting> {

@@ -91,6 +91,21 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn monitors_are_on_unless_they_are_turned_off_and_bad_values_are_refused_by_name() {
+    let steps = |settings: &[&str]| resolve(settings).map(|config| config.monitor_steps.map(NonZeroU32::get));
+
+    assert_eq!(steps(&[]), Ok(Some(256)));
+    assert_eq!(steps(&["monitor.steps=1"]), Ok(Some(1)));
+    assert_eq!(steps(&["monitor.enable=false"]), Ok(None));
+    for bad in ["monitor.steps=0", "monitor.steps=often", "monitor.enable=perhaps"] {
+        let problems = steps(&[bad, "monitor.enable=false"][..if bad.contains("enable") { 1 } else { 2 }]);
+        let problems = problems.expect_err("refused");
+        let named = bad.split('=').next();
+        assert_eq!(problems.0.iter().map(|problem| Some(problem.name.as_str())).collect::<Vec<_>>(), [named]);
+    }
+}
+
+#[test]
 fn a_wildcard_address_is_not_advertised() {
     assert!(resolve(&["listeners=QUIC://:9092"]).is_err());
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{BrokerEpoch, DirectoryId, RequestId};
+use highwater_model::invariant::Monitor;
+use highwater_model::invariant::metadata::registration_is_committed;
 use highwater_model::metadata::{
     BrokerAnswer, BrokerRequest, CommandRefusal, Image, Lifecycle, LifecycleEffect, LifecycleInput,
     LifecycleTenure, LifecycleTimer, Outcome,
@@ -22,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::controller_client::ControllerClient;
 use crate::kept::LogDirectories;
+use crate::monitor::{CoreMonitor, Monitors, Place};
 use crate::server::Timing;
 use crate::trace::edge::EdgeTimers;
 use crate::trace::{CoreTrace, Recorder};
@@ -48,6 +51,7 @@ pub(crate) struct LifecycleParts<F> {
     pub(crate) directories: LogDirectories,
     /// Directories that failed.
     pub(crate) failures: mpsc::Receiver<DirectoryId>,
+    pub(crate) monitors: Monitors,
     /// Set when the broker is to stop.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) recorder: Recorder,
@@ -60,6 +64,7 @@ type Answer = Option<Result<Outcome, CommandRefusal>>;
 pub(crate) struct LifecycleDriver<F> {
     parts: LifecycleParts<F>,
     core: Lifecycle,
+    monitor: CoreMonitor,
     trace: CoreTrace,
     timers: EdgeTimers<LifecycleTimer>,
     answers: mpsc::Receiver<(RequestId, Answer)>,
@@ -86,12 +91,14 @@ impl<F: Faults> LifecycleDriver<F> {
         let (answered, answers) = mpsc::channel(ANSWERS_MAX);
         let asked_at = parts.env.now();
         let core = Lifecycle::new();
+        let monitor = parts.monitors.core(&parts.env, Place::Broker);
         let trace = recording::begin(&parts.recorder, &parts.tenure);
         let timers = EdgeTimers::new(&trace);
         let (chances, earlier) = (0, None);
         let driver = Self {
             parts,
             core,
+            monitor,
             trace,
             timers,
             answers,
@@ -154,8 +161,15 @@ impl<F: Faults> LifecycleDriver<F> {
 
     async fn step(&mut self, input: LifecycleInput) {
         let mut effects = Vec::new();
+        let applied = matches!(input, LifecycleInput::Applied { .. });
         if let Err(refusal) = self.take(input, &mut effects) {
             tracing::debug!(?refusal, "the lifecycle refused an input");
+        }
+        if let Some(told) = self.core.broker_epoch().filter(|_| applied) {
+            let (node, images) = (self.parts.tenure.node, &self.parts.images);
+            self.monitor.check(Monitor::AnswerIsCommitted, || {
+                registration_is_committed(node, told, &images.borrow())
+            });
         }
         self.slip_in_order(&mut effects);
         for effect in effects {

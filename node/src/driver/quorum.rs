@@ -8,6 +8,8 @@
 mod calls;
 mod decisions;
 mod effects;
+mod image_monitoring;
+mod monitoring;
 mod open;
 mod recording;
 mod records;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use highwater_model::fault::Faults;
 use highwater_model::id::{LogGeneration, NodeId, Offset, RequestId};
+use highwater_model::invariant::metadata::Subject;
 use highwater_model::metadata::{self, Controller, Image};
 use highwater_model::quorum::{self, Input, Message, ProposalId, Quorum, ReadId, Vote};
 use highwater_transport::batch::{self, Batch};
@@ -119,6 +122,8 @@ pub(crate) struct QuorumDriver<F: Faults> {
     faults: F,
     core: Quorum<F>,
     trace: CoreTrace,
+    monitor: monitoring::QuorumMonitor,
+    image_monitor: image_monitoring::ImageMonitor,
     controller_tenure: metadata::Tenure,
     controller: Controller<F>,
     controller_trace: CoreTrace,
@@ -161,7 +166,7 @@ pub(crate) struct QuorumDriver<F: Faults> {
 /// Who waits for what.
 #[derive(Debug, Default)]
 struct Waiting {
-    commands: BTreeMap<RequestId, oneshot::Sender<ControllerAnswer>>,
+    commands: BTreeMap<RequestId, (Subject, oneshot::Sender<ControllerAnswer>)>,
     reads: BTreeMap<ReadId, oneshot::Sender<ControllerAnswer>>,
     changes: BTreeMap<ProposalId, oneshot::Sender<ControllerAnswer>>,
 }
@@ -203,6 +208,7 @@ impl<F: Faults> QuorumDriver<F> {
                 Turn::Ended => return Ok(()),
             }
             self.settle()?;
+            self.judge_state();
         }
     }
 

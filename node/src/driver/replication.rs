@@ -7,6 +7,7 @@
 mod clients;
 mod effects;
 mod explain;
+mod monitoring;
 mod portions;
 mod recording;
 mod slips;
@@ -38,12 +39,14 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub(crate) use explain::missing_replica;
 pub(crate) use summary::of as summary_of;
 
+use self::monitoring::ReplicaMonitor;
 use self::portions::Portions;
 use crate::controller_client::ControllerClient;
 use crate::disk::Fault;
 use crate::driver::issued::Issued;
 use crate::driver::timers::{Deferral, Timers};
 use crate::log::{self, Flushed, PartitionLog, Written};
+use crate::monitor::{Monitors, Place};
 use crate::peers::Peers;
 use crate::peers::wire::ReplicaMessage;
 use crate::server::{Limits, Timing};
@@ -145,6 +148,7 @@ pub(crate) struct ReplicaParts<F> {
     /// Told when the replica goes offline though its directory is sound.
     pub(crate) retired: Retired,
     pub(crate) recorder: Recorder,
+    pub(crate) monitors: Monitors,
 }
 
 /// In which leader epoch a replica went offline though its directory is sound, if it did. In a later one it may be
@@ -169,6 +173,7 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     parts: Held<F>,
     core: Replica<F>,
     trace: CoreTrace,
+    monitor: ReplicaMonitor,
     log: EdgeLog,
     inbox: mpsc::Receiver<Command>,
     /// For what this task starts aside.
@@ -218,7 +223,7 @@ struct Held<F> {
 
 /// A client that waits.
 enum Open {
-    Produce(Reply<Offset, ApiError>),
+    Produce(Reply<Offset, ApiError>, Acks),
     EndRead(Reply<(Offset, LeaderEpoch), ApiError>),
 }
 
@@ -249,8 +254,12 @@ impl<F: Faults> ReplicaDriver<F> {
         let mut trace = parts.recorder.core();
         recording::begin(&mut trace, &parts.tenure, &recovered);
         let core = Replica::recover(&parts.tenure, parts.faults, recovered);
+        let place = Place::Partition(parts.tenure.partition);
+        let monitor =
+            ReplicaMonitor::new(parts.monitors.core(&parts.env, place), &parts.recovered, core.generation());
         Self {
             core,
+            monitor,
             log: EdgeLog::new(parts.log, &trace),
             inbox,
             own: own.downgrade(),
@@ -320,14 +329,20 @@ impl<F: Faults> ReplicaDriver<F> {
         tokio::select! {
             biased;
             (written, generation) = self.writes.next() => match written {
-                Ok(written) => Turn::Step(Input::Written { end: written.end, generation: self.named(generation) }),
+                Ok(written) => {
+                    self.monitor.written(written.end, generation);
+                    Turn::Step(Input::Written { end: written.end, generation: self.named(generation) })
+                }
                 // Submitted behind one that found no room, it did not continue the log.
                 Err(Fault::Misplaced { .. }) if generation != self.core.generation() => Turn::Nothing,
                 Err(fault) if fault.is_full() => self.no_room(&fault, generation),
                 Err(fault) => Turn::Failed(fault),
             },
             (flushed, generation) = self.syncs.next() => match flushed {
-                Ok(flushed) => Turn::Step(Input::Flushed { end: flushed.end, generation: self.named(generation) }),
+                Ok(flushed) => {
+                    self.monitor.flushed(flushed.end, generation);
+                    Turn::Step(Input::Flushed { end: flushed.end, generation: self.named(generation) })
+                }
                 Err(fault) => Turn::Failed(fault),
             },
             (read, (cuts, to, message)) = self.sends.next() => match read {
@@ -460,9 +475,13 @@ impl<F: Faults> ReplicaDriver<F> {
         }
         let flushed = if let Input::Flushed { end, .. } = &input { Some(*end) } else { None };
         let noted = self.trace.noted(&input);
+        let before = self.before(&input);
         let taken = self.core.step(&self.parts.tenure, input, &mut effects);
         self.trace.stepped(noted, taken.is_ok().then_some(effects.as_slice()));
         taken?;
+        if let Some(before) = &before {
+            self.judge_step(before);
+        }
         self.slip_in_order(&mut effects);
         // A sync of before a cut has been refused: it says nothing of the log as it is.
         if let Some(end) = flushed {
@@ -472,6 +491,9 @@ impl<F: Faults> ReplicaDriver<F> {
             if self.failed.is_none() {
                 self.issue(effect);
             }
+        }
+        if let Some(before) = &before {
+            self.judge_state(before);
         }
         Ok(())
     }
@@ -524,7 +546,7 @@ impl<F: Faults> ReplicaDriver<F> {
 impl Open {
     fn refuse(self, error: ApiError) {
         match self {
-            Self::Produce(reply) => reply.send(Err(error)),
+            Self::Produce(reply, _) => reply.send(Err(error)),
             Self::EndRead(reply) => reply.send(Err(error)),
         }
     }

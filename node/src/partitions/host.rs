@@ -24,6 +24,7 @@ use crate::disk::Fault;
 use crate::driver::replication::{Command, Retired};
 use crate::kept::{LogDirectories, LogDirectory};
 use crate::log::PartitionLog;
+use crate::monitor::Monitors;
 use crate::peers::{LinkChange, Peers};
 use crate::server::{Limits, Timing};
 use crate::trace::Recorder;
@@ -54,6 +55,7 @@ pub(crate) struct HostParts<F> {
     pub(crate) partitions: Partitions,
     pub(crate) inbox: mpsc::Receiver<ToHost>,
     pub(crate) recorder: Recorder,
+    pub(crate) monitors: Monitors,
 }
 
 /// The task's state.

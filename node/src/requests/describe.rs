@@ -1,10 +1,11 @@
 //! Descriptions: the cluster, its topics and its quorum, from the newest committed image.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use highwater_model::api::{
-    ApiError, BrokerDetail, ClusterDetail, MetadataAnswer, PartitionDetail, QuorumDetail, ReplicaDetail,
-    TopicDetail,
+    ApiError, BrokerDetail, ClusterDetail, MetadataAnswer, MonitorsDetail, PartitionDetail, QuorumDetail,
+    ReplicaDetail, TopicDetail,
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::PartitionIndex;
@@ -102,6 +103,11 @@ impl RequestHandler {
             ReplicaDetail { missing_because, ..known }
         };
         state.assignment().map(detail).collect()
+    }
+
+    pub(super) fn describe_monitors(&self) -> MonitorsDetail {
+        let interval = self.monitors.interval().map(NonZeroU32::get);
+        MonitorsDetail { node: self.own, interval, counts: self.monitors.counts() }
     }
 
     pub(super) async fn describe_quorum(&self) -> Result<QuorumDetail, ApiError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use highwater_model::id::{ClusterId, NodeId};
 
+use crate::monitor::Monitors;
 use crate::trace::Recorder;
 
 /// Everything that one server process is configured with.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `trace.dir`: where it records what it does; by default nowhere.
     pub trace: Recorder,
+    /// `monitor.enable` and `monitor.steps`: the runtime monitors, and where they count; by default there are none.
+    pub monitors: Monitors,
 }
 
 /// `process.roles`.

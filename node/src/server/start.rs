@@ -216,6 +216,7 @@ impl<F: Faults> Start<F> {
             partitions: partitions.clone(),
             images: quorum.images.clone(),
             broker_epoch: registered,
+            monitors: self.settings.monitors.clone(),
         });
         let asks = quorum.asks.clone();
         let routes = Routes {
@@ -287,6 +288,7 @@ impl<F: Faults> Start<F> {
             inbox_length: self.settings.limits.inbox_length,
             snapshot_bytes: self.settings.limits.metadata_snapshot_bytes,
             recorder: self.settings.trace.clone(),
+            monitors: self.settings.monitors.clone(),
         };
         let (driver, begun, feeds) = QuorumDriver::open(parts).await?;
         let fatal = self.fatal.clone();
@@ -345,6 +347,7 @@ impl<F: Faults> Start<F> {
             partitions: partitions.clone(),
             inbox,
             recorder: self.settings.trace.clone(),
+            monitors: self.settings.monitors.clone(),
         };
         self.run("host", Host::new(parts, found).run());
         BrokerHandle { standing, stop, host, leaders: controller.leaders() }
@@ -381,6 +384,7 @@ impl<F: Faults> Start<F> {
             images: quorum.images.clone(),
             directories: self.directories.clone(),
             failures,
+            monitors: self.settings.monitors.clone(),
             stop,
             recorder: self.settings.trace.clone(),
         });

@@ -1,7 +1,7 @@
 //! What a whole node leaves on its disk.
 
-use crate::trace::Recorder;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 
 use highwater_model::fault::Sound;
 use highwater_model::id::{ClusterId, Offset};
@@ -18,6 +18,8 @@ use crate::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use crate::disk::SimDisk;
 use crate::driver::quorum::LOG_DIRECTORY;
 use crate::log::{OffsetCheckpoint, RECOVERY_POINTS};
+use crate::monitor::Monitors;
+use crate::trace::Recorder;
 
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1));
 const PORT: u16 = 9092;
@@ -44,6 +46,7 @@ fn settings() -> Settings {
         topics: TopicDefaults::default(),
         limits: Limits::default(),
         trace: Recorder::default(),
+        monitors: Monitors::every(NonZeroU32::MIN),
     }
 }
 

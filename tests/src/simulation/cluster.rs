@@ -2,7 +2,9 @@
 //!
 //! Starts, kills and cuts off; when to do so is said by `faults`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use highwater_node::config::Endpoint;
 use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::SimDisk;
 use highwater_node::log::{Replica, directory_of};
+use highwater_node::monitor::Monitors;
 use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
 use highwater_node::trace::Recorder;
 use highwater_transport::certs::{CertificateError, LabAuthority};
@@ -27,6 +30,8 @@ pub(super) const BROKERS: u8 = 3;
 const PORT: u16 = 9092;
 /// The cluster.
 const CLUSTER: ClusterId = ClusterId(7);
+/// Once in how many steps the whole of a core is looked at: often, since a run is short.
+const MONITOR_STEPS: NonZeroU32 = NonZeroU32::new(16).expect("it is not zero");
 /// The last part of the client's address.
 const CLIENT_HOST: u8 = 100;
 
@@ -49,6 +54,17 @@ impl Identities {
     }
 }
 
+/// What a runtime monitor has counted in all starts of all brokers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// How often it was evaluated.
+    pub evaluated: u64,
+    /// How often it did not hold.
+    pub violated: u64,
+    /// The first violation, in words.
+    pub first: Option<String>,
+}
+
 /// What is wrong with the brokers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plant {
@@ -66,6 +82,8 @@ pub(super) struct Recordings {
     /// The most bytes of each; `None` if nothing is recorded.
     pub(super) bytes_max: Option<usize>,
     pub(super) started: Arc<Mutex<Vec<(NodeId, Recorder)>>>,
+    /// Where their runtime monitors count.
+    pub(super) monitors: Arc<Mutex<Vec<Monitors>>>,
 }
 
 impl Recordings {
@@ -75,6 +93,27 @@ impl Recordings {
         let recorder = Recorder::memory(bytes_max);
         self.started.lock().unwrap_or_else(PoisonError::into_inner).push((node, recorder.clone()));
         recorder
+    }
+
+    /// Where the monitors of a broker that starts count.
+    fn watch(&self) -> Monitors {
+        let monitors = Monitors::every(MONITOR_STEPS);
+        self.monitors.lock().unwrap_or_else(PoisonError::into_inner).push(monitors.clone());
+        monitors
+    }
+
+    /// What the monitors of all starts of all brokers have counted together.
+    pub(super) fn counts(&self) -> BTreeMap<String, Watched> {
+        let mut totals: BTreeMap<String, Watched> = BTreeMap::new();
+        let started = self.monitors.lock().unwrap_or_else(PoisonError::into_inner);
+        for count in started.iter().flat_map(Monitors::counts) {
+            let total = totals.entry(count.name).or_default();
+            total.evaluated += count.evaluated;
+            total.violated += count.violated;
+            let first = count.first.map(|found| format!("{}: {}", found.place, found.values));
+            total.first = total.first.take().or(first);
+        }
+        totals
     }
 
     /// What was recorded.
@@ -225,11 +264,12 @@ impl Machine {
             roles: Roles { broker: true, controller: true },
             listen: SocketAddr::new(self.process.address(), PORT),
             advertised: None,
-            controllers: std::collections::BTreeMap::new(),
+            controllers: BTreeMap::new(),
             timing: Timing::default(),
             topics: TopicDefaults::default(),
             limits: Limits::default(),
             trace: self.recordings.next(self.node),
+            monitors: self.recordings.watch(),
         }
     }
 

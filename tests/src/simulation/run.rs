@@ -1,6 +1,7 @@
 //! One run from its seed to its judgement.
 
 use core::fmt;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use highwater_model::fault::{Bug, Slip};
 use highwater_model::id::{NodeId, Offset, PartitionIndex};
 use highwater_transport::env::sim::{Config, Counters, NetworkConfig, Simulation};
 
-use super::cluster::{Cluster, Identities, Plant, Recordings};
+use super::cluster::{Cluster, Identities, Plant, Recordings, Watched};
 use super::faults::{Counts, EndedReign, Faults};
 use super::judge::{Fate, Kind, Seen, Sent, Violation, judge};
 use super::load::{DELIVERY_TIMEOUT, Load, PARTITIONS, TOPIC};
@@ -89,6 +90,8 @@ pub struct Report {
     pub simulated: Duration,
     /// What each start of each broker recorded of itself, in the order of the starts.
     pub recordings: Vec<(NodeId, Bytes)>,
+    /// What the brokers' runtime monitors have counted, by property.
+    pub monitors: BTreeMap<String, Watched>,
     /// What the cluster did, if the run came to its end.
     pub end: Result<End, String>,
 }
@@ -130,6 +133,7 @@ impl Scenario {
             network: outcome.counters,
             simulated: outcome.elapsed,
             recordings: recordings.take(),
+            monitors: recordings.counts(),
             end: outcome.result.map_err(|failure| failure.to_string()).and_then(|end| end),
         }
     }
@@ -307,10 +311,11 @@ fn end(faults: Counts, sent: &[Sent], topic: &TopicDetail) -> End {
 }
 
 impl Report {
-    /// Whether the run came to its end with every promise kept.
+    /// Whether the run came to its end with every promise kept, and no broker found one of its invariants broken.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.end.as_ref().is_ok_and(|end| end.violations.is_empty() && end.findings.is_empty())
+        let is_sound = self.monitors.values().all(|watched| watched.violated == 0);
+        is_sound && self.end.as_ref().is_ok_and(|end| end.violations.is_empty() && end.findings.is_empty())
     }
 
     /// Writes what the brokers recorded into files of a directory, which is made.
@@ -348,7 +353,12 @@ impl fmt::Display for Report {
         }
         let dropped = network.lost + network.cut + network.unreachable + network.refused;
         write!(f, " datagrams {} dropped {dropped} duplicated {}", network.sent, network.duplicated)?;
-        write!(f, " simulated-ms {}", self.simulated.as_millis())?;
+        let evaluations: u64 = self.monitors.values().map(|watched| watched.evaluated).sum();
+        write!(f, " evaluations {evaluations} simulated-ms {}", self.simulated.as_millis())?;
+        for (name, watched) in self.monitors.iter().filter(|(_, watched)| watched.violated > 0) {
+            let (violated, first) = (watched.violated, watched.first.as_deref().unwrap_or_default());
+            write!(f, "\nseed {seed} monitor {name} violated {violated}, first: {first}")?;
+        }
         match &self.end {
             Ok(end) => {
                 end.violations.iter().try_for_each(|found| write!(f, "\nseed {seed} violation {found}"))?;

@@ -3,19 +3,18 @@
 use highwater_model::id::{LogGeneration, Offset, QuorumEpoch};
 use highwater_model::invariant::Violation;
 use highwater_model::invariant::quorum::{
-    Entry, ReplicaView, View, acknowledged_is_committed, epoch_follows_what_is_heard,
+    Duty, Entry, ReplicaView, View, acknowledged_is_committed, epoch_follows_what_is_heard,
     high_watermark_never_moves_back, messages_are_of_the_stored_epoch, one_vote_per_epoch,
     pre_vote_changes_nothing, reads_are_linearizable, refusal_shows_no_breach, vote_is_told_as_stored,
+    vote_told,
 };
 use highwater_model::quorum::{
     Batch, BatchKind, Body, Effect, Effects, Fetched, Input, Message, Origin, ReadPoint, Refusal, Vote,
-    VoterKey,
 };
 use smallvec::SmallVec;
 
 use super::World;
 use super::claims::seen;
-use super::duty::Duty;
 use super::network;
 use super::shared::Shared;
 use super::state::{Letter, Node, Packet, Place, State, control, kind, place, tenure, value};
@@ -132,7 +131,7 @@ impl Driver<'_> {
         mut message: Message,
         contents: SmallVec<[u64; 2]>,
     ) {
-        self.note_vote(node, at, &message);
+        self.note_vote(node, &message);
         self.check_sent(node, &message);
         let asked = if matches!(message.body, Body::Fetch(_)) { self.asks.take() } else { None };
         let to = asked.unwrap_or(to);
@@ -175,20 +174,9 @@ impl Driver<'_> {
     }
 
     /// A vote leaves: it must be the only one of its voter in its epoch (QI8).
-    fn note_vote(&mut self, node: &Node, at: Place, message: &Message) {
-        let voter = tenure(at, node).key;
-        let candidate: Option<VoterKey> = match &message.body {
-            Body::Vote(vote) if !vote.pre_vote => Some(voter),
-            Body::VoteAnswer(answer) if answer.granted && !answer.pre_vote => node.core.vote().voted_for,
-            Body::Vote(_)
-            | Body::VoteAnswer(_)
-            | Body::Fetch(_)
-            | Body::FetchAnswer(_)
-            | Body::BeginQuorum
-            | Body::EndQuorum { .. } => None,
-        };
-        let Some(candidate) = candidate else { return };
-        let given = (voter, message.quorum_epoch, candidate);
+    fn note_vote(&mut self, node: &Node, message: &Message) {
+        let Some(given) = vote_told(message, node.core.vote()) else { return };
+        let (voter, _, candidate) = given;
         let told = Vote { quorum_epoch: message.quorum_epoch, voted_for: Some(candidate) };
         if self.world.reduces() {
             self.judge(vote_is_told_as_stored(voter, told, node.disk.vote));

@@ -7,7 +7,7 @@ use alloc::format;
 use super::{View, name, violation};
 use crate::id::QuorumEpoch;
 use crate::invariant::Violation;
-use crate::quorum::{Vote, VoterKey};
+use crate::quorum::{Body, Message, Vote, VoterKey};
 
 /// The vote that is being given is the only one of its voter in its epoch, and its epoch is none that the voter has left.
 ///
@@ -28,6 +28,22 @@ pub fn one_vote_per_epoch(
         }
         None => Ok(()),
     }
+}
+
+/// The vote that a message tells, if it does: of a candidate for itself, or of a voter whose vote is `current`.
+#[must_use]
+pub fn vote_told(message: &Message, current: Vote) -> Option<(VoterKey, QuorumEpoch, VoterKey)> {
+    let candidate = match &message.body {
+        Body::Vote(vote) if !vote.pre_vote => Some(message.from),
+        Body::VoteAnswer(answer) if answer.granted && !answer.pre_vote => current.voted_for,
+        Body::Vote(_)
+        | Body::VoteAnswer(_)
+        | Body::Fetch(_)
+        | Body::FetchAnswer(_)
+        | Body::BeginQuorum
+        | Body::EndQuorum { .. } => None,
+    };
+    Some((message.from, message.quorum_epoch, candidate?))
 }
 
 /// A vote leaves its voter as it is stored there.

@@ -4,6 +4,7 @@ use highwater_model::api::{self, ApiError, QuorumDetail, VoterDetail};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::fault::Faults;
 use highwater_model::id::RequestId;
+use highwater_model::invariant::metadata::Subject;
 use highwater_model::metadata;
 use highwater_model::quorum::{Input, ProposalId, ReadId, Refusal, VoterChange, VoterKey};
 use tokio::sync::oneshot;
@@ -36,7 +37,7 @@ impl<F: Faults> QuorumDriver<F> {
         match call {
             ControllerCall::Decide(command) => {
                 let request = RequestId(self.next_id());
-                self.waiting.commands.insert(request, reply);
+                self.waiting.commands.insert(request, (Subject::of(&command), reply));
                 let at_ms = self.env.wall_ms();
                 self.decisions.push_back(metadata::Input::Asked { request, at_ms, command });
                 Ok(())
@@ -155,7 +156,7 @@ impl<F: Faults> QuorumDriver<F> {
         self.waiting.reads.retain(|_, reply| !reply.is_closed());
         self.waiting.changes.retain(|_, reply| !reply.is_closed());
         if self.waiting.commands.len() >= CALLS_MAX {
-            self.waiting.commands.retain(|_, reply| !reply.is_closed());
+            self.waiting.commands.retain(|_, (_, reply)| !reply.is_closed());
         }
     }
 }

@@ -37,15 +37,19 @@ impl<F: Faults> QuorumDriver<F> {
         let in_office =
             if matches!(input, Input::Elected { .. }) { InOffice::SinceNow } else { InOffice::ForSomeTime };
         let mut effects = Vec::new();
+        let before = self.image_monitor.before(self.controller.committed(), &input);
         if let Err(refusal) = self.take_by_controller(input, &mut effects) {
             tracing::debug!(?refusal, "the controller refused an input");
-            if let Some((request, reply)) =
+            if let Some((request, (_, reply))) =
                 asked.and_then(|request| Some((request, self.waiting.commands.remove(&request)?)))
             {
                 self.note_turned_away(request);
                 drop(reply.send(self.not_controller()));
             }
             return Ok(());
+        }
+        if let Some(before) = before {
+            self.image_monitor.judge(before, self.controller.committed());
         }
         self.slip_in_decisions(&mut effects);
         for effect in effects {
@@ -65,8 +69,10 @@ impl<F: Faults> QuorumDriver<F> {
             Effect::Reply(reply) => {
                 let waiting = self.waiting.commands.remove(&reply.request());
                 self.note_answer(reply.request(), reply.answer(), waiting.is_some());
-                let answer = ControllerAnswer::Decided(reply.into_answer());
-                drop(waiting.map(|waiting| waiting.send(answer)));
+                if let Some((subject, waiting)) = waiting {
+                    self.judge_reply(subject, &reply);
+                    drop(waiting.send(ControllerAnswer::Decided(reply.into_answer())));
+                }
             }
             Effect::Arm(timer) => {
                 let at = self.env.now() + self.controller_duration(timer, in_office);
@@ -109,6 +115,9 @@ impl<F: Faults> QuorumDriver<F> {
         let quorum_epoch = self.learned_in(self.core.quorum_epoch());
         for batch in self.committed_tail(up_to) {
             self.snapshots.note_committed(batch.len_bytes());
+            if let quorum::BatchKind::Voters(voters) = records::summary(&batch)?.kind {
+                self.monitor.voters_committed(batch.header().base_offset, voters);
+            }
             let records = records::decode_decision(&batch)?;
             self.decisions.push_back(Input::Committed {
                 end: batch.header().end_offset(),

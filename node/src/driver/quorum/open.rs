@@ -14,12 +14,15 @@ use highwater_transport::watch;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::image_monitoring::ImageMonitor;
+use super::monitoring::QuorumMonitor;
 use super::snapshots::{self, Found, Keeping};
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, recording, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
 use crate::driver::timers::Deferral;
 use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Snapshots, Stop};
+use crate::monitor::{Monitors, Place};
 use crate::peers::Peers;
 use crate::server::Timing;
 use crate::trace::Recorder;
@@ -92,6 +95,7 @@ pub(crate) struct QuorumParts<F> {
     /// A snapshot is taken when so many bytes have been committed since the last one.
     pub(crate) snapshot_bytes: u64,
     pub(crate) recorder: Recorder,
+    pub(crate) monitors: Monitors,
 }
 
 /// The stored form of a [`Vote`].
@@ -144,7 +148,11 @@ impl<F: Faults> QuorumDriver<F> {
         let mut begun = Vec::new();
         let mut trace = parts.recorder.core();
         let found = trace.is_on().then(|| recovered.clone());
+        let place = |place| parts.monitors.core(&parts.env, place);
+        let monitor = QuorumMonitor::new(place(Place::Quorum), &parts.tenure, &recovered);
+        let image_monitor = ImageMonitor::new(place(Place::Metadata));
         let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
+        monitor.judge_start(&parts.tenure, &core);
         recording::begin(&mut trace, &parts.tenure, found, &begun);
         let mut controller_trace = parts.recorder.core();
         recording::begin_controller(&mut controller_trace, &parts.controller_tenure, &image);
@@ -174,6 +182,8 @@ impl<F: Faults> QuorumDriver<F> {
             voters,
             timers: EdgeTimers::new(&trace),
             trace,
+            monitor,
+            image_monitor,
             writes: Issued::new(),
             syncs: Issued::new(),
             votes: Issued::new(),

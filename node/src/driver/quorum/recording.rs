@@ -31,8 +31,12 @@ impl<F: Faults> QuorumDriver<F> {
     pub(super) fn take(&mut self, input: Input, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
         self.show_if_stale();
         let noted = self.trace.noted(&input);
+        let before = self.before(&input);
         let taken = self.core.step(&self.tenure, input, effects);
         self.trace.stepped(noted, taken.is_ok().then_some(effects.as_slice()));
+        if let Some(before) = &before {
+            self.judge_step(before, &taken, effects);
+        }
         taken
     }
 

@@ -38,7 +38,7 @@ impl<F: Faults> QuorumDriver<F> {
         if !self.faults.slips(Slip::AnswerBeforeCommit) {
             return;
         }
-        let Some((request, waiting)) = self.waiting.commands.pop_last() else { return };
+        let Some((request, (_, waiting))) = self.waiting.commands.pop_last() else { return };
         let answer = Err(CommandRefusal::Deposed);
         self.note_answer(request, &answer, true);
         drop(waiting.send(ControllerAnswer::Decided(answer)));

@@ -102,6 +102,7 @@ impl<F: Faults> QuorumDriver<F> {
         let Some(quorum_epoch) = end.before().and_then(|last| log.epoch_at(last)) else { return };
         let id = SnapshotId { end, quorum_epoch };
         let voters = self.core.snapshot_voters(end).clone();
+        self.monitor.judge_snapshot(id, &voters);
         let (env, own) = (self.env.clone(), self.own.clone());
         let encoding = async move {
             let wall_ms = env.wall_ms();
@@ -173,10 +174,12 @@ impl<F: Faults> QuorumDriver<F> {
     /// The snapshot is the log's beginning from here on, and what it holds is committed (Q43).
     fn install(&mut self, id: SnapshotId, content: Content) -> Result<(), QuorumStopped> {
         self.snapshots.wanted = None;
+        let voters = content.voters.clone();
         self.step(Input::SnapshotInstalled { id, voters: content.voters })?;
         if self.core.snapshot() != Some(id) {
             return Ok(());
         }
+        self.monitor.begins_from(voters);
         tracing::info!(end = %id.end, "begins from a snapshot of the metadata");
         if self.controller.committed().end() < id.end {
             let records = vec![Record::Snapshot(Box::new(content.image))];

@@ -30,7 +30,7 @@ impl<F: Faults> ReplicaDriver<F> {
             return drop(outcome.map_err(|error| reply.send(Err(error))));
         }
         let reply = Reply::new(reply, request_id, &self.trace);
-        self.open(request_id, Open::Produce(reply), deadline);
+        self.open(request_id, Open::Produce(reply, acks), deadline);
         self.step_or_refuse(request_id, input);
         // A duplicate is answered without being appended (R71).
         self.produced = None;
@@ -54,6 +54,9 @@ impl<F: Faults> ReplicaDriver<F> {
             }
             OffsetSpec::Latest => {
                 let end = self.core.latest_end().map(|visible| (visible.offset(), visible.leader_epoch()));
+                if let Ok((end, _)) = &end {
+                    self.judge_readable(*end);
+                }
                 self.trace.did(|| Act::Shown(end.as_ref().ok().copied()));
                 drop(reply.send(end.map_err(|refusal| self.explained(&refusal))));
             }
@@ -74,6 +77,7 @@ impl<F: Faults> ReplicaDriver<F> {
         match self.core.readable_by(leader_epoch) {
             Ok(visible) => {
                 let high_watermark = visible.offset();
+                self.judge_readable(high_watermark);
                 self.trace.did(|| Act::Shown(Some((high_watermark, visible.leader_epoch()))));
                 let reading = Box::pin(self.log.read(from, bytes_max, high_watermark));
                 let grant = Grant { high_watermark, log_start: self.core.log().start(), reading };

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{NodeId, Offset};
+use highwater_model::invariant::Monitor;
+use highwater_model::invariant::metadata::accepted_change_is_the_next_one;
 use highwater_model::metadata::{self, answer_to_proposal};
 use highwater_model::replication::{AlterPartition, Batches, Effect, FetchBody, Message, ReplicaIdx, Timer};
 use highwater_model::trace::Act;
@@ -33,25 +35,30 @@ impl<F: Faults> ReplicaDriver<F> {
                 );
                 let batch = batch.stamped(base_offset, leader_epoch.0, None);
                 let written = self.log.append(std::slice::from_ref(&batch));
+                self.monitor.appended(std::slice::from_ref(&batch));
                 self.writes.push(written, generation);
                 self.answer_early(request_id, base_offset);
             }
             Effect::AppendFetched { batches, generation, .. } => {
                 let wanted = self.fetched(&batches);
                 let written = self.log.append(&wanted);
+                self.monitor.appended(&wanted);
                 self.writes.push(written, generation);
             }
-            Effect::Truncate { to, .. } => {
+            Effect::Truncate { to, generation } => {
                 self.cuts += 1;
                 let cut = self.log.truncate(to);
+                self.monitor.cut(to, generation);
                 self.after_cut(cut, to);
             }
-            Effect::RestartLog { at, .. } => {
+            Effect::RestartLog { at, generation } => {
                 self.cuts += 1;
                 let cut = self.log.restart_at(at);
+                self.monitor.restarted(at, generation);
                 self.after_cut(cut, at);
             }
             Effect::TrimLog { to } => {
+                self.monitor.trimmed(to);
                 if let Err(fault) = self.log.trim(to) {
                     self.fail(&fault);
                 }
@@ -66,7 +73,10 @@ impl<F: Faults> ReplicaDriver<F> {
             Effect::Acknowledge(acknowledgement) => {
                 self.deadlines.disarm(acknowledgement.request_id());
                 match self.open.remove(&acknowledgement.request_id()) {
-                    Some(Open::Produce(reply)) => reply.send(Ok(acknowledgement.base_offset())),
+                    Some(Open::Produce(reply, acks)) => {
+                        self.judge_acknowledgement(acknowledgement.base_offset(), acks);
+                        reply.send(Ok(acknowledgement.base_offset()));
+                    }
                     _ => self.told_nobody(acknowledgement.request_id()),
                 }
             }
@@ -152,8 +162,9 @@ impl<F: Faults> ReplicaDriver<F> {
         let request_id = proposal.request_id;
         let tenure = &self.parts.tenure;
         let Some(node) = tenure.replicas.get(usize::from(tenure.own.0)).copied() else { return };
+        let (own, trace, monitor) = (self.own.clone(), self.trace.clone(), self.monitor.aside());
+        let proposed = monitor.is_on().then(|| proposal.clone());
         let command = metadata::Command::AlterPartition { node, partition: tenure.partition, proposal };
-        let (own, trace) = (self.own.clone(), self.trace.clone());
         let asking = async move {
             if let metadata::Command::AlterPartition { proposal, .. } = &command {
                 trace.did(|| Act::Proposed(proposal.clone()));
@@ -161,6 +172,11 @@ impl<F: Faults> ReplicaDriver<F> {
             let Ok(answer) = controller.decide_once(command, timeout).await else { return };
             let Some(answer) = answer_to_proposal(request_id, &answer) else { return };
             trace.did(|| Act::ProposalAnswered(answer));
+            if let Some(proposed) = &proposed {
+                monitor.check(Monitor::AcceptedChangeIsTheNextOne, || {
+                    accepted_change_is_the_next_one(proposed, &answer)
+                });
+            }
             if let Some(own) = own.upgrade() {
                 drop(own.send(Command::ProposalAnswered(answer)).await);
             }

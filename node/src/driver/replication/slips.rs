@@ -65,7 +65,7 @@ impl<F: Faults> ReplicaDriver<F> {
         if !self.parts.faults.slips(Slip::AckEarly) {
             return;
         }
-        if let Some(Open::Produce(reply)) = self.open.remove(&request_id) {
+        if let Some(Open::Produce(reply, _)) = self.open.remove(&request_id) {
             reply.send(Ok(base_offset));
         }
     }

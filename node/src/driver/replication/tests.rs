@@ -10,6 +10,8 @@ use highwater_transport::certs::LabAuthority;
 use highwater_transport::quic::{self, Endpoint};
 use highwater_transport::watch;
 
+use std::num::NonZeroU32;
+
 use super::*;
 use crate::disk::SimDisk;
 use crate::driver::quorum::QuorumFeeds;
@@ -74,6 +76,7 @@ async fn driver(sim: &SimDisk, failures: mpsc::Sender<DirectoryId>) -> ReplicaDr
         failures,
         retired: Retired::default(),
         recorder: Recorder::default(),
+        monitors: Monitors::every(NonZeroU32::MIN),
     };
     ReplicaDriver::new(parts, &own, inbox)
 }

@@ -58,6 +58,7 @@ impl<F: Faults> Host<F> {
             failures: self.parts.failures.clone(),
             retired: Retired::default(),
             recorder: self.parts.recorder.clone(),
+            monitors: self.parts.monitors.clone(),
         };
         let retired = parts.retired.clone();
         let driver = ReplicaDriver::new(parts, &task, inbox);

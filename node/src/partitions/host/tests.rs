@@ -79,6 +79,7 @@ impl Rig {
             partitions: Partitions::default(),
             inbox: mpsc::channel(1).1,
             recorder: Recorder::default(),
+            monitors: Monitors::default(),
         };
         let host = Host::new(parts, FoundLogs::default());
         Self { host, disks, image: Image::default(), images, broker_epoch, failed }
