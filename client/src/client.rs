@@ -2,8 +2,9 @@
 //!
 //! Keeps the metadata fresh and finds whom to ask; leaves records to `producer` and `consumer` and operations to `admin`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use highwater_model::api::{Answer, Request};
@@ -25,6 +26,9 @@ use crate::settings::{ClientSettings, ConsumerSettings, ProducerSettings};
 /// How long brokers are asked again for a topic that they say does not exist: another one may have heard of it already.
 pub(crate) const MISSING_FOR: Duration = Duration::from_millis(500);
 
+/// How long it is remembered when metadata of a topic came: longer than anybody asks about.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
 /// How long a broker is waited for before the next one is asked, at first.
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
@@ -40,18 +44,47 @@ struct Shared {
     settings: ClientSettings,
     links: Links,
     image: watch::Sender<Arc<Image>>,
-    refreshing: AsyncMutex<Refreshed>,
+    refreshing: AsyncMutex<Turn>,
     /// When everything that is known is to be asked for again, in milliseconds since the environment's origin.
     stale_at_ms: AtomicU64,
-    /// When the last answer came, in the same unit.
-    answered_at_ms: AtomicU64,
+    answered: Mutex<Answered>,
 }
 
-/// When metadata was last asked for, and from whom to start asking next.
+/// From whom to start asking for metadata next.
 #[derive(Debug, Default)]
-struct Refreshed {
+struct Turn(usize);
+
+/// When metadata came last, and of which topics: what came of one says nothing of another's leaders.
+#[derive(Debug, Default)]
+struct Answered {
+    /// Of any, or of none but the brokers.
     at: Option<Instant>,
-    turn: usize,
+    /// Of all.
+    all: Option<Instant>,
+    topics: BTreeMap<String, Instant>,
+}
+
+impl Answered {
+    fn note(&mut self, topics: Option<&[String]>, now: Instant) {
+        self.at = Some(now);
+        match topics {
+            None => self.all = Some(now),
+            Some(topics) => {
+                self.topics.retain(|_, at| now.since(*at) < REMEMBERED);
+                self.topics.extend(topics.iter().map(|topic| (topic.clone(), now)));
+            }
+        }
+    }
+
+    fn of(&self, topic: &str) -> Option<Instant> {
+        self.topics.get(topic).copied().max(self.all)
+    }
+
+    /// Whether an answer to this question came since `asked`.
+    fn since(&self, topics: &[String], asked: Instant) -> bool {
+        let came = |at: Option<Instant>| at.is_some_and(|at| at >= asked);
+        came(self.at) && topics.iter().all(|topic| came(self.of(topic)))
+    }
 }
 
 impl Client {
@@ -62,10 +95,8 @@ impl Client {
         let (image, _) = watch::channel(Arc::new(Image::default()));
         let stale_at_ms = AtomicU64::new(millis(env.now() + settings.metadata_age_max));
         let (env, refreshing) = (env.clone(), AsyncMutex::default());
-        let answered_at_ms = AtomicU64::new(0);
-        Self {
-            shared: Arc::new(Shared { env, settings, links, image, refreshing, stale_at_ms, answered_at_ms }),
-        }
+        let answered = Mutex::default();
+        Self { shared: Arc::new(Shared { env, settings, links, image, refreshing, stale_at_ms, answered }) }
     }
 
     /// A producer.
@@ -122,31 +153,33 @@ impl Client {
     /// [`ClientError::Unreachable`] if no broker answers.
     pub async fn refresh(&self, topics: Option<&[String]>) -> Result<Arc<Image>, ClientError> {
         let asked = self.env().now();
-        let mut refreshed = self.shared.refreshing.lock().await;
-        let known = |image: &Image| {
-            topics.is_some_and(|topics| topics.iter().all(|topic| image.topic(topic).is_some()))
+        let mut turn = self.shared.refreshing.lock().await;
+        let known = |topics: &[String]| {
+            let image = self.image();
+            topics.iter().all(|topic| image.topic(topic).is_some()) && self.answered().since(topics, asked)
         };
-        if refreshed.at.is_some_and(|at| at >= asked) && known(&self.image()) {
+        if topics.is_some_and(known) {
             return Ok(self.image());
         }
         let request = Request::Metadata { topics: topics.map(<[String]>::to_vec) };
-        let answered = self.ask_any(&request, &mut refreshed.turn).await?;
+        let answered = self.ask_any(&request, &mut turn.0).await?;
         let Answer::Metadata(answer) = answered else {
             return Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "metadata" });
         };
-        let now = self.env().now();
-        refreshed.at = Some(now);
-        self.shared.answered_at_ms.store(millis(now), Ordering::Relaxed);
+        self.answered().note(topics, self.env().now());
         let image = Arc::new(self.image().merged(&answer));
         self.shared.image.send_replace(Arc::clone(&image));
         Ok(image)
     }
 
-    /// Whether metadata came within the last `duration`, whoever asked for it.
-    pub(crate) fn refreshed_within(&self, duration: Duration) -> bool {
-        let answered_at = self.shared.answered_at_ms.load(Ordering::Relaxed);
-        let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        answered_at > 0 && millis(self.env().now()) < answered_at.saturating_add(duration)
+    fn answered(&self) -> MutexGuard<'_, Answered> {
+        self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether metadata of this topic came within the last `duration`, whoever asked for it.
+    pub(crate) fn refreshed_within(&self, topic: &str, duration: Duration) -> bool {
+        let now = self.env().now();
+        self.answered().of(topic).is_some_and(|at| now.since(at) < duration)
     }
 
     /// Asks in the background for all topics that are known, if that is longer ago than `metadata.max.age.ms`.
@@ -327,5 +360,40 @@ impl Backoff {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
         pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::since_origin(Duration::from_millis(millis))
+    }
+
+    fn names(of: &[&str]) -> Vec<String> {
+        of.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_came_of_a_topic_says_nothing_of_another() {
+        let mut answered = Answered::default();
+        answered.note(Some(&names(&["a"])), at(5));
+        answered.note(Some(&names(&["b"])), at(9));
+
+        assert_eq!((answered.of("a"), answered.of("b"), answered.of("c")), (Some(at(5)), Some(at(9)), None));
+        assert!(answered.since(&names(&["b"]), at(9)) && !answered.since(&names(&["a", "b"]), at(6)));
+        assert!(answered.since(&[], at(9)), "the brokers come with any");
+        answered.note(None, at(12));
+        assert!(answered.since(&names(&["a", "c"]), at(10)));
+    }
+
+    #[test]
+    fn topics_that_nobody_asks_for_any_more_are_forgotten() {
+        let mut answered = Answered::default();
+        answered.note(Some(&names(&["a"])), at(0));
+        answered.note(Some(&names(&["b"])), at(0) + REMEMBERED);
+
+        assert_eq!(answered.topics.keys().collect::<Vec<_>>(), ["b"]);
     }
 }

@@ -30,7 +30,7 @@ const NODE: NodeId = NodeId(1);
 #[derive(Clone, Copy, Debug)]
 struct World {
     metadata_offset: u64,
-    /// The topic `t`, and how many partitions it has.
+    /// The topics `t` and, as the next one, `u`, and how many partitions they have.
     topic: Option<(u128, u32)>,
 }
 
@@ -122,9 +122,9 @@ fn metadata(world: World, address: &str, names: &[String]) -> MetadataAnswer {
         shutting_down: false,
     };
     let topic = |name: &String| match world.topic {
-        Some((topic, partitions)) if name == "t" => Ok(TopicDetail {
+        Some((topic, partitions)) if name == "t" || name == "u" => Ok(TopicDetail {
             name: name.clone(),
-            topic: TopicId(topic),
+            topic: TopicId(topic + u128::from(name == "u")),
             min_insync_replicas: 1,
             configs: Vec::new(),
             partitions: (0..partitions).map(partition).collect(),
@@ -256,6 +256,30 @@ async fn metadata_is_asked_for_again_when_it_is_old() {
         .timeout(Duration::from_secs(5), Box::pin(grown))
         .await
         .expect("it is noticed that the topic grew");
+}
+
+#[tokio::test]
+async fn a_silent_leader_is_asked_about_though_others_ask_about_another_topic_all_the_time() {
+    let takes = takes_records(None);
+    let silent = move |request: &Request| match request {
+        Request::Produce { .. } => None,
+        request => takes(request),
+    };
+    let broker = Broker::start(of_partitions(1), silent);
+    let client = broker.client(ClientSettings::default());
+    let producer = client.producer(ProducerSettings::default());
+    let _delivery = producer.send("t", Record::of("x")).await.expect("the topic is known");
+
+    let of_t = |request: &Request| matches!(request, Request::Metadata { topics: Some(topics) } if topics.as_slice() == ["t"]);
+    let before = broker.times_asked(of_t);
+    let asked_again = async {
+        while broker.times_asked(of_t) < before + 2 {
+            client.refresh(Some(&["u".to_owned()])).await.expect("the broker answers");
+        }
+    };
+
+    let patience = Duration::from_secs(5);
+    broker.env.timeout(patience, Box::pin(asked_again)).await.expect("there may be another leader");
 }
 
 #[tokio::test]

@@ -400,10 +400,10 @@ impl Lane {
         }
     }
 
-    /// What another lane was told just now is seen here too. Were each to ask for itself, thousands that wait for an
+    /// What another lane was told of the topic just now is seen here too. Were each to ask for itself, thousands that wait for an
     /// overloaded broker would ask it for the metadata without end, and wait the longer.
     fn refresh_if_old(&mut self) {
-        if !self.client.refreshed_within(SUSPICION / 2) {
+        if !self.client.refreshed_within(&self.topic, SUSPICION / 2) {
             self.refresh();
         }
     }
