@@ -145,6 +145,17 @@ impl<W: Checked> Sum<W> {
         self.next += 1;
     }
 
+    /// Adds what waits for walks that were never handed in, for they were given up: what was met in one of them counts as much.
+    fn settle(&mut self, plan: &Plan) {
+        while let Some((number, finding)) = self.waiting.pop_first() {
+            if self.is_done(plan) {
+                return;
+            }
+            self.next = number;
+            self.add(finding);
+        }
+    }
+
     fn is_done(&self, plan: &Plan) -> bool {
         self.found.is_some() || plan.steps.is_some_and(|steps| self.steps >= steps)
     }
@@ -202,6 +213,7 @@ impl<'w, W: Checked> Shared<'w, W> {
 
     /// Takes walk after walk.
     fn work(&self) {
+        let _others = EndsWithMe(&self.late);
         let mut walker = Walker::new(self.world);
         loop {
             let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -237,7 +249,8 @@ impl<'w, W: Checked> Shared<'w, W> {
 
     fn walked(self, clock: Stopwatch) -> Walked<W> {
         let Self { world, plan, sum, .. } = self;
-        let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+        sum.settle(&plan);
         let complete = sum.is_done(&plan) || plan.steps.is_none();
         let (sighting, verdict) = match sum.found {
             Some((sighting, sight)) => (Some(sighting), Verdict::Violated(Box::new(example(world, sight)))),
@@ -255,6 +268,17 @@ impl<'w, W: Checked> Shared<'w, W> {
             seen: (0..W::sometimes().len()).map(|at| sum.seen & (1 << at) != 0).collect(),
         };
         Walked { outcome, walks: sum.next - plan.first, sighting }
+    }
+}
+
+/// A thread that panics never hands in its walk, and those after it would wait for it for ever: all come to their end.
+struct EndsWithMe<'a>(&'a AtomicBool);
+
+impl Drop for EndsWithMe<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -2,12 +2,11 @@
 
 use highwater_model::fault::Bug;
 
-use super::{Plan, Walked, walk};
+use super::*;
 use crate::bounds::Bounds as _;
+use crate::engine::PANIC;
 use crate::engine::tests::{Jugs, Pour, jugs};
-use crate::engine::{Limits, PANIC, Verdict};
 use crate::replication;
-use crate::world::Checked as _;
 
 fn walked(world: &Jugs, plan: Plan, threads: usize) -> Walked<Jugs> {
     walk(world, plan, Limits { threads, ..Limits::default() }, &mut |_| {})
@@ -88,8 +87,40 @@ fn a_failed_assertion_on_a_walk_is_a_violation() {
 }
 
 #[test]
+fn what_a_walk_met_counts_though_one_before_it_was_given_up() {
+    let (world, plan) = (jugs("forbidden=4"), plan(1, 100_000));
+    let found = |number| {
+        let stroll = Stroll { seed: plan.seed, number, length_max: plan.length_max };
+        Walker::new(&world).walk(stroll, &|| false)
+    };
+    let number = (0..).find(|number| found(*number).broken.is_some()).expect("four litres are within reach");
+    let shared = Shared::new(&world, plan);
+
+    // Another thread took the number before it as the time ran out.
+    shared.hand_in(number + 1, found(number));
+    shared.late.store(true, Ordering::Relaxed);
+    let walked = shared.walked(Stopwatch::start());
+
+    assert!(matches!(walked.outcome.verdict, Verdict::Violated(_)));
+    assert_eq!(walked.sighting.map(|sighting| sighting.walk), Some(number + 1));
+}
+
+#[test]
+fn a_thread_that_panics_ends_the_others() {
+    let (panics, ends) = (AtomicBool::new(false), AtomicBool::new(false));
+
+    let died = std::panic::catch_unwind(|| {
+        let _others = EndsWithMe(&panics);
+        panic!("a broker has no name");
+    });
+    drop(EndsWithMe(&ends));
+
+    assert!(died.is_err() && panics.into_inner() && !ends.into_inner());
+}
+
+#[test]
 fn walks_without_time_say_that_they_were_cut_short() {
-    let limits = Limits { timeout: Some(std::time::Duration::ZERO), threads: 1, ..Limits::default() };
+    let limits = Limits { timeout: Some(Duration::ZERO), threads: 1, ..Limits::default() };
     let world = jugs("large=241 small=239");
     let cut = walk(&world, plan(1, u64::MAX), limits, &mut |_| {});
     let timed = walk(&world, Plan { steps: None, ..plan(1, 0) }, limits, &mut |_| {});
