@@ -60,7 +60,10 @@ impl Recovers for World {
     fn calms(&self) -> Vec<Calm> {
         let calm = |how, cut_off| {
             let bounds = Bounds { pre_votes: PreVotes::Asked, ..self.bounds.clone() };
-            Calm { world: Self { bounds, cut_off, ..self.clone() }, how }
+            // Turns go round by place, one replica may be cut off, and pre-votes are messages: here names matter, and nothing
+            // puts the steps of all replicas in an order.
+            let world = Self { bounds, cut_off, in_order: false, symmetric: false, ..self.clone() };
+            Calm { world, how }
         };
         let mut calms = vec![calm(How::Arrives, None), calm(How::IsLost, None)];
         if self.bounds.voters > 2 && self.bounds.changes == 0 && self.bounds.wipes == 0 {
@@ -233,4 +236,45 @@ fn resigns(state: &State, at: Place) -> Option<Action> {
     let heard = voters.keys().iter().filter(|voter| hears(voter)).count();
     let is_left = u32::try_from(heard).is_ok_and(|heard| heard < voters.majority());
     (role == RoleName::Leader && is_left).then_some(Action::Expire(at, Timer::CheckQuorum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounds::Bounds as _;
+    use crate::engine::{Encoder, Limits, Verdict, search};
+    use crate::recovery::{Calm as _, Recovering};
+    use crate::world::Checked;
+
+    const REDUCED: [&str; 3] = ["values=1", "epoch-order=true", "symmetry=true"];
+
+    #[test]
+    fn replicas_keep_their_names_in_runs() {
+        let world = World::new(Bounds::default().read(REDUCED).expect("bounds"), None);
+        let leader_elect = |at| world.step(&world.begin(), &Action::Stand(at), &mut Notes::default());
+        let fingerprint = |world: &World, state: &State| {
+            let mut encoder = Encoder::new();
+            world.encode(state, &mut encoder);
+            encoder.fingerprint()
+        };
+        let (one, other) = (leader_elect(1), leader_elect(2));
+
+        assert_eq!(fingerprint(&world, &one), fingerprint(&world, &other), "they differ in names alone");
+        for calm in world.calms() {
+            assert_ne!(fingerprint(calm.world(), &one), fingerprint(calm.world(), &other), "{calm:?}");
+            assert!(!calm.world().in_order, "{calm:?}");
+        }
+    }
+
+    #[test]
+    fn what_never_recovers_is_found_where_states_are_reduced() {
+        for mutant in World::liveness_mutants() {
+            let aim = mutant.bounds.clone().read(["epoch-order=true", "symmetry=true"]).expect("bounds");
+            let world = Recovering::<World>::new(aim, Some(mutant.bug));
+            let Verdict::Violated(found) = search(&world, Limits::default(), &mut |_| {}).verdict else {
+                panic!("{} is caught", mutant.bug.id())
+            };
+            assert!(mutant.breaks.contains(&found.broken.claim), "{}", mutant.bug.id());
+        }
+    }
 }
