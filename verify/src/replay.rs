@@ -66,13 +66,8 @@ pub enum End {
 }
 
 impl End {
-    /// The exit code of a command that comes to this end.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::StillBroken | Self::BrokenDifferently => 4,
-            Self::NoLongerBroken | Self::NoLongerPossible(_) => 0,
-        }
+    fn is_broken(self) -> bool {
+        matches!(self, Self::StillBroken | Self::BrokenDifferently)
     }
 }
 
@@ -87,6 +82,22 @@ pub struct Replayed {
     pub recorded: usize,
     /// Steps, from 1, that change other things than the file tells.
     pub differs: Vec<usize>,
+    /// Whether this code still takes the steps that the file means, so that what is not broken any more is mended: each was
+    /// possible and changed what the file tells. Of sound code no more is asked than that the planted one still breaks the
+    /// claim so.
+    pub is_followed: bool,
+}
+
+impl Replayed {
+    /// The exit code of a command that comes to this: 0 only if there is nothing broken where the file leads.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match (self.end.is_broken(), self.is_followed) {
+            (true, _) => 4,
+            (false, true) => 0,
+            (false, false) => 5,
+        }
+    }
 }
 
 /// Replays `recorded` in the world `W`, with the bug that was planted unless `sound`.
@@ -94,9 +105,17 @@ pub struct Replayed {
 /// # Errors
 /// See [`ReplayError`].
 pub fn replay<W: Checked>(recorded: &Recorded, sound: bool) -> Result<Replayed, ReplayError> {
+    let planted = planted(recorded)?;
+    if !sound || planted.is_none() {
+        return again::<W>(recorded, planted);
+    }
+    let is_followed = again::<W>(recorded, planted)?.end == End::StillBroken;
+    Ok(Replayed { is_followed, ..again::<W>(recorded, None)? })
+}
+
+fn again<W: Checked>(recorded: &Recorded, planted: Option<Bug>) -> Result<Replayed, ReplayError> {
     let words: Vec<String> = recorded.bounds.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let bounds = W::Bounds::default().read(words.iter().map(String::as_str))?;
-    let planted = planted(recorded)?.filter(|_| !sound);
     let claim = claim::<W>(recorded)?;
     let actions = recorded.steps.iter().enumerate();
     let actions: Vec<W::Action> =
@@ -115,10 +134,11 @@ pub fn replay<W: Checked>(recorded: &Recorded, sound: bool) -> Result<Replayed, 
     };
     let Walk { steps, differs, state, .. } = walk;
     let mut story = Story::from_parts(&world, planted, claim, (picture(&world, &start), steps));
-    if end.exit_code() != 0 {
+    if end.is_broken() {
         story.follow(&world, &aftermath(&world, state));
     }
-    Ok(Replayed { end, story, recorded: recorded.steps.len(), differs })
+    let is_followed = differs.is_empty() && !matches!(end, End::NoLongerPossible(_));
+    Ok(Replayed { end, story, recorded: recorded.steps.len(), differs, is_followed })
 }
 
 fn planted(recorded: &Recorded) -> Result<Option<Bug>, ReplayError> {

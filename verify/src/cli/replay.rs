@@ -6,10 +6,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::keep::Places;
+use super::shown;
 use super::trace::replay_recordings;
 use crate::registry::{World, recoveries, worlds};
 use crate::replay::{End, ReplayError, Replayed};
@@ -53,10 +54,13 @@ fn show(asked: &Replay, out: &mut dyn io::Write) -> anyhow::Result<u8> {
     let page = Places::page(asked.html.as_deref())?;
     let replayed = match recording(&asked.recording)? {
         Recording::Counterexample(recorded) => counterexample(asked, &recorded, out)?,
+        Recording::Trace if asked.html.is_some() || asked.sound || asked.verbose => {
+            bail!("--html, --sound and --verbose are for counterexamples; this is what brokers recorded")
+        }
         Recording::Trace => return replay_recordings(std::slice::from_ref(&asked.recording), asked.json),
     };
     page.keep(&replayed.story)?;
-    Ok(replayed.end.exit_code())
+    Ok(replayed.exit_code())
 }
 
 fn recording(path: &Path) -> anyhow::Result<Recording> {
@@ -78,14 +82,23 @@ fn counterexample(asked: &Replay, recorded: &Recorded, out: &mut dyn io::Write) 
     let world = world(&recorded.model).with_context(name)?;
     let replayed = world.replay(recorded, asked.sound).with_context(name)?;
     if asked.json {
-        writeln!(out, "{}", document(recorded, &replayed))?;
+        shown(writeln!(out, "{}", document(recorded, &replayed)))?;
         return Ok(replayed);
     }
+    shown(in_words(asked, recorded, &replayed, out))?;
+    Ok(replayed)
+}
+
+fn in_words(
+    asked: &Replay,
+    recorded: &Recorded,
+    replayed: &Replayed,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let planted = replayed.story.planted.map(|bug| format!(" planted {}", bug.id)).unwrap_or_default();
     writeln!(out, "{}{planted}  {}\n", recorded.model, replayed.story.bounds_line())?;
     text::steps(out, &replayed.story, asked.verbose)?;
-    verdict(out, recorded, &replayed)?;
-    Ok(replayed)
+    verdict(out, recorded, replayed)
 }
 
 fn document(recorded: &Recorded, replayed: &Replayed) -> serde_json::Value {
@@ -97,6 +110,7 @@ fn document(recorded: &Recorded, replayed: &Replayed) -> serde_json::Value {
     };
     serde_json::json!({
         "end": end,
+        "is_followed": replayed.is_followed,
         "step": step,
         "recorded_claim": recorded.claim.name,
         "recorded_steps": replayed.recorded,
@@ -118,17 +132,25 @@ fn verdict(out: &mut dyn io::Write, recorded: &Recorded, replayed: &Replayed) ->
             writeln!(out, "broken differently, at {step}: the file tells of {}", recorded.claim.name)?;
         }
         End::NoLongerBroken => {
-            writeln!(out, "no longer broken: all {all} steps are possible, and every claim holds")?;
+            let said = if replayed.is_followed { "no longer broken" } else { "not followed" };
+            writeln!(out, "{said}: all {all} steps are possible, and every claim holds")?;
         }
         End::NoLongerPossible(step) => {
             let words = recorded.steps.get(step - 1).map(|step| step.words.as_str()).unwrap_or_default();
-            writeln!(out, "no longer broken: the action of step {step} of {all} is not enabled")?;
+            let said = if replayed.is_followed { "no longer broken" } else { "not followed" };
+            writeln!(out, "{said}: the action of step {step} of {all} is not enabled")?;
             writeln!(out, "  {step}. {words}")?;
         }
     }
     if !replayed.differs.is_empty() {
         let steps: Vec<String> = replayed.differs.iter().map(ToString::to_string).collect();
         writeln!(out, "what these steps change is told differently in the file: {}", steps.join(", "))?;
+    }
+    if replayed.exit_code() == 5 {
+        writeln!(
+            out,
+            "whether it is still broken is not known: this code does not take the steps of the file"
+        )?;
     }
     Ok(())
 }
@@ -170,8 +192,9 @@ mod tests {
         assert_eq!(code, 0);
 
         let (moved, code) = said(&file.replace("\"start\":1}", "\"stop\":1}"), false);
-        assert!(moved.contains("no longer broken: the action of step 2 of 8 is not enabled"), "{moved}");
-        assert_eq!(code, 0);
+        assert!(moved.contains("not followed: the action of step 2 of 8 is not enabled"), "{moved}");
+        assert!(moved.contains("whether it is still broken is not known"), "{moved}");
+        assert_eq!(code, 5);
 
         let other = file.replace(
             "\"name\":\"metadata/lost_replica_is_excluded\"",

@@ -63,7 +63,7 @@ fn what_was_written_is_broken_in_the_same_way_step_by_step() {
         assert_eq!((replayed.end, replayed.recorded), (End::StillBroken, story.steps.len()), "{bug}");
         assert_eq!(replayed.differs, Vec::<usize>::new(), "{bug}");
         assert_eq!(replayed.story, story, "{bug}");
-        assert_eq!(replayed.end.exit_code(), 4);
+        assert_eq!(replayed.exit_code(), 4);
     }
 }
 
@@ -73,7 +73,7 @@ fn the_sound_core_is_not_broken_by_what_broke_the_planted_one() {
         let replayed = replay(&written(model, bug), true).expect("a file that can be replayed");
 
         assert!(matches!(replayed.end, End::NoLongerBroken | End::NoLongerPossible(_)), "{bug}");
-        assert_eq!((replayed.end.exit_code(), replayed.story.planted), (0, None), "{bug}");
+        assert_eq!((replayed.exit_code(), replayed.story.planted), (0, None), "{bug}");
     }
 }
 
@@ -88,6 +88,26 @@ fn a_step_that_is_not_enabled_is_told_by_its_number() {
     let mut file = written("replication", "B-01");
     file["steps"][0]["takes"]["says"] = json!("what nobody sent");
     assert_eq!(end(&file), End::NoLongerPossible(1), "a message that was never sent cannot arrive");
+}
+
+#[test]
+fn a_file_that_cannot_be_followed_tells_nothing_of_the_code() {
+    // As after a change of nothing but the words of messages.
+    let mut reworded = written("replication", "B-01");
+    let says = reworded["steps"][0]["takes"]["says"].as_str().map(|says| format!("please, {says}"));
+    reworded["steps"][0]["takes"]["says"] = json!(says.expect("the first step takes a message"));
+    for sound in [false, true] {
+        let replayed = replay(&reworded, sound).expect("a file that can be read");
+        assert_eq!((replayed.end, replayed.exit_code()), (End::NoLongerPossible(1), 5), "{sound}");
+    }
+
+    let mut retold = written("replication", "B-01");
+    let steps = retold["steps"].as_array_mut().expect("steps");
+    steps.truncate(3);
+    steps[1]["changes"] = json!(["something else"]);
+    let replayed = replay(&retold, false).expect("a file that can be read");
+    assert_eq!((replayed.end, replayed.differs.as_slice()), (End::NoLongerBroken, [2].as_slice()));
+    assert_eq!(replayed.exit_code(), 5);
 }
 
 #[test]
