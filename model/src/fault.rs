@@ -174,6 +174,7 @@ bugs! {
     NoLeaderChangeRecord, "L-04", "Raft 8, KIP-595", "a new quorum leader writes no record of its own epoch";
     UnfencedLeadsNothing, "L-05", "KIP-966", "a broker that is unfenced is not elected where nobody leads";
     RemovedWaits, "L-06", "PHD 4.2.2", "a replica that an uncommitted record removes from the voters no longer stands for election";
+    HeardForGood, "L-07", "KAFKA-15489 by way of a voter change", "whom a leader heard before its check-quorum timer was armed again goes on counting";
 }
 
 #[cfg(test)]

@@ -93,17 +93,26 @@ impl<F: Faults> Quorum<F> {
 
     /// Starts the check-quorum interval anew if a majority of the voters has been heard in it (Q7).
     pub(super) fn check_heard(&mut self, tenure: &Tenure, effects: &mut Effects) {
-        let heard = self.count_voters(tenure, |progress| progress.heard);
-        let majority = self.voters.latest().majority();
+        if self.is_heard(tenure) {
+            self.begin_interval(effects);
+        }
+    }
+
+    /// Whether a majority of the voters, as they are now, was heard in this check-quorum interval.
+    fn is_heard(&self, tenure: &Tenure) -> bool {
+        self.count_voters(tenure, |progress| progress.heard) >= self.voters.latest().majority()
+    }
+
+    /// Arms the check-quorum timer. Who was heard before counts no more: else one that was heard once, and is a majority with
+    /// this leader since other voters were removed, would keep it leading for ever (KAFKA-15489).
+    fn begin_interval(&mut self, effects: &mut Effects) {
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
-        if heard >= majority {
-            for progress in &mut leadership.replicas {
-                progress.heard = false;
-            }
-            effects.push(Effect::Arm(Timer::CheckQuorum));
+        for progress in &mut leadership.replicas {
+            progress.heard = false;
         }
+        effects.push(Effect::Arm(Timer::CheckQuorum));
     }
 
     /// A fetch that is answered with anything but records acknowledges nothing (Q12).
@@ -219,9 +228,11 @@ impl<F: Faults> Quorum<F> {
 
     /// The check-quorum interval is over and no majority was heard in it: somebody else may lead by now (Q7).
     pub(super) fn on_check_quorum(&mut self, tenure: &Tenure, effects: &mut Effects) {
-        let heard = self.count_voters(tenure, |progress| progress.heard);
-        if heard >= self.voters.latest().majority() || self.faults.has(Bug::NoCheckQuorum) {
+        let is_heard = self.is_heard(tenure);
+        if is_heard && self.faults.has(Bug::HeardForGood) {
             effects.push(Effect::Arm(Timer::CheckQuorum));
+        } else if is_heard || self.faults.has(Bug::NoCheckQuorum) {
+            self.begin_interval(effects);
         } else {
             self.resign(tenure, effects);
         }

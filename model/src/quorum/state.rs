@@ -303,8 +303,8 @@ impl<F: Faults> Quorum<F> {
     }
 
     /// How many voters a leader has heard since its check-quorum timer was armed, itself included if it votes (Q7).
-    #[must_use]
-    pub fn heard_voters(&self, tenure: &Tenure) -> Option<u32> {
+    #[cfg(test)]
+    pub(super) fn heard_voters(&self, tenure: &Tenure) -> Option<u32> {
         self.is_leader().then(|| self.count_voters(tenure, |progress| progress.heard))
     }
 

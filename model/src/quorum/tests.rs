@@ -118,20 +118,7 @@ impl Replica {
 
     /// Replica 1 of these voters, leading epoch 1 with its first record at offset 0, which is written and flushed.
     fn leading(voters: &[u32]) -> Self {
-        let mut replica = Self::of(1, voters, vote(0, None), log(&[]));
-        if voters.len() > 1 {
-            replica.does(Input::Expired(Timer::Election));
-            replica.does(received(2, 0, granted(1, 2, true)));
-            replica.does(received(3, 0, granted(1, 2, true)));
-        }
-        replica.does(Input::VoteStored(vote(1, Some(1))));
-        for voter in voters.iter().filter(|_| voters.len() > 1).skip(1).take(voters.len() / 2) {
-            replica.does(received(*voter, 1, granted(1, 3, false)));
-        }
-        assert!(replica.core.is_leader());
-        replica.does(written(1));
-        replica.does(flushed(1));
-        replica
+        Self::leads(Sound, voters)
     }
 
     /// Replica 1 of three, following replica 2 in epoch 1, with this flushed log and a fetch outstanding.
@@ -147,6 +134,24 @@ impl<F: Faults> Replica<F> {
         let tenure = Tenure { key: key(id), incarnation: IncarnationId(u128::from(id)) };
         let core = Quorum::recover(&tenure, faults, recovered, &mut Effects::new());
         Self { tenure, core }
+    }
+
+    /// With what is planted, replica 1 of these voters, leading epoch 1 with its first record at offset 0, which is written and flushed.
+    fn leads(faults: F, voters: &[u32]) -> Self {
+        let mut replica = Self::planted(faults, 1, recovered(voters, vote(0, None), log(&[])));
+        if voters.len() > 1 {
+            replica.does(Input::Expired(Timer::Election));
+            replica.does(received(2, 0, granted(1, 2, true)));
+            replica.does(received(3, 0, granted(1, 2, true)));
+        }
+        replica.does(Input::VoteStored(vote(1, Some(1))));
+        for voter in voters.iter().filter(|_| voters.len() > 1).skip(1).take(voters.len() / 2) {
+            replica.does(received(*voter, 1, granted(1, 3, false)));
+        }
+        assert!(replica.core.is_leader());
+        replica.does(written(1));
+        replica.does(flushed(1));
+        replica
     }
 
     /// The effects of an input that is taken.

@@ -3,7 +3,7 @@
 use highwater_model::id::{LogGeneration, Offset, QuorumEpoch};
 use highwater_model::invariant::Violation;
 use highwater_model::invariant::quorum::{
-    Duty, Entry, ReplicaView, View, acknowledged_is_committed, epoch_follows_what_is_heard,
+    Duty, Entry, ReplicaView, SignOfLife, View, acknowledged_is_committed, epoch_follows_what_is_heard,
     high_watermark_never_moves_back, messages_are_of_the_stored_epoch, one_vote_per_epoch,
     pre_vote_changes_nothing, reads_are_linearizable, refusal_shows_no_breach, vote_is_told_as_stored,
     vote_told,
@@ -39,11 +39,16 @@ impl Driver<'_> {
         let before = (node.core.vote(), node.core.high_watermark());
         let led = node.core.is_leader();
         let pre_vote = pre_vote_epoch(&input);
-        let duty = Duty::of(&input, &tenure(at, &node), &node.core);
-        let heard = heard_epoch(&input);
+        let duty = Duty::of(&input, &node.core);
+        let (heard, sign) = (heard_epoch(&input), SignOfLife::of(&input));
         let mut effects = Effects::new();
         if let Err(refusal) = node.core.step(&tenure(at, &node), input, &mut effects) {
             return self.refused(&refusal);
+        }
+        if let Some(sign) = sign {
+            let mut heard = std::mem::take(&mut node.heard);
+            heard.note(sign, &view::of(at, &node));
+            node.heard = heard;
         }
         self.leads = led || node.core.is_leader();
         self.check_step(at, &node, before, pre_vote);
@@ -75,6 +80,7 @@ impl Driver<'_> {
     }
 
     fn perform(&mut self, at: Place, node: &mut Node, effect: Effect, contents: &[u64]) {
+        node.heard.follow(&effect);
         match effect {
             Effect::StoreVote(vote) => node.disk.storing.push(vote),
             Effect::Append { batches, origin, .. } => append(node, &batches, origin, contents),

@@ -138,7 +138,13 @@ fn done(present: Present, node: &Node, leads_newest: bool, naming: Option<Naming
 /// A replica with all others by their names.
 fn named_node(world: &World, node: &Node, naming: Naming) -> u64 {
     digest(|sink| {
-        node.core.renamed(|key| naming.key(key), unread(world)).hash(sink);
+        let unread = unread(world);
+        node.core.renamed(|key| naming.key(key), unread).hash(sink);
+        if !unread.heard {
+            let mut heard: SmallVec<[_; 2]> = node.heard.iter().map(|key| naming.key(key)).collect();
+            heard.sort_unstable();
+            heard.hash(sink);
+        }
         (node.starts, node.wipes).hash(sink);
         let disk = &node.disk;
         naming.vote(disk.vote).hash(sink);

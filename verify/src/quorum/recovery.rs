@@ -66,7 +66,7 @@ impl Recovers for World {
             Calm { world, how }
         };
         let mut calms = vec![calm(How::Arrives, None), calm(How::IsLost, None)];
-        if self.bounds.voters > 2 && self.bounds.changes == 0 && self.bounds.wipes == 0 {
+        if self.bounds.voters > 2 && self.bounds.wipes == 0 {
             calms.extend((0..self.bounds.voters).map(|at| calm(How::IsLost, Some(at))));
         }
         calms
@@ -140,10 +140,20 @@ impl recovery::Calm for Calm {
         next
     }
 
-    /// Nothing is promised without a majority of the voters, as each replica knows them (Q36).
-    fn is_promised(&self, state: &State, _: &'static str) -> bool {
-        let is_there = |wanted| (0..).zip(&state.nodes).any(|(at, node)| key(at, node.wipes) == wanted);
-        state.nodes.iter().all(|node| {
+    /// Nothing is promised without a majority of the voters, as each replica knows them (Q36), but that one who is cut off leads
+    /// no more, unless it is all the voters that it knows.
+    fn is_promised(&self, state: &State, claim: &'static str) -> bool {
+        let cut_off = self.world.cut_off;
+        let is_there = |wanted| {
+            (0..).zip(&state.nodes).any(|(at, node)| key(at, node.wipes) == wanted && cut_off != Some(at))
+        };
+        let others = || (0..).zip(&state.nodes).filter(|(at, _)| cut_off != Some(*at));
+        if claim == ends::name::LEADS_NOBODY {
+            let node = cut_off.and_then(|at| Some((at, state.nodes.get(usize::from(at))?)));
+            return node
+                .is_some_and(|(at, node)| node.core.voters().latest().keys() != [key(at, node.wipes)]);
+        }
+        others().all(|(_, node)| {
             let voters = node.core.voters().latest();
             let there = voters.keys().iter().filter(|voter| is_there(**voter)).count();
             u32::try_from(there).is_ok_and(|there| there >= voters.majority())

@@ -1,6 +1,7 @@
 //! Where a search of the quorum world begins.
 
 use highwater_model::id::IncarnationId;
+use highwater_model::invariant::quorum::Heard;
 use highwater_model::quorum::{Effect, Effects, Quorum, Tenure, VoterChange, VoterKey, VoterSet};
 use smallvec::SmallVec;
 
@@ -46,7 +47,7 @@ impl World {
         let tenure = Tenure { key: key(at, 0), incarnation: IncarnationId(0) };
         let mut effects = Effects::new();
         let core = Quorum::recover(&tenure, self.planted, recovered(&self.formatted, &disk), &mut effects);
-        let mut node = Node { core, starts: 0, wipes: 0, disk };
+        let mut node = Node { core, starts: 0, wipes: 0, disk, heard: Heard::default() };
         node.disk.storing.extend(
             effects
                 .into_iter()

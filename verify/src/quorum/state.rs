@@ -2,7 +2,7 @@
 
 use highwater_model::fault::Planted;
 use highwater_model::id::{DirectoryId, IncarnationId, LogGeneration, NodeId, Offset, QuorumEpoch};
-use highwater_model::invariant::quorum::Entry;
+use highwater_model::invariant::quorum::{Entry, Heard};
 use highwater_model::quorum::{
     BatchKind, Message, Quorum, ReadId, SnapshotId, Tenure, Vote, VoterKey, VoterSet,
 };
@@ -38,6 +38,8 @@ pub struct Node {
     pub wipes: u8,
     /// What is on disk and on its way there.
     pub disk: Disk,
+    /// Whom it has heard as the leader of its epoch since its check-quorum timer was armed, whatever its core says of that.
+    pub heard: Heard,
 }
 
 /// A disk. A write is there at once: only a power loss undoes it, and that is chosen then. Completions of syncs and of

@@ -249,6 +249,7 @@ impl Driver<'_> {
     fn start(&mut self, at: Place, mut node: Node) {
         self.state.ghost.reads.retain(|(place, ..)| *place != at);
         self.leads = false;
+        node.heard.clear();
         let mut effects = Effects::new();
         let found = recovered(&self.world.formatted, &node.disk);
         node.core = Quorum::recover(&tenure(at, &node), self.world.planted, found, &mut effects);

@@ -222,6 +222,12 @@ const MUTANTS: &[Row] = &[
         &[name::LEADER_WITHOUT_A_MAJORITY_RESIGNS],
     ),
     (
+        Bug::HeardForGood,
+        "KAFKA-15489",
+        "voters=4 elections=1 values=0 resigns=2 changes=1",
+        &[name::LEADER_WITHOUT_A_MAJORITY_RESIGNS],
+    ),
+    (
         Bug::PreVoteWhileFollowing,
         "KIP-996",
         "elections=2 values=0 pre-votes=asked",

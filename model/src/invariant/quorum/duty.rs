@@ -1,11 +1,13 @@
 //! What an input obliges a replica to, by what it knew before: to spare a leader that works, and to step down when it is
 //! heard by no majority. Claims about liveness made claims about steps.
 
-use super::{ReplicaView, leader_without_a_majority_resigns, pre_vote_spares_a_working_leader};
+use super::{
+    Heard, ReplicaView, begins_interval, leader_without_a_majority_resigns, pre_vote_spares_a_working_leader,
+};
 use crate::fault::Faults;
 use crate::id::QuorumEpoch;
 use crate::invariant::Violation;
-use crate::quorum::{Body, Effect, Input, Message, Quorum, Tenure, Timer, Vote};
+use crate::quorum::{Body, Effect, Input, Message, Quorum, Timer, Vote};
 
 /// What an input obliges to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,39 +23,50 @@ pub enum Duty {
         /// Whether it does.
         hears_leader: bool,
     },
-    /// The check-quorum interval is over (Q7).
-    StepDown {
-        /// How many voters were heard in it.
-        heard: u32,
-        /// How many are needed.
-        majority: u32,
+    /// A leader's check-quorum interval is over, or may begin anew: only if a majority was heard in it does it lead on (Q7).
+    BeHeard {
+        /// Whether it is over.
+        is_over: bool,
     },
 }
 
 impl Duty {
     /// The duty that comes with this input.
     #[must_use]
-    pub fn of<F: Faults>(input: &Input, tenure: &Tenure, before: &Quorum<F>) -> Self {
+    pub fn of<F: Faults>(input: &Input, before: &Quorum<F>) -> Self {
         if let Input::Received(Message { body: Body::Vote(vote), quorum_epoch, .. }) = input
             && vote.pre_vote
         {
             let (asked_in, hears_leader) = (*quorum_epoch, before.hears_leader());
             return Self::Spare { asked_in, vote: before.vote(), hears_leader };
         }
-        if !matches!(input, Input::Expired(Timer::CheckQuorum)) {
-            return Self::None;
+        if before.is_leader() {
+            return Self::BeHeard { is_over: matches!(input, Input::Expired(Timer::CheckQuorum)) };
         }
-        match before.heard_voters(tenure) {
-            Some(heard) => Self::StepDown { heard, majority: before.voters().latest().majority() },
-            None => Self::None,
+        Self::None
+    }
+
+    /// Whether a step with these effects had anything to do for it.
+    #[must_use]
+    pub fn is_due(self, effects: &[Effect]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Spare { .. } => true,
+            Self::BeHeard { is_over } => is_over || begins_interval(effects),
         }
     }
 
-    /// Whether it was done by the step that took the input, which left the replica as `after` and had these effects.
+    /// Whether it was done by the step that took the input, which left the replica as `after`, having heard these in its
+    /// interval, and had these effects.
     ///
     /// # Errors
     /// What was not done.
-    pub fn is_done(self, after: &ReplicaView<'_>, effects: &[Effect]) -> Result<(), Violation> {
+    pub fn is_done(
+        self,
+        after: &ReplicaView<'_>,
+        heard: &Heard,
+        effects: &[Effect],
+    ) -> Result<(), Violation> {
         match self {
             Self::None => Ok(()),
             Self::Spare { asked_in, vote, hears_leader } => {
@@ -61,7 +74,11 @@ impl Duty {
                 let before = ReplicaView { vote, ..*after };
                 pre_vote_spares_a_working_leader(hears_leader, asked_in, granted, &before)
             }
-            Self::StepDown { heard, majority } => leader_without_a_majority_resigns(heard, majority, after),
+            Self::BeHeard { .. } if self.is_due(effects) => {
+                let majority = after.voters.latest().majority();
+                leader_without_a_majority_resigns(heard.voters_of(after), majority, after)
+            }
+            Self::BeHeard { .. } => Ok(()),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! QL1 as a safety property: a leader that no majority has fetched from for a whole check-quorum interval leads no more.
 //!
-//! Source: KAFKA-15489, rule Q7. Catches B-45, an isolated leader that goes on serving.
+//! Source: KAFKA-15489, rule Q7. Catches B-45 and L-07, an isolated leader that goes on serving.
 
 use alloc::format;
 
 use super::{ReplicaView, name, violation};
 use crate::invariant::Violation;
 
-/// When the check-quorum timer of a leader has run out, with so many of its voters heard since it was armed, it leads on
-/// only if they are a majority.
+/// When the check-quorum timer of a leader has run out, or is armed anew, with so many of its voters heard since it was armed
+/// before, it leads on only if they are a majority.
 ///
 /// # Errors
 /// With the leader and whom it has heard.

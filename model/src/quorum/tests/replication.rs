@@ -155,6 +155,37 @@ fn who_was_heard_is_counted_anew_in_each_interval() {
     assert_ne!(replica.role(), RoleName::Leader);
 }
 
+/// Replica 1 of four, in an epoch in which 2 and 3 have fetched its record, and 2 once more since its timer was armed, then
+/// removes 4: with 2 it is a majority now.
+fn heard_before_a_removal<F: Faults>(faults: F) -> Replica<F> {
+    let mut replica = Replica::leads(faults, &[1, 2, 3, 4]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica.does(received(3, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica.does(received(2, 1, knowing(2, 1)));
+    replica.does(Input::ChangeVoters { id: ProposalId(1), change: VoterChange::Remove(key(4)) });
+    replica
+}
+
+#[test]
+fn who_was_heard_before_the_timer_was_armed_again_counts_no_more_when_fewer_are_a_majority() {
+    let mut replica = heard_before_a_removal(Sound);
+
+    let effects = replica.takes(Input::Expired(Timer::CheckQuorum));
+    assert_eq!(effects, vec![Effect::Arm(Timer::CheckQuorum)]);
+    replica.does(Input::Expired(Timer::CheckQuorum));
+    assert_eq!(replica.role(), RoleName::Resigned);
+}
+
+#[test]
+fn a_planted_leader_that_counts_for_good_whom_it_heard_once_never_resigns() {
+    let mut replica = heard_before_a_removal(Planted(Some(Bug::HeardForGood)));
+
+    for _ in 0..3 {
+        let effects = replica.takes(Input::Expired(Timer::CheckQuorum));
+        assert_eq!(effects, vec![Effect::Arm(Timer::CheckQuorum)]);
+    }
+}
+
 #[test]
 fn a_replica_has_caught_up_once_it_reached_the_watermark_of_this_epoch_and_stays_so() {
     let add = |fetches: &[u64]| {

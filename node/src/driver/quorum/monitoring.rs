@@ -4,7 +4,7 @@
 use highwater_model::fault::Faults;
 use highwater_model::id::{Offset, QuorumEpoch};
 use highwater_model::invariant::quorum::{
-    Duty, ReplicaView, View, acknowledged_is_committed, epoch_follows_what_is_heard,
+    Duty, Heard, ReplicaView, SignOfLife, View, acknowledged_is_committed, epoch_follows_what_is_heard,
     high_watermark_never_moves_back, leaders_voters_change_one_at_a_time, log_start_is_that_of_a_snapshot,
     messages_are_of_the_stored_epoch, one_vote_per_epoch, pre_vote_changes_nothing,
     quorum_epoch_never_moves_back, refusal_shows_no_breach, snapshot_is_the_fold_of_the_log,
@@ -29,6 +29,8 @@ pub(super) struct QuorumMonitor {
     granted: Option<(VoterKey, QuorumEpoch, VoterKey)>,
     /// The voters by what is committed.
     committed: VoterHistory,
+    /// Whom it has heard in its check-quorum interval.
+    heard: Heard,
     /// What the member was when it was last looked at.
     stance: Stance,
 }
@@ -43,6 +45,7 @@ pub(super) struct Before {
     /// The same, if the message asks for or answers a pre-vote.
     pre_vote: Option<QuorumEpoch>,
     duty: Duty,
+    sign: Option<SignOfLife>,
 }
 
 /// What is rarely changed by a step.
@@ -61,7 +64,7 @@ impl QuorumMonitor {
         let vote = found.vote;
         let granted = vote.voted_for.map(|candidate| (tenure.key, vote.quorum_epoch, candidate));
         let (committed, stance) = (VoterHistory::new(base.clone()), Stance::default());
-        Self { core, stored: vote, granted, committed, stance }
+        Self { core, stored: vote, granted, committed, heard: Heard::default(), stance }
     }
 
     /// The member begins its life from what was found.
@@ -91,7 +94,7 @@ impl QuorumMonitor {
         self.committed.trim(id.end);
     }
 
-    fn before<F: Faults>(&self, tenure: &Tenure, core: &Quorum<F>, input: &Input) -> Option<Before> {
+    fn before<F: Faults>(&self, core: &Quorum<F>, input: &Input) -> Option<Before> {
         let message = if let Input::Received(message) = input { Some(message) } else { None };
         let asks = |message: &&Message| match &message.body {
             Body::Vote(vote) => vote.pre_vote,
@@ -103,7 +106,8 @@ impl QuorumMonitor {
             high_watermark: core.high_watermark(),
             heard: message.map(|message| message.quorum_epoch),
             pre_vote: message.filter(asks).map(|message| message.quorum_epoch),
-            duty: Duty::of(input, tenure, core),
+            duty: Duty::of(input, core),
+            sign: SignOfLife::of(input),
         })
     }
 
@@ -120,7 +124,7 @@ impl QuorumMonitor {
         }
     }
 
-    fn judge_taken(&self, before: &Before, after: &ReplicaView<'_>, effects: &[Effect]) {
+    fn judge_taken(&mut self, before: &Before, after: &ReplicaView<'_>, effects: &[Effect]) {
         let was = ReplicaView { high_watermark: before.high_watermark, ..*after };
         self.core
             .check(Monitor::HighWatermarkNeverMovesBack, || high_watermark_never_moves_back(&was, after));
@@ -135,12 +139,18 @@ impl QuorumMonitor {
                 pre_vote_changes_nothing(before.vote, epoch, after)
             });
         }
-        let done = || before.duty.is_done(after, effects);
-        match before.duty {
-            Duty::None => {}
-            Duty::Spare { .. } => self.core.check(Monitor::PreVoteSparesAWorkingLeader, done),
-            Duty::StepDown { .. } => self.core.check(Monitor::LeaderWithoutAMajorityResigns, done),
+        if let Some(sign) = before.sign {
+            self.heard.note(sign, after);
         }
+        let done = || before.duty.is_done(after, &self.heard, effects);
+        match before.duty {
+            Duty::Spare { .. } => self.core.check(Monitor::PreVoteSparesAWorkingLeader, done),
+            Duty::BeHeard { .. } if before.duty.is_due(effects) => {
+                self.core.check(Monitor::LeaderWithoutAMajorityResigns, done);
+            }
+            Duty::None | Duty::BeHeard { .. } => {}
+        }
+        effects.iter().for_each(|effect| self.heard.follow(effect));
     }
 
     /// A message leaves.
@@ -212,7 +222,7 @@ impl<F: Faults> QuorumDriver<F> {
         if let Input::VoteStored(vote) = input {
             self.monitor.stored = *vote;
         }
-        self.monitor.before(&self.tenure, &self.core, input)
+        self.monitor.before(&self.core, input)
     }
 
     /// Judges the step that was just taken, or refused.

@@ -40,6 +40,7 @@ const QUICK: &[&str] = &[
     "start=cold elections=1 values=0 pre-votes=asked",
     "voters=2 observers=1 elections=2 values=0 changes=1",
     "elections=2 values=0 wipes=1",
+    "voters=4 elections=1 values=0 changes=1",
 ];
 
 /// Larger ones, sampled.
@@ -53,6 +54,7 @@ const STANDARD: &[&str] = &[
 const MUTANTS: &[Row] = &[
     (Bug::NoCheckQuorum, "KAFKA-15489", "elections=1 values=1", &[name::LEADS_NOBODY]),
     (Bug::NoLeaderChangeRecord, "Raft 8, KIP-595", "start=cold elections=1 values=0", &[name::IS_LED]),
+    (Bug::HeardForGood, "KAFKA-15489", "voters=4 elections=1 values=0 changes=1", &[name::LEADS_NOBODY]),
     (Bug::RemovedWaits, "PHD 4.2.2", "voters=2 elections=2 values=0 changes=1", &[name::IS_LED]),
 ];
 
