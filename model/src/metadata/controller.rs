@@ -241,9 +241,8 @@ impl<F: Faults> Controller<F> {
         answer: Result<Outcome, CommandRefusal>,
         effects: &mut Vec<Effect>,
     ) {
-        match &mut self.office {
-            Some(office) => office.answer(request, answer, effects),
-            None => effects.push(Effect::Reply(Reply { request, answer })),
+        if let Some(office) = &mut self.office {
+            office.answer(request, answer, effects);
         }
     }
 

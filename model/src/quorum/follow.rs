@@ -4,7 +4,7 @@ use super::effect::{Effect, Effects, Origin};
 use super::input::{Timer, Vote};
 use super::message::{Asked, Batch, BatchKind, Body, Fetch, FetchAnswer, Fetched, Message};
 use super::refusal::Refusal;
-use super::state::{Following, Probing, Quorum, Role, Tenure};
+use super::state::{Probing, Quorum, Role, Tenure};
 use super::voter::VoterKey;
 use crate::fault::{Bug, Faults};
 use crate::id::{NodeId, Offset, QuorumEpoch};
@@ -171,7 +171,10 @@ impl<F: Faults> Quorum<F> {
     ) -> Result<(), Refusal> {
         self.truncate_before_comparing(batches, effects);
         self.check_batches(batches)?;
-        self.note_answered(round, effects);
+        self.note_answered(effects);
+        if let Role::Follower(following) = &mut self.role {
+            following.round = following.round.max(round);
+        }
         if !batches.is_empty() {
             self.append_fetched(batches, effects);
             self.retire_early(tenure, effects);
@@ -230,11 +233,10 @@ impl<F: Faults> Quorum<F> {
     }
 
     /// The leader lives and has answered.
-    fn note_answered(&mut self, round: u64, effects: &mut Effects) {
+    fn note_answered(&mut self, effects: &mut Effects) {
         if let Role::Follower(following) = &mut self.role {
             following.outstanding = None;
             following.fetched = true;
-            following.round = following.round.max(round);
         }
         effects.push(Effect::Disarm(Timer::FetchRetry));
         effects.push(Effect::Arm(Timer::FetchTimeout));
@@ -251,23 +253,10 @@ impl<F: Faults> Quorum<F> {
         if let Some(high_watermark) = self.high_watermark.filter(|known| end < *known) {
             return Err(Refusal::TruncationBelowHighWatermark { end, high_watermark });
         }
-        let round = self.round();
-        self.note_answered(round, effects);
+        self.note_answered(effects);
         self.truncate(end, effects);
         self.try_fetch(tenure, effects);
         Ok(())
-    }
-
-    /// The last round seen as a follower.
-    fn round(&self) -> u64 {
-        match &self.role {
-            Role::Follower(Following { round, .. }) => *round,
-            Role::Unattached(_)
-            | Role::Prospective(_)
-            | Role::Candidate(_)
-            | Role::Leader(_)
-            | Role::Resigned => 0,
-        }
     }
 
     /// Cuts the log and the voter sets in it (Q30), and syncs again what is left if a sync that covered it is now void.
