@@ -5,6 +5,7 @@ use alloc::vec;
 
 use super::*;
 use crate::id::{IncarnationId, NodeId};
+use crate::metadata::{Command, CommandRefusal, Outcome};
 
 fn tenure() -> LifecycleTenure {
     LifecycleTenure {
@@ -222,4 +223,71 @@ fn a_broker_that_was_asked_to_stop_while_it_registered_says_so_at_once() {
     expected.extend(sends(5, heartbeat(20, 30, false)));
     assert_eq!(step(&mut lifecycle, registered), expected);
     assert!(!lifecycle.may_stop());
+}
+
+#[test]
+fn a_lifecycle_tells_where_it_stands() {
+    let told = |of: &Lifecycle| (of.broker_epoch(), of.is_fenced(), of.is_stopping(), of.may_stop());
+    let mut lifecycle = Lifecycle::new();
+    assert_eq!(told(&lifecycle), (None, true, false, false));
+    lifecycle = running();
+    assert_eq!(told(&lifecycle), (Some(BrokerEpoch(10)), false, false, false));
+    step(&mut lifecycle, LifecycleInput::StopAsked);
+    assert_eq!(told(&lifecycle), (Some(BrokerEpoch(10)), false, true, false));
+    step(&mut lifecycle, answered(3, BrokerAnswer::Heartbeat { fenced: true, may_stop: true }));
+    assert_eq!(told(&lifecycle), (Some(BrokerEpoch(10)), true, true, true));
+}
+
+#[test]
+fn a_broker_that_may_stop_takes_nothing_any_more() {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::StopAsked);
+    let before = lifecycle.clone();
+
+    let mut effects = Vec::new();
+    let refused = lifecycle.step(&tenure(), LifecycleInput::Started, &mut effects);
+    assert_eq!((refused, effects), (Err(LifecycleRefusal::Stopped), Vec::new()));
+    assert_eq!(lifecycle, before);
+}
+
+#[test]
+fn what_the_controller_said_of_the_registration_before_is_over_once_there_is_another() {
+    let mut lifecycle = Lifecycle::new();
+    step(&mut lifecycle, LifecycleInput::Started);
+    let moved = BrokerAnswer::RegistrationMoved { registered: Some(BrokerEpoch(7)) };
+    step(&mut lifecycle, answered(1, moved));
+    step(&mut lifecycle, answered(2, BrokerAnswer::Registered { broker_epoch: BrokerEpoch(10) }));
+    step(&mut lifecycle, LifecycleInput::Expired(LifecycleTimer::Heartbeat));
+    let effects = step(&mut lifecycle, answered(3, BrokerAnswer::Refused(ErrorCode::StaleBrokerEpoch)));
+
+    let [LifecycleEffect::Send { body: BrokerRequest::Register(renewed), .. }, _] = effects.as_slice() else {
+        panic!("{effects:?} is not one request")
+    };
+    assert_eq!(renewed.replaces, Some(BrokerEpoch(10)));
+}
+
+#[test]
+fn what_a_controller_answers_is_told_as_a_lifecycle_takes_it() {
+    let (node, broker_epoch) = (NodeId(1), BrokerEpoch(9));
+    let registered = Some(broker_epoch);
+    let told = [
+        (Ok(Outcome::Registered { broker_epoch }), BrokerAnswer::Registered { broker_epoch }),
+        (
+            Ok(Outcome::Heartbeat { fenced: true, may_stop: false }),
+            BrokerAnswer::Heartbeat { fenced: true, may_stop: false },
+        ),
+        (
+            Err(CommandRefusal::RegistrationMoved { node, given: None, registered }),
+            BrokerAnswer::RegistrationMoved { registered },
+        ),
+        (
+            Err(CommandRefusal::BrokerNotRegistered { node }),
+            BrokerAnswer::Refused(ErrorCode::BrokerIdNotRegistered),
+        ),
+        (Ok(Outcome::Done), BrokerAnswer::Refused(ErrorCode::UnknownServerError)),
+    ];
+
+    told.into_iter().for_each(|(answer, expected)| assert_eq!(BrokerAnswer::of(&answer), expected));
+    let asked = BrokerRequest::Register(registration()).into_command();
+    assert_eq!(asked, Command::RegisterBroker(registration()));
 }

@@ -129,11 +129,26 @@ fn a_replica_that_knows_its_removal_to_be_committed_stands_no_more() {
 }
 
 #[test]
+fn a_removal_is_open_while_what_is_committed_ends_before_it() {
+    let mut replica = removed(Sound);
+    replica.does(received(2, 2, Body::BeginQuorum));
+    let request = replica.core.waits_for().expect("a fetch").0;
+    replica.does(received(2, 2, records(1, request, Some(1), vec![])));
+    assert_eq!(replica.role(), RoleName::Follower);
+
+    replica.does(Input::Expired(Timer::FetchTimeout));
+    assert_eq!(replica.role(), RoleName::Prospective);
+}
+
+#[test]
 fn a_truncated_voters_record_reverts_the_set() {
     let mut history = VoterHistory::new(set(&[1]));
     history.append(Offset(3), set(&[1, 2]));
     assert_eq!(history.latest(), &set(&[1, 2]));
+    history.append(Offset(6), set(&[1, 2, 3]));
 
+    history.truncate(Offset(6));
+    assert_eq!(history.latest(), &set(&[1, 2]));
     history.truncate(Offset(3));
 
     assert_eq!(history.latest(), &set(&[1]));

@@ -71,6 +71,19 @@ fn records_of_an_earlier_epoch_alone_commit_nothing() {
 }
 
 #[test]
+fn a_sync_that_commits_is_told_to_the_fetches_that_wait() {
+    let mut replica = Replica::leading(&[1, 2, 3]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    replica.does(propose(1, 1, 1));
+    replica.does(written(2));
+    let knows = Fetch { high_watermark: Some(Offset(1)), ..fetch(2, 2, Some(1)) };
+    assert_eq!(replica.takes(received(2, 1, Body::Fetch(knows))), vec![Effect::Arm(Timer::CheckQuorum)]);
+
+    let told = send(1, 1, 2, records(2, 2, Some(2), vec![]));
+    assert_eq!(replica.takes(flushed(2)), vec![committed(2), acknowledged(1, 1, 2), told]);
+}
+
+#[test]
 fn a_leader_counts_itself_only_up_to_its_flushed_end() {
     let mut replica = Replica::leading(&[1, 2, 3]);
     replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));

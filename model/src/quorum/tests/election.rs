@@ -361,12 +361,28 @@ fn a_refusal_of_a_candidacy_changes_nothing() {
 }
 
 #[test]
+fn an_answer_that_is_owed_is_given_in_its_epoch_and_in_no_later_one() {
+    let mut replica = Replica::of(1, &[1, 2, 3], vote(3, None), log(&[]));
+    replica.takes(received(2, 4, ask(7, false, None, 0)));
+    let mut later = replica.clone();
+
+    replica.takes(received(3, 4, Body::BeginQuorum));
+    let asked = asked(2, 7);
+    let given = VoteAnswer { asked, pre_vote: false, granted: true, leader: Some(key(3)) };
+    let effects = replica.takes(Input::VoteStored(vote(4, Some(2))));
+    assert_eq!(effects.first(), Some(&send(1, 4, 2, Body::VoteAnswer(given))));
+
+    later.takes(received(3, 5, Body::EndQuorum { successors: vec![] }));
+    assert_eq!(later.takes(Input::VoteStored(vote(5, None))), vec![]);
+}
+
+#[test]
 fn an_answer_of_a_later_epoch_tells_of_it_and_of_its_leader() {
     let told = |leader| {
         let mut replica = Replica::fresh();
         replica.does(Input::Expired(Timer::Election));
         let answer = VoteAnswer { asked: asked(1, 2), pre_vote: true, granted: false, leader };
-        replica.does(received(2, 4, Body::VoteAnswer(answer)));
+        replica.takes(received(2, 4, Body::VoteAnswer(answer)));
         (replica.core.quorum_epoch(), replica.core.leader(&replica.tenure))
     };
 

@@ -217,9 +217,9 @@ fn an_answer_of_an_earlier_epoch_is_refused_and_one_of_a_later_moves_the_epoch()
     let stale = Refusal::StaleEpoch { theirs: QuorumEpoch(3), ours: QuorumEpoch(4) };
     assert_eq!(replica.refuses(received(2, 3, refused(None))), stale);
     let mut without = replica.clone();
-    without.does(received(2, 5, refused(None)));
+    without.takes(received(2, 5, refused(None)));
     assert_eq!((without.core.vote(), without.role()), (vote(5, None), RoleName::Unattached));
-    replica.does(received(2, 5, refused(Some(key(3)))));
+    replica.takes(received(2, 5, refused(Some(key(3)))));
     assert_eq!((replica.core.vote(), replica.core.leader(&replica.tenure)), (vote(5, None), Some(key(3))));
 }
 
@@ -329,7 +329,7 @@ fn a_replica_that_is_told_that_it_leads_knows_better() {
     let request = replica.core.last_request.0;
     let fetched = Fetched::Refused { leader: Some(key(1)) };
     let answer = FetchAnswer { asked: asked(1, request), fetched };
-    replica.does(received(2, 4, Body::FetchAnswer(answer)));
+    replica.takes(received(2, 4, Body::FetchAnswer(answer)));
 
     assert_eq!(replica.core.leader(&replica.tenure), None);
     assert_eq!(replica.role(), RoleName::Unattached);

@@ -84,6 +84,17 @@ fn a_log_comes_back_from_the_snapshot_before_the_latest_on_as_far_as_both_are_th
     assert_eq!(start_of(3, None), (Offset(7), Some(latest)));
     assert_eq!(start_of(6, Some(older)), (Offset(7), Some(latest)));
     assert_eq!(start_of(0, None), (Offset(0), Some(latest)));
+    assert_eq!(start_of(0, Some(latest)), (Offset(0), Some(latest)));
+}
+
+#[test]
+fn what_is_in_a_snapshot_is_committed_when_the_log_goes_on_from_it_too() {
+    let mut found = recovered(&[1, 2, 3], vote(2, None), log(&[(1, 3)]));
+    found.snapshot = Some((SnapshotId { end: Offset(2), quorum_epoch: QuorumEpoch(1) }, set(&[1, 2, 3])));
+    let (replica, effects) = comes_back(Sound, found);
+
+    assert_eq!(replica.core.high_watermark(), Some(Offset(2)));
+    assert_eq!(effects.first(), Some(&committed(2)));
 }
 
 #[test]
@@ -143,4 +154,15 @@ fn what_is_told_of_a_replica_is_what_it_has() {
         )
         .collect();
     assert_eq!(ends, [Offset(1)]);
+}
+
+#[test]
+fn a_token_tells_what_is_committed_and_from_where_a_read_is_good() {
+    let proposed = Commitment { id: ProposalId(7), base_offset: Offset(3), end: Offset(5) };
+    assert_eq!(
+        (proposed.id(), proposed.base_offset(), proposed.end()),
+        (ProposalId(7), Offset(3), Offset(5))
+    );
+    let read = ReadPoint { id: ReadId(2), offset: Offset(4) };
+    assert_eq!((read.id(), read.offset()), (ReadId(2), Offset(4)));
 }

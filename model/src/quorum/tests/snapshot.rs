@@ -56,6 +56,57 @@ fn a_replica_below_the_log_start_is_sent_to_the_snapshot() {
     );
 }
 
+/// Replica 1 leads alone in epoch 5, with a snapshot up to 4 in epoch 2 and one up to 2 in epoch 1, where its log begins.
+fn two_snapshots() -> Replica {
+    let mut epochs = EpochHistory::default();
+    epochs.assign(QuorumEpoch(2), Offset(2));
+    epochs.assign(QuorumEpoch(3), Offset(4));
+    let shape = LogShape::recovered(Offset(2), Offset(5), Offset(5), epochs);
+    let mut found = recovered(&[1], vote(4, None), shape);
+    (found.snapshot, found.older) = (Some((snapshot(4, 2), set(&[1]))), Some(snapshot(2, 1)));
+    let mut replica = Replica::planted(Sound, 1, found);
+    replica.does(Input::VoteStored(vote(5, Some(1))));
+    replica.does(written(6));
+    assert!(replica.core.is_leader());
+    assert_eq!(replica.core.snapshot(), Some(snapshot(4, 2)));
+    replica
+}
+
+#[test]
+fn only_a_log_that_ends_before_what_is_here_or_parts_there_is_sent_to_the_snapshot() {
+    let answered = |offset, last_epoch| {
+        let mut replica = two_snapshots();
+        let fetch = Fetch { high_watermark: Some(Offset(4)), ..fetch(1, offset, Some(last_epoch)) };
+        replica.takes(received(2, 5, Body::Fetch(fetch))).pop().expect("an answer")
+    };
+    let sent = |effect: Effect| match effect {
+        Effect::SendRecords { from, end, .. } => Ok((from, end)),
+        Effect::Send { message: Message { body: Body::FetchAnswer(answer), .. }, .. } => Err(answer.fetched),
+        other => panic!("{other:?} is no answer"),
+    };
+
+    let latest = Err(Fetched::Snapshot(snapshot(4, 2)));
+    assert_eq!(sent(answered(1, 1)), latest);
+    assert_eq!(sent(answered(2, 0)), latest);
+    assert_eq!(sent(answered(2, 2)), Ok((Offset(2), Offset(6))));
+    assert_eq!(sent(answered(4, 2)), Ok((Offset(4), Offset(6))));
+    assert_eq!(sent(answered(5, 3)), Ok((Offset(5), Offset(6))));
+}
+
+#[test]
+fn a_snapshot_takes_the_voters_below_it_out_of_the_log() {
+    let mut replica = Replica::leading(&[1]);
+    replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+    let add = VoterChange::Add(key(2));
+    replica.takes(Input::ChangeVoters { id: ProposalId(5), change: add });
+    replica.does(flushed(2));
+    replica.does(received(2, 1, Body::Fetch(fetch(2, 2, Some(1)))));
+    assert_eq!(replica.core.voters().records().len(), 1);
+
+    replica.takes(Input::SnapshotTaken { id: snapshot(2, 1) });
+    assert_eq!(replica.core.voters(), &VoterHistory::new(set(&[1, 2])));
+}
+
 #[test]
 fn only_a_committed_prefix_of_this_log_is_a_snapshot() {
     let mut replica = trimmed();
@@ -151,6 +202,31 @@ fn a_snapshot_of_less_than_is_here_or_of_a_later_epoch_is_not_begun_from() {
     assert!(!offer(snapshot(0, 1)));
     assert!(!offer(snapshot(2, 1)));
     assert!(!offer(snapshot(4, 2)));
+}
+
+#[test]
+fn a_snapshot_that_is_here_is_not_begun_from_again() {
+    let mut replica = Replica::following(log(&[(1, 3)]));
+    replica.does(received(2, 1, records(1, 2, Some(3), vec![])));
+    replica.does(Input::SnapshotTaken { id: snapshot(3, 1) });
+
+    let offer = offered(&replica, snapshot(3, 1));
+    let (log_start, high_watermark) = (Offset(0), Some(Offset(3)));
+    let refusal = Refusal::BadSnapshot { id: snapshot(3, 1), log_start, high_watermark };
+    assert_eq!(replica.refuses(offer), refusal);
+}
+
+#[test]
+fn a_log_that_begins_at_the_snapshot_before_the_latest_is_not_trimmed_again() {
+    let mut replica = Replica::following(log(&[]));
+    let offer = offered(&replica, snapshot(5, 1));
+    replica.does(offer);
+    replica.does(Input::SnapshotInstalled { id: snapshot(5, 1), voters: set(&[1, 2, 3]) });
+    let request = replica.core.last_request.0;
+    replica.takes(received(2, 1, records(1, request, Some(6), vec![data(5, 1, 1)])));
+    replica.takes(Input::Flushed { end: Offset(6), generation: LogGeneration(1) });
+
+    assert_eq!(replica.takes(Input::SnapshotTaken { id: snapshot(6, 1) }), vec![]);
 }
 
 #[test]

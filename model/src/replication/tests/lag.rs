@@ -105,3 +105,31 @@ fn a_sync_that_is_told_later_reaches_the_goal_too() {
     let effects = leader.take(from(R1, Message::Progress(progress)));
     assert!(effects.contains(&arm(Timer::Lag(R1))), "{effects:?}");
 }
+
+#[test]
+fn one_that_is_behind_catches_up_by_what_it_fetched_and_a_member_only_by_what_it_holds() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(2);
+    leader.take(Input::View(under_commit(view(2, R0, 2, &[R0, R1]))));
+    let unsynced =
+        |replica| Fetch { leader_epoch: LeaderEpoch(2), durable_end: Offset(0), ..fetch(replica, 1, 2) };
+
+    // Both are to reach 2, where the epoch begins, and have fetched all below it.
+    assert_eq!(leader.take(from(R1, Message::Fetch(unsynced(R1)))), []);
+    assert_eq!(leader.take(from(R2, Message::Fetch(unsynced(R2)))), [arm(Timer::Lag(R2))]);
+    assert!(leader.replica.is_caught_up(R2));
+}
+
+#[test]
+fn a_member_that_holds_all_by_a_new_policy_is_not_dropped() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(0), ..fetch(R1, 1, 2) })));
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Open(RequestId(1))));
+
+    leader.take(Input::View(view(2, R0, 1, &[R0, R1])));
+    assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Free));
+    assert_eq!(leader.replica.high_watermark(), Offset(2));
+}

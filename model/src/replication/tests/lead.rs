@@ -171,3 +171,20 @@ fn a_replica_says_what_it_is_and_what_it_waits_for() {
     replica.take(from(R2, Message::Fetch(asked)));
     assert_eq!(replica.replica.open_proposal(), Some(RequestId(1)));
 }
+
+#[test]
+fn one_that_registered_anew_is_to_reach_where_the_log_ended_then() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    leader.append(3);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 3))));
+    leader.append(1);
+    let mut now = view(2, R0, 1, &[R0, R2]);
+    now.replicas[1].broker_epoch = Some(BrokerEpoch(40));
+    leader.take(Input::View(now));
+
+    let anew = |request, offset| Fetch { broker_epoch: BrokerEpoch(40), ..fetch(R1, request, offset) };
+    leader.take(from(R1, Message::Fetch(anew(1, 3))));
+    assert!(!leader.replica.is_caught_up(R1));
+    leader.take(from(R1, Message::Fetch(anew(2, 4))));
+    assert!(leader.replica.is_caught_up(R1));
+}

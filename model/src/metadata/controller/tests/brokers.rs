@@ -329,3 +329,53 @@ fn a_proposal_of_another_run_is_refused() {
     assert_eq!(of(given), Err(CommandRefusal::BrokerEpochAhead { node, given, registered }));
     assert!(of(registered).is_ok());
 }
+
+#[test]
+fn a_start_may_speak_of_no_registration_before_the_one_that_the_start_before_it_spoke_of() {
+    let mut cluster = Cluster::new();
+    cluster.join(1);
+    cluster.create("t", 1, 1, "1").unwrap();
+    set_flush(&mut cluster, "os");
+    let first = cluster.epoch(1);
+    cluster.lose_session(1);
+    cluster.register(registration(1, 2, Some(first))).unwrap();
+    cluster.beat(1);
+    let second = cluster.epoch(1);
+    cluster.lose_session(1);
+    cluster.register(registration(1, 3, Some(second))).unwrap();
+    assert_eq!(cluster.sets(), (vec![], vec![1], None));
+
+    cluster.lose_session(1);
+    cluster.register(registration(1, 4, Some(first))).unwrap();
+    assert_eq!(cluster.sets(), (vec![], vec![], None));
+}
+
+#[test]
+fn a_broker_that_hands_over_waits_for_no_broker_that_is_fenced() {
+    let mut cluster = Cluster::running("1");
+    cluster.lose_session(3);
+    cluster.stop(1);
+    cluster.beat(2);
+
+    assert_eq!(cluster.stop(1), Outcome::Heartbeat { fenced: true, may_stop: true });
+}
+
+#[test]
+fn a_broker_that_hands_over_waits_for_each_of_the_others() {
+    let mut cluster = Cluster::running("1");
+    cluster.stop(1);
+    cluster.beat(3);
+
+    assert_eq!(cluster.stop(1), Outcome::Heartbeat { fenced: false, may_stop: false });
+}
+
+#[test]
+fn the_end_of_the_session_of_one_that_is_fenced_changes_nothing() {
+    let mut cluster = Cluster::running("2");
+    let fence = Heartbeat { want_fence: true, ..cluster.heartbeat(1) };
+    cluster.ask(Command::Heartbeat(fence)).unwrap();
+    let before = cluster.controller.image().clone();
+    cluster.lose_session(1);
+
+    assert_eq!(*cluster.controller.image(), before);
+}

@@ -119,3 +119,63 @@ fn an_append_that_nobody_asked_for_is_refused_and_one_that_failed_is_told() {
     assert_eq!(told, vec![Effect::Reply(Reply { request: RequestId(7), answer })]);
     assert!(!cluster.controller.has_pending());
 }
+
+#[test]
+fn whoever_is_elected_again_ends_the_office_before() {
+    let mut cluster = Cluster::new();
+    assert_eq!(cluster.controller.active_in(), Some(QUORUM_EPOCH));
+    cluster.hold = true;
+    cluster.submit(Command::RegisterBroker(registration(1, 1, None)));
+    let committed = cluster.controller.committed().end();
+    let effects = cluster.step(Input::Elected { quorum_epoch: QuorumEpoch(2), committed });
+
+    let open = Effect::Reply(Reply { request: RequestId(1), answer: Err(CommandRefusal::Deposed) });
+    let disarmed = [Timer::Session(NodeId(1)), Timer::LeaderRebalance].map(Effect::Disarm);
+    assert_eq!(effects, disarmed.into_iter().chain([open]).collect::<Vec<_>>());
+    assert_eq!(cluster.controller.active_in(), Some(QuorumEpoch(2)));
+    cluster.step(Input::Deposed);
+    assert_eq!(cluster.controller.active_in(), None);
+}
+
+#[test]
+fn leaders_go_back_to_preferred_replicas_each_time_the_timer_runs_out_where_that_is_configured() {
+    let mut cluster = Cluster::running("1");
+    cluster.tenure.leader_rebalance = true;
+    cluster.lose_session(1);
+    cluster.register(registration(1, 2, None)).unwrap();
+    cluster.beat(1);
+    let grow = cluster.proposal(&[2, 3, 1]);
+    cluster.propose(grow).unwrap();
+    assert_eq!(cluster.sets(), (vec![1, 2, 3], vec![], Some(2)));
+
+    let again = || Effect::Arm(Timer::LeaderRebalance);
+    let expired = || Input::Expired { timer: Timer::LeaderRebalance, at_ms: 300 };
+    assert_eq!(cluster.step(expired()), [again()]);
+    assert_eq!(cluster.sets(), (vec![1, 2, 3], vec![], Some(1)));
+    let settled = cluster.controller.clone();
+    assert_eq!(cluster.step(expired()), [again()]);
+    assert_eq!(cluster.controller, settled);
+
+    cluster.step(Input::Deposed);
+    let committed = cluster.controller.committed().end();
+    let effects = cluster.step(Input::Elected { quorum_epoch: QuorumEpoch(2), committed });
+    assert_eq!(effects.last(), Some(&again()));
+}
+
+#[test]
+fn how_far_brokers_are_is_noted_only_while_one_hands_over() {
+    let mut cluster = Cluster::running("2");
+    let heard = |cluster: &Cluster| [1, 2, 3, 4].map(|node| cluster.controller.heard_from(NodeId(node)));
+    let none = Some(Offset::ZERO);
+    cluster.beat(2);
+    assert_eq!(heard(&cluster), [none, none, none, None]);
+
+    cluster.stop(1);
+    cluster.beat(2);
+    let end = Some(cluster.controller.committed().end());
+    assert_eq!(heard(&cluster), [none, end, none, None]);
+    cluster.beat(3);
+    cluster.stop(1);
+    cluster.beat(3);
+    assert_eq!(heard(&cluster), [none, none, none, None]);
+}

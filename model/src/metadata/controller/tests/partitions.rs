@@ -171,3 +171,60 @@ fn the_preferred_leader_leads_again_when_it_is_in_sync() {
     cluster.ask(elect).unwrap();
     assert_eq!(cluster.sets(), (vec![1, 2, 3], vec![], Some(1)));
 }
+
+#[test]
+fn an_unclean_election_leaves_nobody_eligible() {
+    let mut cluster = Cluster::running("2");
+    (1..=3).for_each(|node| cluster.lose_session(node));
+    let mut damaged = registration(2, 2, Some(cluster.epoch(2)));
+    damaged.directories[0].damaged.push(partition());
+    cluster.register(damaged).unwrap();
+    cluster.beat(2);
+    assert_eq!(cluster.sets(), (vec![], vec![3], None));
+
+    cluster.ask(Command::ElectLeader { partition: partition(), election: Election::Unclean }).unwrap();
+    assert_eq!((cluster.sets(), cluster.partition().recovering), ((vec![2], vec![], Some(2)), true));
+}
+
+#[test]
+fn who_is_out_by_an_unclean_election_is_noted_so_until_the_next_leader_is_lost_too() {
+    let mut cluster = Cluster::running("1");
+    let name = "unclean.leader.election.enable".to_string();
+    let changes = vec![crate::api::ConfigChange { name, value: Some("true".to_string()) }];
+    cluster.ask(Command::AlterConfigs { name: "t".to_string(), changes, expected_offset: None }).unwrap();
+    let alone = cluster.proposal(&[1]);
+    cluster.propose(alone).unwrap();
+    let reason =
+        |cluster: &Cluster, replica| cluster.partition().missing(ReplicaIdx(replica)).unwrap().reason;
+
+    cluster.lose_session(1);
+    assert_eq!((cluster.sets(), cluster.partition().recovering), ((vec![2], vec![], Some(2)), true));
+    assert_eq!(reason(&cluster, 0), MissingReason::UncleanElection);
+    cluster.lose_session(2);
+    assert_eq!((cluster.sets(), cluster.partition().recovering), ((vec![3], vec![], Some(3)), true));
+    assert_eq!(reason(&cluster, 1), MissingReason::Fenced);
+}
+
+#[test]
+fn who_led_last_is_known_until_somebody_leads_again() {
+    let mut cluster = Cluster::running("2");
+    assert_eq!(cluster.partition().last_known_leader, None);
+    (1..=3).for_each(|node| cluster.lose_session(node));
+    assert_eq!(cluster.partition().last_known_leader, Some(ReplicaIdx(2)));
+
+    cluster.register(registration(2, 2, Some(cluster.epoch(2)))).unwrap();
+    cluster.beat(2);
+    assert_eq!((cluster.sets().2, cluster.partition().last_known_leader), (Some(2), None));
+}
+
+#[test]
+fn who_is_missing_is_noted_by_replica_until_it_is_back() {
+    let mut cluster = Cluster::running("1");
+    let missing =
+        |cluster: &Cluster| cluster.partition().missing.iter().map(|of| of.replica.0).collect::<Vec<_>>();
+    for (isr, expected) in [(vec![1, 2], vec![2]), (vec![1], vec![1, 2]), (vec![1, 3], vec![1])] {
+        let proposal = cluster.proposal(&isr);
+        cluster.propose(proposal).unwrap();
+        assert_eq!(missing(&cluster), expected);
+    }
+}
