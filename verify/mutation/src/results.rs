@@ -73,10 +73,13 @@ impl Entry {
     }
 }
 
-/// The number of a source text, its unit tests aside.
+/// The number of a source text, its unit tests aside, and what no mutant is made of: comments, attributes, names that it takes
+/// from elsewhere.
 pub(crate) fn source_of(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().hash(&mut hasher);
+    let own = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_code = |line: &&str| !["//", "#[", "use "].iter().any(|mark| line.starts_with(mark));
+    own.lines().map(str::trim).filter(is_code).for_each(|line| line.hash(&mut hasher));
     hasher.finish()
 }
 
@@ -152,6 +155,13 @@ mod tests {
         let mutant = Mutant { file: "a.rs".into(), line: 1, function: "f".into(), change: change.to_owned() };
         let verdict = Verdict::Judged { unit, sweep: Fate::NotReached };
         Entry { verdict, ..Entry::new(mutant, 7) }
+    }
+
+    #[test]
+    fn what_no_mutant_is_made_of_changes_no_source() {
+        let plain = source_of("fn f() {\n    1\n}\n");
+        assert_eq!(source_of("use x::y;\n/// Gives 1.\n#[must_use]\nfn f() {\n    1\n}\n"), plain);
+        assert_ne!(source_of("fn f() {\n    2\n}\n"), plain);
     }
 
     #[test]

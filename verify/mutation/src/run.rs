@@ -122,9 +122,11 @@ impl Bay<'_> {
     /// so that what nobody notices is known soon; then the others.
     fn work(&self, jobs: usize, cases: Vec<Case>, first: f64) -> anyhow::Result<usize> {
         let all = cases.len();
-        let mut left = self.pass(jobs, "first", cases, first)?;
-        left.sort_by_key(|case| !case.entry.verdict.survives());
-        self.pass(jobs, "rest", left, f64::INFINITY)?;
+        let mut left = cases;
+        for (name, may) in [("first", first), ("second", first * 3.0), ("rest", f64::INFINITY)] {
+            left.sort_by_key(|case| !case.entry.verdict.survives());
+            left = self.pass(jobs, name, left, may)?;
+        }
         Ok(all)
     }
 
@@ -162,7 +164,7 @@ impl Bay<'_> {
 
     fn trial(&self, number: usize, usual: f64) -> Trial {
         // A mutant that takes much longer than none never ends.
-        let usual = std::time::Duration::from_secs_f64(usual * 4.0).as_secs() + 2;
+        let usual = std::time::Duration::from_secs_f64(usual * 3.0).as_secs() + 1;
         Trial { switch: number.to_string(), seconds: usual.min(self.seconds) }
     }
 
@@ -173,7 +175,7 @@ impl Bay<'_> {
             if names.is_empty() {
                 continue;
             }
-            fate = unit_tests(&self.judges.tests, &names, &self.trial(number, 1.0))?;
+            fate = unit_tests(&self.judges.tests, &names, &self.trial(number, 2.0))?;
             if fate.is_caught() {
                 break;
             }

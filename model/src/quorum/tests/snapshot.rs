@@ -79,13 +79,17 @@ fn only_a_log_that_ends_before_what_is_here_or_parts_there_is_sent_to_the_snapsh
         let fetch = Fetch { high_watermark: Some(Offset(4)), ..fetch(1, offset, Some(last_epoch)) };
         replica.takes(received(2, 5, Body::Fetch(fetch))).pop().expect("an answer")
     };
-    let sent = |effect: Effect| match effect {
-        Effect::SendRecords { from, end, .. } => Ok((from, end)),
-        Effect::Send { message: Message { body: Body::FetchAnswer(answer), .. }, .. } => Err(answer.fetched),
-        other => panic!("{other:?} is no answer"),
+    let sent = |effect: Effect| {
+        if let Effect::SendRecords { from, end, .. } = effect {
+            return Ok((from, end));
+        }
+        if let Effect::Send { message: Message { body: Body::FetchAnswer(answer), .. }, .. } = effect {
+            return Err(Some(answer.fetched));
+        }
+        Err(None)
     };
 
-    let latest = Err(Fetched::Snapshot(snapshot(4, 2)));
+    let latest = Err(Some(Fetched::Snapshot(snapshot(4, 2))));
     assert_eq!(sent(answered(1, 1)), latest);
     assert_eq!(sent(answered(2, 0)), latest);
     assert_eq!(sent(answered(2, 2)), Ok((Offset(2), Offset(6))));
