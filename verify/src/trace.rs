@@ -8,12 +8,14 @@ mod controller;
 mod edge;
 mod history;
 mod lifecycle;
+mod metadata_cluster;
 mod partition;
 mod quorum;
 mod quorum_cluster;
 pub mod read;
 pub mod recording;
 mod replica;
+mod scale;
 mod spoken;
 mod step;
 

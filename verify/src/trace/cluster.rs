@@ -4,15 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use highwater_model::id::TopicPartition;
+use highwater_model::id::{NodeId, TopicPartition};
+use highwater_model::metadata::{Command, Outcome};
 use highwater_model::trace::CoreNumber;
 use rustc_hash::FxHashSet;
 
-use super::edge::Wrong;
+use super::controller::ControllerLife;
+use super::edge::{Answer, Wrong};
+use super::metadata_cluster::{MetadataWatch, News};
 use super::partition::PartitionWatch;
 use super::quorum_cluster::QuorumWatch;
 use super::read::Recording;
 use super::recording::{Replay, Replayed, Shown};
+use super::replica::ReplicaLife;
 use super::spoken::Saying;
 use super::{Finding, Tally};
 
@@ -46,6 +50,7 @@ struct Cluster {
     ever_said: FxHashSet<Saying>,
     partitions: BTreeMap<TopicPartition, PartitionWatch>,
     quorum: QuorumWatch,
+    metadata: MetadataWatch,
 }
 
 impl Cluster {
@@ -69,6 +74,9 @@ impl Cluster {
 
     /// Replays one run up to a message that was not sent yet. Whether anything was replayed.
     fn run_on(&mut self, run: &mut Replay) -> bool {
+        if run.is_over() {
+            return false;
+        }
         let mut has_moved = false;
         loop {
             if let Some(awaited) = run.awaits() {
@@ -77,7 +85,10 @@ impl Cluster {
                 }
                 run.tally_mut().messages += 1;
             }
-            let Some(shown) = run.advance() else { return has_moved };
+            let Some(shown) = run.advance() else {
+                self.lose(run.node());
+                return has_moved;
+            };
             has_moved = true;
             self.take(run, shown);
         }
@@ -85,28 +96,100 @@ impl Cluster {
 
     fn take(&mut self, run: &mut Replay, shown: Shown) {
         self.said.extend(shown.said);
+        if shown.is_lost {
+            self.lose(run.node());
+        }
+        if let Some(core) = shown.ended {
+            self.partitions.values_mut().for_each(|watch| watch.end(run.node(), core));
+            self.quorum.end(run.node(), core);
+        }
         let Some(core) = shown.core else { return };
         if let Err(wrong) = self.see(run, core, &shown) {
             run.find_here(core, wrong);
+            // What follows from it is not held against anybody else.
+            self.lose(run.node());
         }
+    }
+
+    /// What the cores of this node did from here on is not known, or is over.
+    fn lose(&mut self, node: NodeId) {
+        self.partitions.values_mut().for_each(|watch| watch.lose(node));
+        self.quorum.lose(node);
     }
 
     fn see(&mut self, run: &Replay, core: CoreNumber, shown: &Shown) -> Result<(), Wrong> {
         match run.life(core) {
-            Some(Replayed::Replica(life)) => {
-                let watch = self.partitions.entry(life.tenure.partition).or_default();
-                if let Some(view) = &shown.view {
-                    watch.decided(view)?;
-                }
-                watch.see(run.node(), life)?;
-                if life.core.is_leading() {
-                    watch.isr_is_decided(&life.core)?;
-                }
-                shown.acknowledged.iter().try_for_each(|offset| watch.acknowledged(*offset))
-            }
-            Some(Replayed::Quorum(life)) => self.quorum.see(life),
-            Some(Replayed::Controller(_) | Replayed::Lifecycle(_)) | None => Ok(()),
+            Some(Replayed::Replica(life)) => self.see_replica(core, life, shown),
+            Some(Replayed::Quorum(life)) => self.quorum.see(core, life, shown.has_begun),
+            Some(Replayed::Controller(life)) => self.see_controller(run, life, shown),
+            Some(Replayed::Lifecycle(_)) | None => Ok(()),
         }
+    }
+
+    fn see_replica(&mut self, core: CoreNumber, life: &ReplicaLife, shown: &Shown) -> Result<(), Wrong> {
+        let at = life.tenure.partition;
+        let is_new = !self.partitions.contains_key(&at);
+        let watch = self.partitions.entry(at).or_default();
+        if is_new {
+            watch.is_of(&life.tenure.replicas);
+            watch.decide(self.metadata.image(), at)?;
+        }
+        if let Some(view) = &shown.view {
+            watch.told(view)?;
+        }
+        watch.see(core, life, shown.has_begun)?;
+        if life.core.is_leading() {
+            watch.isr_is_decided(&life.core)?;
+        }
+        shown.acknowledged.iter().try_for_each(|offset| watch.acknowledged(life.tenure.own, *offset))
+    }
+
+    fn see_controller(&mut self, run: &Replay, life: &ControllerLife, shown: &Shown) -> Result<(), Wrong> {
+        let core = &life.core;
+        if let Some(quorum_epoch) = core.active_in() {
+            self.metadata.hold_office(quorum_epoch, (run.node(), run.incarnation()))?;
+        }
+        if let Some(command) = &shown.asked {
+            self.metadata.asked(command);
+        }
+        let news = match &shown.committed {
+            Some((before, end, records)) => {
+                self.metadata.commit(before, (*end, records), core.committed())?
+            }
+            None if shown.has_begun => self.metadata.meet(core)?,
+            None => None,
+        };
+        if let Some(news) = news {
+            self.decide(&news)?;
+        }
+        match &shown.answered {
+            Some((command, answer)) => self.answered(command, answer),
+            None => Ok(()),
+        }
+    }
+
+    /// The controllers have decided something.
+    fn decide(&mut self, news: &News) -> Result<(), Wrong> {
+        for at in &news.unclean {
+            self.partitions.entry(*at).or_default().elect_uncleanly();
+        }
+        for (at, watch) in &mut self.partitions {
+            if news.is_jump {
+                watch.forget_changes();
+            }
+            watch.decide(self.metadata.image(), *at)?;
+        }
+        Ok(())
+    }
+
+    fn answered(&self, command: &Command, answer: &Answer) -> Result<(), Wrong> {
+        self.metadata.answered(command, answer)?;
+        let Command::AlterPartition { partition, proposal, .. } = command else { return Ok(()) };
+        let (Some(watch), Ok(Outcome::PartitionAltered(answer))) = (self.partitions.get(partition), answer)
+        else {
+            return Ok(());
+        };
+        watch.proposal_answered(proposal, answer)
     }
 
     /// Nobody can go on: somebody takes a message that nobody sent, as far as is recorded.
@@ -128,6 +211,8 @@ impl Cluster {
         } else {
             run.tally_mut().messages_from_the_cut += 1;
             self.said.insert(awaited);
+            // Whoever said it has done more than is known.
+            from.into_iter().for_each(|from| self.lose(from));
         }
     }
 }

@@ -6,7 +6,7 @@ mod parsed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use highwater_model::id::{NodeId, Offset};
+use highwater_model::id::{IncarnationId, NodeId, Offset};
 use highwater_model::metadata::{self, Command, Image, Record as MetadataRecord};
 use highwater_model::quorum;
 use highwater_model::replication;
@@ -25,6 +25,12 @@ use parsed::{Entry, Judged, Known, Parsed, parse};
 pub(super) struct Shown {
     /// The core that took a step, or began, or was shown.
     pub(super) core: Option<CoreNumber>,
+    /// Whether its life begins here, or is known again from here on.
+    pub(super) has_begun: bool,
+    /// Whether a core of this run is not followed any more: its life is over, or records are missing.
+    pub(super) is_lost: bool,
+    /// A core whose life ended in order.
+    pub(super) ended: Option<CoreNumber>,
     /// What was said to others.
     pub(super) said: Option<Saying>,
     /// What a replica learned from the controller.
@@ -121,6 +127,10 @@ impl Replay {
         self.recording.header.node
     }
 
+    pub(super) fn incarnation(&self) -> IncarnationId {
+        self.recording.header.incarnation
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.recording.is_closed
     }
@@ -205,24 +215,26 @@ impl Replay {
         let number = record.number;
         // Whatever is wrong with an act, what it said was said.
         let said = self.speakers.hear(node, record);
-        self.skip(number);
-        let shown = self.take(parsed).unwrap_or_else(|(core, wrong)| {
+        let is_lost = self.skip(number);
+        let mut shown = self.take(parsed).unwrap_or_else(|(core, wrong)| {
             self.find(number, core, wrong);
-            Shown::default()
+            Shown { is_lost: true, ..Shown::default() }
         });
+        shown.is_lost |= is_lost;
         self.at += 1;
         self.parse_next();
         Some(Shown { said, ..shown })
     }
 
-    /// Records may be missing before this one, other than those that are said to be.
-    fn skip(&mut self, here: u64) {
+    /// Records may be missing before this one, other than those that are said to be. Whether they are.
+    fn skip(&mut self, here: u64) -> bool {
         let before = self.at.checked_sub(1).and_then(|at| self.recording.records.get(at));
         let skipped = before.map_or(0, |before| here.saturating_sub(before.number + 1));
         if skipped > 0 {
             self.tally.missing += skipped;
             self.forget_lives();
         }
+        skipped > 0
     }
 
     /// What any core did meanwhile is not known: each is judged again from where it is shown.
@@ -242,11 +254,12 @@ impl Replay {
             Parsed::Gap(gap) => {
                 self.tally.missing += gap.records;
                 self.forget_lives();
-                Ok(Shown::default())
+                Ok(Shown { is_lost: true, ..Shown::default() })
             }
             Parsed::Ended(Ended { core }) => {
                 let ended = self.lives.remove(&core).map_or(Ok(()), |life| life.end());
-                ended.map(|()| Shown::default()).map_err(|wrong| (core, wrong))
+                let shown = Shown { ended: Some(core), ..Shown::default() };
+                ended.map(|()| shown).map_err(|wrong| (core, wrong))
             }
             Parsed::Passed { is_unjudged } => {
                 self.tally.unjudged += u64::from(is_unjudged);
@@ -283,7 +296,7 @@ impl Replay {
             Replayed::Replica(_) | Replayed::Lifecycle(_) => {}
         }
         self.lives.insert(core, life);
-        Ok(Shown::by(core))
+        Ok(Shown { has_begun: true, ..Shown::by(core) })
     }
 
     fn replica(&mut self, entry: Entry<replication::Input, replication::Timer>) -> OfCore<Shown> {
