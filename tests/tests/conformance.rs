@@ -156,3 +156,63 @@ fn a_core_with_a_bug_is_shown() {
     let rule = "the core gives the effects that were recorded";
     assert!(together.contains(&rule) && alone.contains(&rule), "{together:?}");
 }
+
+#[test]
+fn an_answer_that_a_controller_owes_and_drops_is_shown() {
+    assert_shown(Slip::DropReply, "each effect has its act, in order");
+}
+
+#[test]
+fn a_decision_that_is_put_into_the_log_twice_is_shown() {
+    assert_shown(Slip::DecideTwice, "each act has its effect");
+}
+
+#[test]
+fn decisions_out_of_order_are_shown() {
+    assert_shown(Slip::ReorderDecision, "each effect has its act, in order");
+}
+
+#[test]
+fn an_answer_before_its_commit_is_shown() {
+    assert_shown(Slip::AnswerBeforeCommit, "each act has its effect");
+}
+
+#[test]
+fn a_batch_that_is_applied_before_its_commit_is_shown() {
+    assert_shown(Slip::ApplyBeforeCommit, "an input rests on what has come to pass at the edge");
+}
+
+#[test]
+fn a_commit_of_another_office_is_shown() {
+    assert_shown(Slip::OtherOffice, "an input rests on what has come to pass at the edge");
+}
+
+#[test]
+fn a_request_that_a_broker_owes_and_drops_is_shown() {
+    assert_shown(Slip::DropRequest, "each effect has its act, in order");
+}
+
+#[test]
+fn a_request_that_is_made_twice_is_shown() {
+    assert_shown(Slip::AskTwice, "each effect has its act, in order");
+}
+
+#[test]
+fn standing_out_of_order_is_shown() {
+    assert_shown(Slip::ReorderStanding, "each effect has its act, in order");
+}
+
+#[test]
+fn a_registration_that_is_acted_under_before_it_is_noted_is_shown() {
+    assert_shown(Slip::StandBeforeNoted, "each effect has its act, in order");
+}
+
+#[test]
+fn an_answer_to_another_request_is_shown() {
+    assert_shown(Slip::AnswerToAnother, "what ends was submitted, and its end is given to the core, once");
+}
+
+#[test]
+fn metadata_that_is_reported_before_its_commit_is_shown() {
+    assert_shown(Slip::AheadOfMetadata, "an input rests on what has come to pass at the edge");
+}
