@@ -68,7 +68,11 @@ pub struct Tally {
     pub missing: u64,
     /// Runs that end without saying so: their last moments may be missing.
     pub cut_short: u64,
-    /// Messages from such last moments, whose sending was not recorded.
+    /// Bytes at the ends of runs that could not be read.
+    pub torn_bytes: u64,
+    /// Runs that others have heard of and that are not among the recordings.
+    pub unrecorded: u64,
+    /// Messages from such last moments or runs, whose sending was not recorded.
     pub messages_from_the_cut: u64,
 }
 
@@ -83,13 +87,15 @@ impl Tally {
         self.unjudged += other.unjudged;
         self.missing += other.missing;
         self.cut_short += other.cut_short;
+        self.torn_bytes += other.torn_bytes;
+        self.unrecorded += other.unrecorded;
         self.messages_from_the_cut += other.messages_from_the_cut;
     }
 
     /// Whether something could not be judged that a whole trace would have shown.
     #[must_use]
     pub fn has_gaps(&self) -> bool {
-        self.missing > 0 || self.unjudged > 0
+        self.missing > 0 || self.unjudged > 0 || self.unrecorded > 0
     }
 }
 

@@ -76,15 +76,20 @@ fn conclude(json: bool, findings: &[Finding], tally: &Tally) -> anyhow::Result<u
         findings.len()
     )?;
     if tally.has_gaps() {
-        let Tally { missing, unjudged, .. } = tally;
+        let Tally { missing, unjudged, unrecorded, .. } = tally;
         writeln!(out, "{missing} records are missing, and {unjudged} can not be judged for it")?;
+        if *unrecorded > 0 {
+            let what = "that others have heard of are not among the recordings";
+            writeln!(out, "{unrecorded} runs {what}: give those of all brokers")?;
+        }
     }
     if tally.cut_short > 0 {
-        let Tally { cut_short, messages_from_the_cut, .. } = tally;
-        writeln!(
-            out,
-            "{cut_short} runs end without saying so; {messages_from_the_cut} messages are from last moments that were not recorded"
-        )?;
+        let Tally { cut_short, torn_bytes, .. } = tally;
+        writeln!(out, "{cut_short} runs end without saying so, with {torn_bytes} bytes that cannot be read")?;
+    }
+    if tally.messages_from_the_cut > 0 {
+        let messages = tally.messages_from_the_cut;
+        writeln!(out, "{messages} messages are from moments that were not recorded")?;
     }
     Ok(code)
 }

@@ -2,18 +2,18 @@
 //!
 //! What is concurrent may be merged in any order; what is judged here does not depend on it. No clock is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_model::id::{NodeId, TopicPartition};
-use highwater_model::metadata::{Command, Outcome};
+use highwater_model::id::{IncarnationId, NodeId, TopicPartition};
+use highwater_model::metadata::{Command, Image, Outcome};
 use highwater_model::trace::CoreNumber;
 use rustc_hash::FxHashSet;
 
 use super::controller::ControllerLife;
 use super::edge::{Answer, Wrong};
 use super::metadata_cluster::{MetadataWatch, News};
-use super::partition::PartitionWatch;
-use super::quorum_cluster::QuorumWatch;
+use super::partition::{PartitionWatch, Seen};
+use super::quorum_cluster::{self, QuorumWatch};
 use super::read::Recording;
 use super::recording::{Replay, Replayed, Shown};
 use super::replica::ReplicaLife;
@@ -29,11 +29,17 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
     let mut runs: Vec<Replay> = Vec::new();
     for recording in recordings {
         let run = Replay::new(recording);
-        cluster.ever_said.extend(run.ever_said());
+        let (said, heard) = run.ever_said();
+        cluster.ever_said.extend(said);
+        cluster.unrecorded.extend(heard);
         runs.push(run);
     }
+    for run in &runs {
+        cluster.unrecorded.remove(&(run.node(), run.incarnation()));
+    }
     while cluster.round(&mut runs) {}
-    let (mut findings, mut tally) = (Vec::new(), Tally::default());
+    let unrecorded = u64::try_from(cluster.unrecorded.len()).unwrap_or(u64::MAX);
+    let (mut findings, mut tally) = (Vec::new(), Tally { unrecorded, ..Tally::default() });
     for run in runs {
         let (found, judged) = run.finish();
         findings.extend(found);
@@ -48,6 +54,8 @@ struct Cluster {
     said: FxHashSet<Saying>,
     /// Said by anybody at any time, as far as is recorded.
     ever_said: FxHashSet<Saying>,
+    /// Runs whose messages others have taken, and which are not among the recordings.
+    unrecorded: BTreeSet<(NodeId, IncarnationId)>,
     partitions: BTreeMap<TopicPartition, PartitionWatch>,
     quorum: QuorumWatch,
     metadata: MetadataWatch,
@@ -120,7 +128,9 @@ impl Cluster {
     fn see(&mut self, run: &Replay, core: CoreNumber, shown: &Shown) -> Result<(), Wrong> {
         match run.life(core) {
             Some(Replayed::Replica(life)) => self.see_replica(core, life, shown),
-            Some(Replayed::Quorum(life)) => self.quorum.see(core, life, shown.has_begun),
+            Some(Replayed::Quorum(life)) => {
+                self.quorum.see(life.tenure.key, quorum_cluster::Seen::of(core, life), Met::of(shown))
+            }
             Some(Replayed::Controller(life)) => self.see_controller(run, life, shown),
             Some(Replayed::Lifecycle(_)) | None => Ok(()),
         }
@@ -137,7 +147,7 @@ impl Cluster {
         if let Some(view) = &shown.view {
             watch.told(view)?;
         }
-        watch.see(core, life, shown.has_begun)?;
+        watch.see(life.tenure.own, Seen::of(core, life), Met::of(shown))?;
         if life.core.is_leading() {
             watch.isr_is_decided(&life.core)?;
         }
@@ -163,7 +173,7 @@ impl Cluster {
             self.decide(&news)?;
         }
         match &shown.answered {
-            Some((command, answer)) => self.answered(command, answer),
+            Some((command, answer)) => self.answered(core.committed(), command, answer),
             None => Ok(()),
         }
     }
@@ -182,8 +192,8 @@ impl Cluster {
         Ok(())
     }
 
-    fn answered(&self, command: &Command, answer: &Answer) -> Result<(), Wrong> {
-        self.metadata.answered(command, answer)?;
+    fn answered(&self, image: &Image, command: &Command, answer: &Answer) -> Result<(), Wrong> {
+        self.metadata.answered(image, command, answer)?;
         let Command::AlterPartition { partition, proposal, .. } = command else { return Ok(()) };
         let (Some(watch), Ok(Outcome::PartitionAltered(answer))) = (self.partitions.get(partition), answer)
         else {
@@ -200,8 +210,10 @@ impl Cluster {
         let never_said = blocked.iter().find(|(_, awaited)| !self.ever_said.contains(awaited));
         let Some((place, awaited)) = never_said.or_else(|| blocked.first()).copied() else { return };
         let from = awaited.from;
-        let may_say = |run: &&Replay| from.is_none_or(|from| run.node() == from);
-        let is_whole = runs.iter().filter(may_say).all(|run| run.is_closed() && !run.has_gaps());
+        let may_say = |node: NodeId| from.is_none_or(|from| node == from);
+        let mut sayers = runs.iter().filter(|run| may_say(run.node()));
+        let is_whole = sayers.all(|run| run.is_closed() && !run.has_gaps())
+            && !self.unrecorded.iter().any(|(node, _)| may_say(*node));
         let Some(run) = runs.get_mut(place) else { return };
         if is_whole {
             let from = from.map_or_else(|| "the controller".to_owned(), |from| format!("broker {from}"));
@@ -211,8 +223,33 @@ impl Cluster {
         } else {
             run.tally_mut().messages_from_the_cut += 1;
             self.said.insert(awaited);
-            // Whoever said it has done more than is known.
-            from.into_iter().for_each(|from| self.lose(from));
+            // Whoever said it has done more than is known, and so may others have whom it rests on.
+            if let Some(from) = from {
+                self.lose(from);
+                self.partitions.values_mut().for_each(|watch| watch.lose_order(from));
+                self.quorum.lose_order(from);
+            }
+        }
+    }
+}
+
+/// How a core is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    /// Its life begins, or is known again from here on.
+    Begins,
+    /// It has taken a message of another.
+    Hears,
+    /// It has done something else.
+    GoesOn,
+}
+
+impl Met {
+    fn of(shown: &Shown) -> Self {
+        match (shown.has_begun, shown.has_heard) {
+            (true, _) => Self::Begins,
+            (false, true) => Self::Hears,
+            (false, false) => Self::GoesOn,
         }
     }
 }

@@ -204,12 +204,10 @@ impl ControllerLife {
     pub(super) fn act(&mut self, act: &Act<Timer>) -> Result<Showed, Wrong> {
         self.book.act(act)?;
         let mut showed = Showed::default();
-        match act {
-            Act::Answered { request, answer } => {
-                showed.answered = self.asked.remove(request).map(|command| (command, answer.clone()));
-            }
-            Act::Replied { request, .. } => drop(self.asked.remove(&RequestId(*request))),
-            _ => {}
+        if let Act::Answered { request, answer } = act {
+            showed.answered = self.asked.remove(request).map(|command| (command, answer.clone()));
+        } else if let Act::Replied { request, .. } = act {
+            drop(self.asked.remove(&RequestId(*request)));
         }
         Ok(showed)
     }

@@ -4,18 +4,19 @@
 //! others must have the same, and what the log gives is judged image by image. What is not asked, because a trace does not
 //! know it: RI13 and RL0, which speak of what a broker's disks lost or kept.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use highwater_model::id::{DirectoryId, IncarnationId, NodeId, Offset, QuorumEpoch, TopicId, TopicPartition};
 use highwater_model::invariant::metadata::{self as invariant, Led};
 use highwater_model::invariant::{Violation, quorum};
-use highwater_model::metadata::{Command, Controller, Election, Image, Outcome, Record};
+use highwater_model::metadata::{Command, Controller, Election, Image, Record};
 use highwater_model::quorum::VoterKey;
 
-use super::edge::{Answer, Wrong, wrong};
+use super::edge::{Answer, Wrong};
 use super::partition::named;
-
-const AS_COMMITTED: &str = "a broker is told the registration that is committed";
 
 /// A predicate over an image, and its rule.
 type OfImage = (fn(&Image) -> Result<(), Violation>, &'static str);
@@ -198,20 +199,10 @@ impl MetadataWatch {
         self.asked_unclean |= matches!(command, Command::ElectLeader { election: Election::Unclean, .. });
     }
 
-    /// A controller answered a command: what it says of a registration is committed.
-    pub(super) fn answered(&self, command: &Command, answer: &Answer) -> Result<(), Wrong> {
-        let (Command::RegisterBroker(asked), Ok(Outcome::Registered { broker_epoch })) = (command, answer)
-        else {
-            return Ok(());
-        };
-        let known = self.image.broker(asked.node);
-        let is_so = known.is_some_and(|known| {
-            known.broker_epoch > *broker_epoch
-                || (known.broker_epoch == *broker_epoch && known.incarnation == asked.incarnation)
-        });
-        if is_so {
-            return Ok(());
-        }
-        wrong(AS_COMMITTED, format!("{known:?}"), format!("{asked:?} is told broker epoch {broker_epoch}"))
+    /// A controller that has this image answered a command: what it says is committed.
+    pub(super) fn answered(&self, image: &Image, command: &Command, answer: &Answer) -> Result<(), Wrong> {
+        let subject = invariant::Subject::of(command);
+        invariant::answer_is_committed(subject, answer, image, &self.deleted)
+            .map_err(|broken| named(broken, "X5"))
     }
 }

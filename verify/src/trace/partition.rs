@@ -5,6 +5,9 @@
 //! picture of such a moment on a [`Scale`]. What is not asked, because a trace does not know: RI9 and RI16 (what records
 //! hold), RI13 (what a disk lost; its broker says it when it registers), RI17 (what clients sent).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -23,6 +26,7 @@ use highwater_model::replication::{
 };
 use highwater_model::trace::CoreNumber;
 
+use super::cluster::Met;
 use super::edge::{Wrong, wrong};
 use super::history::Committed;
 use super::replica::ReplicaLife;
@@ -33,6 +37,8 @@ const AS_DECIDED: &str = "a replica is told what the controller decided";
 /// The predicates that a trace can be asked.
 const ASKED: [&str; 12] =
     ["RI1", "RI2", "RI3", "RI4", "RI5", "RI6", "RI7", "RI10", "RI11", "RI12", "RI14", "RL3"];
+/// Those of them that compare what several nodes do at one moment. They are asked only while the order of moments is known.
+const OF_MOMENTS: [&str; 6] = ["RI2", "RI3", "RI4", "RI5", "RI7", "RL3"];
 /// Those of them that hold only as long as no more tails are lost than the promise allows, and no leader was elected who
 /// may lack something (R62, R53).
 const OF_RECORDS: [&str; 6] = ["RI1", "RI2", "RI3", "RI5", "RI6", "RI7"];
@@ -50,7 +56,7 @@ struct Decided {
 
 /// A replica as it was seen last.
 #[derive(Clone, Debug, PartialEq)]
-struct Seen {
+pub(super) struct Seen {
     core: CoreNumber,
     broker_epoch: BrokerEpoch,
     log: LogShape<LeaderEpoch>,
@@ -81,18 +87,19 @@ pub(super) struct PartitionWatch {
     lossy: u32,
     /// Whether a leader was elected who may lack something.
     is_unclean: bool,
+    /// Replicas from which messages came that are not recorded as sent, and whether they have begun again since.
+    behind: BTreeMap<ReplicaIdx, bool>,
 }
 
 impl PartitionWatch {
     /// A replica took a step, or is met.
-    pub(super) fn see(&mut self, core: CoreNumber, life: &ReplicaLife, has_begun: bool) -> Result<(), Wrong> {
-        let own = life.tenure.own;
-        let seen = Seen::of(core, life);
-        if has_begun {
+    pub(super) fn see(&mut self, own: ReplicaIdx, seen: Seen, met: Met) -> Result<(), Wrong> {
+        if met == Met::Begins {
             let before = self.replicas.get(&own);
             self.lossy += u32::from(before.is_some_and(|before| before.log.written() > seen.log.end()));
         }
-        let is_lost = |known: &Seen| known.core == core && !known.is_current && !has_begun;
+        self.find_order(own, met);
+        let is_lost = |known: &Seen| known.core == seen.core && !known.is_current && met != Met::Begins;
         let is_current = !self.replicas.get(&own).is_some_and(is_lost);
         let seen = Seen { is_current, ..seen };
         if self.replicas.get(&own) == Some(&seen) {
@@ -111,6 +118,23 @@ impl PartitionWatch {
         self.replicas.iter_mut().filter(|(replica, _)| on(replica)).for_each(|(_, seen)| {
             seen.is_current = false;
         });
+    }
+
+    /// A message of this node was taken that is not recorded as sent: what it rested on may not have been replayed yet.
+    pub(super) fn lose_order(&mut self, node: NodeId) {
+        let place = self.nodes.iter().position(|known| *known == node).and_then(|at| u8::try_from(at).ok());
+        if let Some(own) = place.map(ReplicaIdx) {
+            self.behind.insert(own, false);
+        }
+    }
+
+    /// Once the replica has begun again and heard of the others, all has been replayed that it can have rested on before.
+    fn find_order(&mut self, own: ReplicaIdx, met: Met) {
+        match (met, self.behind.get_mut(&own)) {
+            (Met::Begins, Some(has_begun)) => *has_begun = true,
+            (Met::Hears, Some(true)) => drop(self.behind.remove(&own)),
+            _ => {}
+        }
     }
 
     /// A replica's life has ended in order.
@@ -237,12 +261,15 @@ impl PartitionWatch {
         let frame = Frame::of(self, &scale);
         let view = frame.view(self, partition);
         let is_void = self.is_void(&partition);
-        for property in PROPERTIES.iter().filter(|property| !is_void || !OF_RECORDS.contains(&property.rule))
-        {
+        let is_asked = |rule: &str| {
+            (!is_void || !OF_RECORDS.contains(&rule))
+                && (self.behind.is_empty() || !OF_MOMENTS.contains(&rule))
+        };
+        for property in PROPERTIES.iter().filter(|property| is_asked(property.rule)) {
             (property.holds)(&view).map_err(|broken| named(broken, property.rule))?;
         }
         match acknowledged {
-            Some((leader, offset)) if !is_void && self.knows_all() => {
+            Some((leader, offset)) if !is_void && self.behind.is_empty() && self.knows_all() => {
                 invariant::acked_was_replicated(&view, leader, scale.place(offset))
                     .map_err(|broken| named(broken, "RI8"))
             }
@@ -269,7 +296,7 @@ impl PartitionWatch {
 }
 
 impl Seen {
-    fn of(core: CoreNumber, life: &ReplicaLife) -> Self {
+    pub(super) fn of(core: CoreNumber, life: &ReplicaLife) -> Self {
         Self {
             core,
             broker_epoch: life.tenure.broker_epoch,

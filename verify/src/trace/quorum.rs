@@ -115,6 +115,7 @@ impl QuorumLife {
 
     /// What the controller above is told by an effect.
     fn tell(&mut self, effect: &Effect) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are nothing to the controller")]
         let told = match effect {
             Effect::LeadershipEstablished { quorum_epoch } => FromQuorum::Established {
                 quorum_epoch: *quorum_epoch,

@@ -33,6 +33,8 @@ pub(super) struct Shown {
     pub(super) ended: Option<CoreNumber>,
     /// What was said to others.
     pub(super) said: Option<Saying>,
+    /// Whether a message was taken.
+    pub(super) has_heard: bool,
     /// What a replica learned from the controller.
     pub(super) view: Option<replication::PartitionView>,
     /// What was acknowledged to producers that asked for all.
@@ -96,7 +98,7 @@ impl Replay {
     /// A run at its beginning.
     #[must_use]
     pub fn new(recording: Recording) -> Self {
-        let cut_short = u64::from(!recording.is_closed);
+        let (cut_short, torn_bytes) = (u64::from(!recording.is_closed), recording.torn_bytes);
         // A run whose first files are gone begins with a later number.
         let missing = recording.records.first().map_or(0, |first| first.number);
         let mut replay = Self {
@@ -111,7 +113,7 @@ impl Replay {
             quorum: None,
             spoilt: BTreeSet::new(),
             findings: Vec::new(),
-            tally: Tally { runs: 1, cut_short, missing, ..Tally::default() },
+            tally: Tally { runs: 1, cut_short, torn_bytes, missing, ..Tally::default() },
         };
         replay.parse_next();
         replay
@@ -157,6 +159,7 @@ impl Replay {
 
     /// What the next record rests on that another must have said.
     pub(super) fn awaits(&self) -> Option<Saying> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is heard of others")]
         match self.next.as_ref()? {
             Parsed::Replica(Entry::Step(step)) => {
                 let Some(Replayed::Replica(life)) = self.lives.get(&step.core) else { return None };
@@ -187,10 +190,12 @@ impl Replay {
         }
     }
 
-    /// Everything that is said in this run, sooner or later.
-    pub(super) fn ever_said(&self) -> Vec<Saying> {
+    /// Everything that is said in this run, sooner or later; and whose messages were taken, by run.
+    pub(super) fn ever_said(&self) -> (Vec<Saying>, BTreeSet<(NodeId, IncarnationId)>) {
         let mut speakers = Speakers::default();
-        self.recording.records.iter().filter_map(|record| speakers.hear(self.node(), record)).collect()
+        let records = self.recording.records.iter();
+        let said = records.filter_map(|record| speakers.hear(self.node(), record)).collect();
+        (said, speakers.into_heard())
     }
 
     /// The input or act that is replayed next, in words.
@@ -304,13 +309,14 @@ impl Replay {
             Entry::Step(step) => {
                 let Step { core, outcome, input } = *step;
                 self.tally.steps += 1;
+                let has_heard = matches!(input, replication::Input::Message { .. });
                 let view =
                     if let replication::Input::View(view) = &input { Some(view.clone()) } else { None };
                 let Some(Replayed::Replica(life)) = self.lives.get_mut(&core) else {
                     return Ok(Shown::default());
                 };
                 let stepped = life.step(outcome, input).map_err(|wrong| (core, wrong))?;
-                Ok(Shown { view, acknowledged: stepped.acknowledged, ..Shown::by(core) })
+                Ok(Shown { view, has_heard, acknowledged: stepped.acknowledged, ..Shown::by(core) })
             }
             Entry::Act(acted) => {
                 self.tally.acts += 1;
@@ -330,13 +336,14 @@ impl Replay {
                 let Some(Replayed::Quorum(life)) = self.lives.get_mut(&core) else {
                     return Ok(Shown::default());
                 };
+                let has_heard = matches!(input, quorum::Input::Received(_));
                 life.step(outcome, &input).map_err(|wrong| (core, wrong))?;
                 let told = life.take_told();
                 match self.controller_life() {
                     Some(life) => told.into_iter().for_each(|told| life.hear(told)),
                     None => self.told.extend(told),
                 }
-                Ok(Shown::by(core))
+                Ok(Shown { has_heard, ..Shown::by(core) })
             }
             Entry::Act(acted) => {
                 self.tally.acts += 1;

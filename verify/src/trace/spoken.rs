@@ -3,9 +3,9 @@
 //! A name is a hash of all that is said: of a message and the batches beside it; of a command; of a command and its answer.
 //! Nothing is judged here, so that what a core says whose replay has failed is known as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_model::id::{NodeId, RequestId, TopicPartition};
+use highwater_model::id::{IncarnationId, NodeId, RequestId, TopicPartition};
 use highwater_model::metadata::{self, BrokerRequest, Command, answer_to_proposal};
 use highwater_model::quorum;
 use highwater_model::replication::{self, AlterPartition, AlterPartitionAnswer, Batches};
@@ -46,6 +46,7 @@ impl Saying {
 
     /// A command that the controller takes, if it is one that a broker sends by itself.
     pub(super) fn command(command: &Command) -> Option<Self> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others come from clients")]
         let from = match command {
             Command::RegisterBroker(registration) => registration.node,
             Command::Heartbeat(heartbeat) => heartbeat.node,
@@ -83,6 +84,8 @@ enum Speaker {
 pub(super) struct Speakers {
     known: BTreeMap<CoreNumber, Speaker>,
     commands: BTreeMap<RequestId, Command>,
+    /// Runs of other nodes whose messages were taken.
+    heard: BTreeSet<(NodeId, IncarnationId)>,
 }
 
 impl Speakers {
@@ -90,7 +93,7 @@ impl Speakers {
     pub(super) fn hear(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
         match record.kind {
             kind::BEGAN => self.meet(node, &decode::<Began>(record).ok()?),
-            kind::STEP => self.note_command(record),
+            kind::STEP => self.note_step(record),
             kind::ACT => return self.act(node, record),
             _ => {}
         }
@@ -107,11 +110,27 @@ impl Speakers {
         self.known.insert(began.core, speaker);
     }
 
-    fn note_command(&mut self, record: &Record) {
-        let Some(Speaker::Controller) = speaker(&self.known, record) else { return };
-        if let Ok(Step { input: metadata::Input::Asked { request, command, .. }, .. }) = decode(record) {
-            self.commands.insert(request, command);
+    fn note_step(&mut self, record: &Record) {
+        match speaker(&self.known, record) {
+            Some(Speaker::Controller) => {
+                if let Ok(Step { input: metadata::Input::Asked { request, command, .. }, .. }) =
+                    decode(record)
+                {
+                    self.commands.insert(request, command);
+                }
+            }
+            Some(Speaker::Quorum) => {
+                if let Ok(Step { input: quorum::Input::Received(message), .. }) = decode(record) {
+                    self.heard.insert((message.from.id, message.incarnation));
+                }
+            }
+            Some(Speaker::Replica(..) | Speaker::Lifecycle) | None => {}
         }
+    }
+
+    /// Runs of other nodes whose messages were taken: as members of the quorum, or observers, all nodes speak to each other.
+    pub(super) fn into_heard(self) -> BTreeSet<(NodeId, IncarnationId)> {
+        self.heard
     }
 
     fn act(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
@@ -143,6 +162,7 @@ fn speaker<'a>(known: &'a BTreeMap<CoreNumber, Speaker>, record: &Record) -> Opt
 }
 
 fn answered(command: Command, answer: &Answer) -> Option<Saying> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others come from clients")]
     match command {
         Command::RegisterBroker(registration) => {
             Some(Saying::answer(&BrokerRequest::Register(registration), answer))

@@ -1,0 +1,163 @@
+//! Files as they are described, and files that are not.
+
+use super::frame::crc32c;
+use super::*;
+
+/// The golden bytes of the broker's own test: a header, three records, the end in order.
+fn golden() -> Vec<u8> {
+    [
+        MAGIC.as_slice(),
+        &[0, 0, 0, 19, 0xf5, 0x52, 0xfd, 0xef, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, 0],
+        &[0, 0, 0, 35, 0xef, 0x69, 0x02, 0x79, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[3, 0, 3, 1, 13, 0],
+        &[2, 0, 9, 1, 1, 2, 0xf1, 0xf0, 0xcf, 0x83, 0x0b, 7],
+        &[2, 0, 3, 1, 0, 8],
+        &[6, 0, 0],
+    ]
+    .concat()
+}
+
+/// Where the second frame begins.
+const SECOND: usize = 8 + 16 + 11;
+
+/// A frame with these records.
+fn framed(first: u64, records: &[u8]) -> Vec<u8> {
+    let content = [first.to_be_bytes().as_slice(), records].concat();
+    let length = u32::try_from(content.len()).unwrap();
+    [length.to_be_bytes().as_slice(), &crc32c(&content).to_be_bytes(), &content].concat()
+}
+
+/// What is read of a folder with these files.
+fn read(files: &[(&str, &[u8])]) -> Result<Vec<Recording>, ReadError> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    recordings(&[folder.path().to_owned()])
+}
+
+fn of(bytes: &[u8]) -> Result<Recording, ReadError> {
+    read(&[("node-2-1.trace", bytes)]).map(|mut found| found.remove(0))
+}
+
+#[test]
+fn a_file_is_read_as_it_is_described() {
+    let read = of(&golden()).unwrap();
+
+    assert_eq!((read.header.node.0, read.header.started_ms, read.is_closed), (2, 300, true));
+    let found: Vec<_> = read.records.iter().map(|record| (record.number, record.kind)).collect();
+    assert_eq!(found, [(0, kind::ACT), (1, kind::STEP), (2, kind::STEP), (3, kind::CLOSED)]);
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_known_to_be() {
+    let whole = golden();
+    for end in SECOND..whole.len() {
+        let read = of(&whole[..end]).unwrap();
+        assert!(read.records.is_empty() && !read.is_closed, "cut at {end}");
+        assert_eq!(read.torn_bytes, u64::try_from(end - SECOND).unwrap());
+    }
+    // The power went before the kernel had written it.
+    let zeros = [&whole[..SECOND], &[0; 40]].concat();
+    assert!(!of(&zeros).unwrap().is_closed);
+}
+
+#[test]
+fn a_file_that_was_cut_before_its_header_says_nothing() {
+    for end in 0..SECOND {
+        let error = of(&golden()[..end]).unwrap_err();
+        assert!(matches!(error, ReadError::Nothing { .. }), "{end}: {error}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_frame_is_found_or_makes_it_look_cut_off() {
+    let whole = golden();
+    for at in 8..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        match of(&flipped) {
+            Err(ReadError::Damaged { .. } | ReadError::Nothing { .. }) => {}
+            Ok(read) => assert!(!read.is_closed && read.torn_bytes > 0, "byte {at}"),
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_frame_says_where_and_what_to_do() {
+    let mut changed = golden();
+    *changed.last_mut().unwrap() ^= 1;
+    let said = of(&changed).unwrap_err().to_string();
+    assert!(said.contains("is damaged: a frame with another checksum than its own at byte 35"), "{said}");
+    assert!(said.contains("copy it anew, or leave it out"), "{said}");
+
+    let mut huge = golden();
+    huge[SECOND] = 0xff;
+    let said = of(&huge).unwrap_err().to_string();
+    assert!(said.contains("a frame of an impossible length at byte 35"), "{said}");
+
+    let lying = [&golden()[..SECOND], &framed(0, &[3, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 1])].concat();
+    let said = of(&lying).unwrap_err().to_string();
+    assert!(said.contains("a malformed record at byte 35"), "{said}");
+}
+
+#[test]
+fn what_was_cut_before_a_later_file_is_damage() {
+    let header = |file: u8| framed(0, &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, file]);
+    let first = [MAGIC.as_slice(), &header(0), &framed(0, &[6, 0, 0])].concat();
+    let second = [MAGIC.as_slice(), &header(1), &framed(1, &[6, 0, 0])].concat();
+    let both = |first: &[u8]| read(&[("node-2-0.trace", first), ("node-2-1.trace", &second)]);
+
+    assert_eq!(both(&first).unwrap().first().unwrap().records.len(), 2);
+    let said = both(&first[..first.len() - 1]).unwrap_err().to_string();
+    assert!(said.contains("it ends within a frame, though there is a later file of its run"), "{said}");
+}
+
+#[test]
+fn a_record_of_another_version_is_for_another_build() {
+    let newer = [&golden()[..SECOND], &framed(0, &[3, 1, 1, 7])].concat();
+
+    let said = of(&newer).unwrap_err().to_string();
+    assert!(said.contains("kind 3 and version 1 at byte 35, but this build knows version 0"), "{said}");
+    assert!(said.contains("use the `verify` of the build that recorded it"), "{said}");
+}
+
+#[test]
+fn files_that_are_no_part_of_it_are_named() {
+    let said = of(b"once upon a time").unwrap_err().to_string();
+    assert!(said.contains("is no recording: it does not begin as one; leave it out"), "{said}");
+
+    let anonymous = [MAGIC.as_slice(), &framed(0, &[6, 0, 0])].concat();
+    let said = of(&anonymous).unwrap_err().to_string();
+    assert!(said.contains("does not say whose recording it is"), "{said}");
+
+    let said = read(&[]).unwrap_err().to_string();
+    assert!(said.contains("there is no recording in") && said.contains("trace.dir"), "{said}");
+
+    let nowhere = recordings(&[PathBuf::from("/nowhere/at/all")]).unwrap_err().to_string();
+    assert!(nowhere.starts_with("/nowhere/at/all: ") && nowhere.contains("trace.dir"), "{nowhere}");
+}
+
+#[test]
+fn a_recording_that_is_given_twice_is_judged_neither_way() {
+    let said = read(&[("a.trace", &golden()), ("b.trace", &golden())]).unwrap_err().to_string();
+
+    assert!(
+        said.contains("are the same file 0 of the same run of node 2; give each recording once"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_under_another_brokers_name_is_not_taken() {
+    let said = read(&[("node-1-0000.trace", &golden())]).unwrap_err().to_string();
+
+    assert!(said.contains("is named as node 1's, but node 2 recorded it: files were mixed up"), "{said}");
+}
+
+#[test]
+fn the_checksum_is_castagnoli() {
+    assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+}
