@@ -163,6 +163,7 @@ pub(crate) fn name_of(request: &Request) -> &'static str {
         Request::DescribeTopic { .. } => "description of a topic",
         Request::DescribeQuorum => "description of the quorum",
         Request::ChangeVoters { .. } => "change of voters",
+        Request::DescribeMonitors => "description of the monitors",
         _ => "request",
     }
 }
