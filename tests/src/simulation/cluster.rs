@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -79,8 +80,10 @@ pub(super) enum Plant {
 /// What the brokers recorded of themselves, one recording for each start, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recordings {
-    /// The most bytes of each; `None` if nothing is recorded.
+    /// The most bytes of each; `None` if nothing is kept in memory.
     pub(super) bytes_max: Option<usize>,
+    /// A real directory for files instead, and the most bytes of each node's.
+    pub(super) files: Option<(PathBuf, u64)>,
     pub(super) started: Arc<Mutex<Vec<(NodeId, Recorder)>>>,
     /// Where their runtime monitors count.
     pub(super) monitors: Arc<Mutex<Vec<Monitors>>>,
@@ -89,6 +92,9 @@ pub(super) struct Recordings {
 impl Recordings {
     /// What a broker that starts records into.
     fn next(&self, node: NodeId) -> Recorder {
+        if let Some((dir, bytes_max)) = &self.files {
+            return Recorder::files(dir.clone(), *bytes_max);
+        }
         let Some(bytes_max) = self.bytes_max else { return Recorder::default() };
         let recorder = Recorder::memory(bytes_max);
         self.started.lock().unwrap_or_else(PoisonError::into_inner).push((node, recorder.clone()));

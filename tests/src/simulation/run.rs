@@ -120,10 +120,24 @@ impl Scenario {
     /// Runs it.
     #[must_use]
     pub fn run(self, identities: &Identities) -> Report {
+        self.run_recorded(
+            identities,
+            &Recordings { bytes_max: self.recorded_bytes_max, ..Recordings::default() },
+        )
+    }
+
+    /// Runs it, and lets the brokers record into files of this directory, as they do in production: at most so many bytes
+    /// each.
+    #[must_use]
+    pub fn run_into(self, identities: &Identities, dir: &Path, bytes_max: u64) -> Report {
+        let files = Some((dir.to_owned(), bytes_max));
+        self.run_recorded(identities, &Recordings { files, ..Recordings::default() })
+    }
+
+    fn run_recorded(self, identities: &Identities, recordings: &Recordings) -> Report {
         let config = Config { events_kept: self.events_kept, ..Config::from(NetworkConfig::default()) };
-        let recordings = Recordings { bytes_max: self.recorded_bytes_max, ..Recordings::default() };
         let outcome = Simulation::run(self.seed, config, async |sim| {
-            Box::pin(self.body(&sim, identities, &recordings)).await
+            Box::pin(self.body(&sim, identities, recordings)).await
         });
         Report {
             seed: self.seed,

@@ -18,6 +18,7 @@ use super::read::Recording;
 use super::recording::{Replay, Replayed, Shown};
 use super::replica::ReplicaLife;
 use super::spoken::Saying;
+use super::step::soundly;
 use super::{Finding, Tally};
 
 const SENT_BEFORE: &str = "a message that is taken was sent, as it is and by whom it names";
@@ -112,7 +113,8 @@ impl Cluster {
             self.quorum.end(run.node(), core);
         }
         let Some(core) = shown.core else { return };
-        if let Err(wrong) = self.see(run, core, &shown) {
+        let seen = soundly(&"a picture of the cluster", || self.see(run, core, &shown));
+        if let Err(wrong) = seen.flatten() {
             run.find_here(core, wrong);
             // What follows from it is not held against anybody else.
             self.lose(run.node());
@@ -227,7 +229,7 @@ impl Cluster {
             if let Some(from) = from {
                 self.lose(from);
                 self.partitions.values_mut().for_each(|watch| watch.lose_order(from));
-                self.quorum.lose_order(from);
+                self.quorum.lose_order();
             }
         }
     }
@@ -238,19 +240,13 @@ impl Cluster {
 pub(super) enum Met {
     /// Its life begins, or is known again from here on.
     Begins,
-    /// It has taken a message of another.
-    Hears,
-    /// It has done something else.
+    /// It goes on from where it was.
     GoesOn,
 }
 
 impl Met {
     fn of(shown: &Shown) -> Self {
-        match (shown.has_begun, shown.has_heard) {
-            (true, _) => Self::Begins,
-            (false, true) => Self::Hears,
-            (false, false) => Self::GoesOn,
-        }
+        if shown.has_begun { Self::Begins } else { Self::GoesOn }
     }
 }
 

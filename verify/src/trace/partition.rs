@@ -87,8 +87,8 @@ pub(super) struct PartitionWatch {
     lossy: u32,
     /// Whether a leader was elected who may lack something.
     is_unclean: bool,
-    /// Replicas from which messages came that are not recorded as sent, and whether they have begun again since.
-    behind: BTreeMap<ReplicaIdx, bool>,
+    /// Whether a message was taken that is not recorded as sent.
+    has_lost_order: bool,
 }
 
 impl PartitionWatch {
@@ -98,7 +98,6 @@ impl PartitionWatch {
             let before = self.replicas.get(&own);
             self.lossy += u32::from(before.is_some_and(|before| before.log.written() > seen.log.end()));
         }
-        self.find_order(own, met);
         let is_lost = |known: &Seen| known.core == seen.core && !known.is_current && met != Met::Begins;
         let is_current = !self.replicas.get(&own).is_some_and(is_lost);
         let seen = Seen { is_current, ..seen };
@@ -120,21 +119,10 @@ impl PartitionWatch {
         });
     }
 
-    /// A message of this node was taken that is not recorded as sent: what it rested on may not have been replayed yet.
+    /// A message of this node was taken that is not recorded as sent. What it rested on may not have been replayed yet, at
+    /// whatever node, so that from here on moments may be shown that never were.
     pub(super) fn lose_order(&mut self, node: NodeId) {
-        let place = self.nodes.iter().position(|known| *known == node).and_then(|at| u8::try_from(at).ok());
-        if let Some(own) = place.map(ReplicaIdx) {
-            self.behind.insert(own, false);
-        }
-    }
-
-    /// Once the replica has begun again and heard of the others, all has been replayed that it can have rested on before.
-    fn find_order(&mut self, own: ReplicaIdx, met: Met) {
-        match (met, self.behind.get_mut(&own)) {
-            (Met::Begins, Some(has_begun)) => *has_begun = true,
-            (Met::Hears, Some(true)) => drop(self.behind.remove(&own)),
-            _ => {}
-        }
+        self.has_lost_order |= self.nodes.contains(&node);
     }
 
     /// A replica's life has ended in order.
@@ -262,14 +250,13 @@ impl PartitionWatch {
         let view = frame.view(self, partition);
         let is_void = self.is_void(&partition);
         let is_asked = |rule: &str| {
-            (!is_void || !OF_RECORDS.contains(&rule))
-                && (self.behind.is_empty() || !OF_MOMENTS.contains(&rule))
+            (!is_void || !OF_RECORDS.contains(&rule)) && (!self.has_lost_order || !OF_MOMENTS.contains(&rule))
         };
         for property in PROPERTIES.iter().filter(|property| is_asked(property.rule)) {
             (property.holds)(&view).map_err(|broken| named(broken, property.rule))?;
         }
         match acknowledged {
-            Some((leader, offset)) if !is_void && self.behind.is_empty() && self.knows_all() => {
+            Some((leader, offset)) if !is_void && !self.has_lost_order && self.knows_all() => {
                 invariant::acked_was_replicated(&view, leader, scale.place(offset))
                     .map_err(|broken| named(broken, "RI8"))
             }

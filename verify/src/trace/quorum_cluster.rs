@@ -39,7 +39,7 @@ const PREDICATES: [Predicate; 8] = [
 ];
 
 /// Those of them that compare what several nodes do at one moment. They are asked only while the order of moments is known.
-const OF_MOMENTS: [&str; 2] = ["QI4", "QI5"];
+const OF_MOMENTS: [&str; 3] = ["QI4", "QI5", "QI10"];
 
 /// A member as it was seen last.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,15 +65,14 @@ pub(super) struct QuorumWatch {
     /// The last vote that each voter has stored, and the last epoch.
     granted: Vec<(VoterKey, QuorumEpoch, VoterKey)>,
     stored: BTreeMap<VoterKey, QuorumEpoch>,
-    /// Nodes from which messages came that are not recorded as sent, and whether they have begun again since.
-    behind: BTreeMap<NodeId, bool>,
+    /// Whether a message was taken that is not recorded as sent.
+    has_lost_order: bool,
 }
 
 impl QuorumWatch {
     /// A member took a step, or is met.
     pub(super) fn see(&mut self, key: VoterKey, seen: Seen, met: Met) -> Result<(), Wrong> {
         let before = self.members.get(&key).cloned();
-        self.find_order(key.id, met);
         let core = seen.core;
         let is_lost = |known: &Seen| known.core == core && !known.is_current && met != Met::Begins;
         let is_current = !before.as_ref().is_some_and(is_lost);
@@ -98,17 +97,9 @@ impl QuorumWatch {
         own.for_each(|(_, seen)| seen.is_current = false);
     }
 
-    /// A message of this node was taken that is not recorded as sent: what it rested on may not have been replayed yet.
-    pub(super) fn lose_order(&mut self, node: NodeId) {
-        self.behind.insert(node, false);
-    }
-
-    fn find_order(&mut self, node: NodeId, met: Met) {
-        match (met, self.behind.get_mut(&node)) {
-            (Met::Begins, Some(has_begun)) => *has_begun = true,
-            (Met::Hears, Some(true)) => drop(self.behind.remove(&node)),
-            _ => {}
-        }
+    /// A message was taken that is not recorded as sent: moments may be shown from here on that never were.
+    pub(super) fn lose_order(&mut self) {
+        self.has_lost_order = true;
     }
 
     /// A member's life has ended in order.
@@ -134,7 +125,8 @@ impl QuorumWatch {
             elected: &self.elected,
             granted: &self.granted,
         };
-        let is_asked = |rule: &str| self.behind.is_empty() || !OF_MOMENTS.contains(&rule);
+        let is_known = !self.has_lost_order && self.committed.start().is_some();
+        let is_asked = |rule: &str| is_known || !OF_MOMENTS.contains(&rule);
         for (holds, rule) in PREDICATES.into_iter().filter(|(_, rule)| is_asked(rule)) {
             holds(&view).map_err(|broken| named(broken, rule))?;
         }

@@ -16,6 +16,7 @@ use super::controller::{ControllerLife, FromQuorum, Showed};
 use super::edge::{Answer, Wrong};
 use super::read::Recording;
 use super::spoken::{Saying, Speakers};
+use super::step::soundly;
 use super::{Finding, Tally};
 pub(super) use life::Replayed;
 use parsed::{Entry, Judged, Known, Parsed, parse};
@@ -33,8 +34,6 @@ pub(super) struct Shown {
     pub(super) ended: Option<CoreNumber>,
     /// What was said to others.
     pub(super) said: Option<Saying>,
-    /// Whether a message was taken.
-    pub(super) has_heard: bool,
     /// What a replica learned from the controller.
     pub(super) view: Option<replication::PartitionView>,
     /// What was acknowledged to producers that asked for all.
@@ -221,7 +220,9 @@ impl Replay {
         // Whatever is wrong with an act, what it said was said.
         let said = self.speakers.hear(node, record);
         let is_lost = self.skip(number);
-        let mut shown = self.take(parsed).unwrap_or_else(|(core, wrong)| {
+        let core = parsed.core();
+        let taken = soundly(&"this record", || self.take(parsed)).map_err(|wrong| (core, wrong));
+        let mut shown = taken.flatten().unwrap_or_else(|(core, wrong)| {
             self.find(number, core, wrong);
             Shown { is_lost: true, ..Shown::default() }
         });
@@ -309,14 +310,13 @@ impl Replay {
             Entry::Step(step) => {
                 let Step { core, outcome, input } = *step;
                 self.tally.steps += 1;
-                let has_heard = matches!(input, replication::Input::Message { .. });
                 let view =
                     if let replication::Input::View(view) = &input { Some(view.clone()) } else { None };
                 let Some(Replayed::Replica(life)) = self.lives.get_mut(&core) else {
                     return Ok(Shown::default());
                 };
                 let stepped = life.step(outcome, input).map_err(|wrong| (core, wrong))?;
-                Ok(Shown { view, has_heard, acknowledged: stepped.acknowledged, ..Shown::by(core) })
+                Ok(Shown { view, acknowledged: stepped.acknowledged, ..Shown::by(core) })
             }
             Entry::Act(acted) => {
                 self.tally.acts += 1;
@@ -336,14 +336,13 @@ impl Replay {
                 let Some(Replayed::Quorum(life)) = self.lives.get_mut(&core) else {
                     return Ok(Shown::default());
                 };
-                let has_heard = matches!(input, quorum::Input::Received(_));
                 life.step(outcome, &input).map_err(|wrong| (core, wrong))?;
                 let told = life.take_told();
                 match self.controller_life() {
                     Some(life) => told.into_iter().for_each(|told| life.hear(told)),
                     None => self.told.extend(told),
                 }
-                Ok(Shown { has_heard, ..Shown::by(core) })
+                Ok(Shown::by(core))
             }
             Entry::Act(acted) => {
                 self.tally.acts += 1;

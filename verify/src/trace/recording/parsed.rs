@@ -95,6 +95,19 @@ where
 }
 
 impl Parsed {
+    /// The core that it is of; 0 for none.
+    pub(super) fn core(&self) -> CoreNumber {
+        match self {
+            Self::Replica(entry) => entry.core(),
+            Self::Quorum(entry) => entry.core(),
+            Self::Controller(entry) => entry.core(),
+            Self::Lifecycle(entry) => entry.core(),
+            Self::Began(began) => began.core,
+            Self::Ended(ended) => ended.core,
+            Self::Gap(_) | Self::Passed { .. } | Self::Malformed(_) => CoreNumber(0),
+        }
+    }
+
     /// The input or act, in words.
     pub(super) fn words(&self) -> String {
         match self {
@@ -110,6 +123,13 @@ impl Parsed {
 }
 
 impl<I: std::fmt::Debug, T: std::fmt::Debug> Entry<I, T> {
+    fn core(&self) -> CoreNumber {
+        match self {
+            Self::Step(step) => step.core,
+            Self::Act(acted) => acted.core,
+        }
+    }
+
     fn words(&self) -> String {
         match self {
             Self::Step(step) => format!("{:?}", step.input),

@@ -1,0 +1,149 @@
+//! What the files of recordings show when some of them are gone, were never written, or are not what was written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use highwater_tests::simulation::{Control, Identities, Report, Scenario};
+use highwater_verify::trace::read::{Recording, recordings};
+use highwater_verify::trace::recording::replay;
+use highwater_verify::trace::{Finding, Tally, cluster};
+
+/// Room for all that a node records, in files of an eighth of it.
+const ROOM: u64 = 128 << 10;
+/// Room for half of it.
+const LITTLE_ROOM: u64 = 48 << 10;
+
+static IDENTITIES: LazyLock<Identities> =
+    LazyLock::new(|| Identities::new().expect("keys and certificates can be made"));
+
+const SCENARIO: Scenario =
+    Scenario { seed: 0, control: Control::Nothing, events_kept: 0, recorded_bytes_max: None };
+
+/// The files of a run whose brokers may record so much each.
+fn recorded(bytes_max: u64) -> (tempfile::TempDir, Report) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let report = SCENARIO.run_into(&IDENTITIES, dir.path(), bytes_max);
+    assert!(report.end.is_ok(), "{report}");
+    (dir, report)
+}
+
+/// The files of each run of each node, in order.
+fn files(dir: &Path) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut runs: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for entry in fs::read_dir(dir).expect("the directory is there") {
+        let path = entry.expect("the directory can be listed").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let (run, _) = name.rsplit_once('-').expect("a name ends with a number");
+        runs.entry(run.to_owned()).or_default().push(path);
+    }
+    runs.values_mut().for_each(|files| files.sort());
+    runs
+}
+
+fn read(dir: &Path) -> Vec<Recording> {
+    recordings(&[dir.to_owned()]).expect("the recordings can be read")
+}
+
+/// What all of them together and each by itself show, which is nothing wrong.
+fn clean(dir: &Path) -> Tally {
+    let (findings, tally) = cluster::judge(read(dir));
+    let alone: Vec<Finding> = read(dir).into_iter().flat_map(|run| replay(run).0).collect();
+    if let Some(found) = findings.iter().chain(&alone).next() {
+        panic!("{found}");
+    }
+    eprintln!("{tally:?}");
+    tally
+}
+
+#[test]
+fn files_that_follow_each_other_replay_as_one() {
+    let (dir, report) = recorded(ROOM);
+    let unrecorded = SCENARIO.run(&IDENTITIES);
+    assert_eq!(report.trace_hash, unrecorded.trace_hash, "recording into files changes nothing");
+
+    let most = files(dir.path()).into_values().map(|files| files.len()).max();
+    assert!(most > Some(1), "no run has files that follow each other: {most:?}");
+    let tally = clean(dir.path());
+    assert!(!tally.has_gaps() && tally.steps > 2_000 && tally.messages > 500, "{tally:?}");
+    assert_eq!((tally.cut_short, tally.torn_bytes), (tally.runs, 0), "all were killed: {tally:?}");
+
+    a_run_that_was_not_recorded_is_known_to_be_missing(dir.path());
+}
+
+/// Copies what is recorded but for some files.
+fn without(dir: &Path, gone: impl Fn(&Path) -> bool) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a directory");
+    for path in files(dir).into_values().flatten().filter(|path| !gone(path)) {
+        let name = path.file_name().expect("a name");
+        fs::copy(&path, copy.path().join(name)).expect("a file can be copied");
+    }
+    copy
+}
+
+fn one_that_is_gone_between_two_is_a_gap(dir: &Path, whole: &Tally) {
+    let runs = files(dir);
+    let longest = runs.values().max_by_key(|files| files.len()).expect("there are runs");
+    assert!(longest.len() > 2, "a run of more than two files: {longest:?}");
+    let middle = longest.get(longest.len() / 2).expect("it has a middle");
+
+    let tally = clean(without(dir, |path| path == middle).path());
+
+    assert!(tally.missing > whole.missing && tally.steps < whole.steps, "{tally:?}");
+    assert!(tally.cores > whole.cores, "the cores of that run are met again and judged on: {tally:?}");
+}
+
+fn a_run_that_was_not_recorded_is_known_to_be_missing(dir: &Path) {
+    let runs: Vec<String> = files(dir).into_keys().collect();
+    let of_first: Vec<&String> = runs.iter().filter(|run| run.starts_with("node-1-")).collect();
+    let unrecorded = of_first.get(1).expect("the first node was restarted");
+    let is_gone = |path: &Path| path.to_string_lossy().contains(unrecorded.as_str());
+
+    let tally = clean(without(dir, is_gone).path());
+    assert!(tally.unrecorded == 1 && tally.has_gaps() && tally.messages_from_the_cut > 0, "{tally:?}");
+
+    // A broker that was never recorded at all, or whose directory was not given.
+    let tally = clean(without(dir, |path| path.to_string_lossy().contains("node-3-")).path());
+    assert!(tally.unrecorded > 1 && tally.has_gaps() && tally.messages > 100, "{tally:?}");
+}
+
+#[test]
+fn what_was_rotated_away_is_missing_and_the_rest_is_judged() {
+    let (dir, _) = recorded(LITTLE_ROOM);
+    let size = |path: &PathBuf| fs::metadata(path).expect("the file is there").len();
+    let mut of_nodes: BTreeMap<String, u64> = BTreeMap::new();
+    for (run, files) in files(dir.path()) {
+        let node = run.get(..6).expect("a name begins with its node").to_owned();
+        *of_nodes.entry(node).or_default() += files.iter().map(size).sum::<u64>();
+    }
+    // A file is as large as its last frame makes it.
+    assert!(of_nodes.values().all(|bytes| *bytes < LITTLE_ROOM * 3 / 2), "{of_nodes:?}");
+
+    let tally = clean(dir.path());
+    assert!(tally.has_gaps() && tally.steps > 500, "{tally:?}");
+    one_that_is_gone_between_two_is_a_gap(dir.path(), &tally);
+}
+
+#[test]
+fn records_that_were_altered_are_judged_like_any_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let scenario = Scenario { recorded_bytes_max: Some(256 << 20), ..SCENARIO };
+    scenario.run(&IDENTITIES).write_recordings(dir.path()).expect("the recordings can be written");
+    let whole = read(dir.path());
+    let longest = whole.iter().max_by_key(|run| run.records.len()).expect("there are runs");
+    let mut shown = 0;
+    for turn in 0..60_usize {
+        let mut altered = longest.clone();
+        let at = turn * altered.records.len() / 60;
+        let record = altered.records.get_mut(at).expect("within the run");
+        let byte = (turn * 7) % record.body.len().max(1);
+        if let Some(byte) = record.body.get_mut(byte) {
+            *byte ^= 1 << (turn % 8);
+        }
+        let (findings, _) = replay(altered);
+        shown += usize::from(!findings.is_empty());
+    }
+    eprintln!("{shown} of 60 are shown by the run itself");
+    assert!(shown > 40, "{shown} of 60 alterations are shown");
+}
