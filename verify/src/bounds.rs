@@ -19,16 +19,25 @@ pub trait Bounds: Clone + Debug + PartialEq + Default + Send + Sync + 'static {
     /// When there is no such key, or the value is not one of its kind.
     fn set(&mut self, key: &str, value: &str) -> Result<(), BoundsError>;
 
+    /// Whether there is a world of these bounds.
+    ///
+    /// # Errors
+    /// When there is none: no broker, or more than it has names for.
+    fn check(&self) -> Result<(), BoundsError> {
+        Ok(())
+    }
+
     /// Sets each `key=value` of `words`.
     ///
     /// # Errors
-    /// As [`Self::set`], and when a word has no `=`.
+    /// As [`Self::set`] and [`Self::check`], and when a word has no `=`.
     fn read<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Result<Self, BoundsError> {
         for word in words {
             let (key, value) =
                 word.split_once('=').ok_or_else(|| BoundsError::new::<Self>(word, "a key=value"))?;
             self.set(key, value)?;
         }
+        self.check()?;
         Ok(self)
     }
 
@@ -44,6 +53,15 @@ pub trait Bounds: Clone + Debug + PartialEq + Default + Send + Sync + 'static {
     }
 }
 
+/// The bounds of a line of a sweep.
+///
+/// # Panics
+/// When they are not well formed: a sweep is written by us.
+#[must_use]
+pub fn at<B: Bounds>(line: &str) -> B {
+    B::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
+}
+
 /// A word that is no bound of this world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundsError(String);
@@ -54,6 +72,23 @@ impl BoundsError {
     pub fn new<B: Bounds>(seen: &str, expected: &str) -> Self {
         let keys: Vec<&str> = B::FIELDS.iter().map(|(key, _)| *key).collect();
         Self(format!("`{seen}` where {expected} was expected; the bounds are {}", keys.join(", ")))
+    }
+
+    /// Bounds of which there is no world.
+    #[must_use]
+    pub fn impossible(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+
+    /// Refuses bounds of which this number is not within these limits, both inclusive.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn within(what: &str, number: u16, least: u16, most: u16) -> Result<(), Self> {
+        if (least..=most).contains(&number) {
+            return Ok(());
+        }
+        Err(Self(format!("{what} is {number}, and may be from {least} to {most}")))
     }
 }
 
@@ -80,11 +115,13 @@ impl std::error::Error for BoundsError {}
 /// assert_eq!(Small::default().line(), "brokers=3 power-losses=0");
 /// assert_eq!(Small::default().read(["power-losses=1"]).expect("a bound").power_losses, 1);
 /// ```
+///
+/// `where check` after the struct names a function that says of which bounds there is a world ([`Bounds::check`]).
 #[macro_export]
 macro_rules! bounds {
     ($(#[$doc:meta])* $vis:vis struct $name:ident {
         $(#[doc = $what:literal] $field:ident($key:literal): $kind:ty = $default:expr,)*
-    }) => {
+    } $(where $check:path)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         $vis struct $name {
@@ -103,6 +140,12 @@ macro_rules! bounds {
             fn pairs(&self) -> Vec<(&'static str, String)> {
                 vec![$(($key, self.$field.to_string()),)*]
             }
+
+            $(
+                fn check(&self) -> Result<(), $crate::bounds::BoundsError> {
+                    $check(self)
+                }
+            )?
 
             fn set(&mut self, key: &str, value: &str) -> Result<(), $crate::bounds::BoundsError> {
                 match key {
@@ -123,6 +166,10 @@ macro_rules! bounds {
 #[cfg(test)]
 mod tests {
     use super::Bounds;
+    use crate::engine::quietly;
+    use crate::recovery::Aim;
+    use crate::world::Checked;
+    use crate::{metadata, quorum, replication};
 
     bounds! {
         /// Bounds of a test.
@@ -151,5 +198,49 @@ mod tests {
         );
         assert!(Probe::default().read(["brokers=-1"]).is_err());
         assert!(Probe::default().read(["brokers"]).is_err());
+    }
+
+    const NUMBERS: [&str; 14] = ["0", "1", "2", "3", "4", "5", "7", "8", "15", "16", "17", "32", "33", "255"];
+
+    /// Takes bounds that are read to a first step: a world that is not refused is there.
+    fn begins<W: Checked>(words: &[String]) {
+        let Ok(bounds) = W::Bounds::default().read(words.iter().map(String::as_str)) else { return };
+        let begun = quietly(|| {
+            let world = W::new(bounds, None);
+            let mut actions = Vec::new();
+            world.init_states().iter().for_each(|state| world.actions(state, &mut actions));
+        });
+        assert_eq!(begun, Ok(()), "{} {words:?}", W::NAME);
+    }
+
+    fn every_number_begins<W: Checked>() {
+        for (key, _) in W::Bounds::FIELDS {
+            NUMBERS.iter().for_each(|number| begins::<W>(&[format!("{key}={number}")]));
+        }
+    }
+
+    #[test]
+    fn what_is_not_refused_can_be_searched() {
+        every_number_begins::<quorum::World>();
+        every_number_begins::<metadata::World>();
+        every_number_begins::<replication::World>();
+        for start in ["cold", "led", "second", "tail", "removal"] {
+            for voters in NUMBERS {
+                let words = [format!("start={start}"), format!("voters={voters}"), "changes=1".to_owned()];
+                begins::<quorum::World>(&words);
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_of_no_world_are_refused() {
+        let refused = |words: &[&str]| quorum::Bounds::default().read(words.iter().copied()).is_err();
+
+        assert!(refused(&["voters=1", "start=second"]) && refused(&["voters=2", "start=removal"]));
+        assert!(refused(&["voters=200", "observers=100"]) && refused(&["voters=0"]));
+        assert!(refused(&["kills=200", "power-losses=200"]));
+        assert!(metadata::Bounds::default().read(["brokers=0"]).is_err());
+        assert!(replication::Bounds::default().read(["brokers=33"]).is_err());
+        assert!(Aim::<quorum::Bounds>::default().read(["voters=0"]).is_err());
     }
 }

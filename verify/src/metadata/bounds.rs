@@ -1,7 +1,12 @@
 //! How much of each kind of event a search of the metadata world may spend.
 
-use crate::replication::Flush;
 use highwater_model::replication::FlushPolicy;
+
+use crate::bounds::BoundsError;
+use crate::replication::Flush;
+
+/// With more, a cluster would take longer to come to rest than [`super::REST_STEPS_MAX`].
+const BROKERS_MAX: u16 = 8;
 
 crate::bounds! {
     /// Bounds of the metadata world.
@@ -43,4 +48,9 @@ crate::bounds! {
         /// Whether it is tried, from every state, that an undisturbed cluster comes to rest and is led
         heal("heal"): bool = false,
     }
+    where possible
+}
+
+fn possible(bounds: &Bounds) -> Result<(), BoundsError> {
+    BoundsError::within("brokers", bounds.brokers.into(), 1, BROKERS_MAX)
 }

@@ -4,7 +4,7 @@ use highwater_model::fault::Bug;
 use highwater_model::invariant::metadata as invariant;
 
 use super::bounds::Bounds;
-use crate::bounds::Bounds as _;
+use crate::bounds::at;
 use crate::registry::WALK;
 use crate::world::Mutant;
 
@@ -86,10 +86,6 @@ const STANDARD: &[&str] = &[
     "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=0 lag=0",
     "kills=1 shutdowns=1 failovers=1 in-flight=1 lag=0",
 ];
-
-fn at(line: &str) -> Bounds {
-    Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
-}
 
 /// A planted bug, where it comes from, the bounds that show it, and what it breaks.
 type Row = (Bug, &'static str, &'static str, &'static [&'static str]);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::bounds::BoundsError;
+
 crate::bounds! {
     /// Bounds of the quorum world.
     pub struct Bounds {
@@ -48,6 +50,32 @@ crate::bounds! {
         epoch_order("epoch-order"): bool = false,
         /// Whether voters are told apart by what they do and hold, and not by their names
         symmetry("symmetry"): bool = false,
+    }
+    where possible
+}
+
+/// Of a voters record the keys fit a number, of a key the directory a byte: a place, and how often its disk was replaced.
+fn possible(bounds: &Bounds) -> Result<(), BoundsError> {
+    let Bounds { voters, observers, start, .. } = *bounds;
+    BoundsError::within("voters", voters.into(), 1, 7)?;
+    BoundsError::within(
+        "the number of voters and observers",
+        u16::from(voters) + u16::from(observers),
+        1,
+        16,
+    )?;
+    BoundsError::within("wipes", bounds.wipes.into(), 0, 15)?;
+    BoundsError::within("values", bounds.values.into(), 0, 200)?;
+    let crashes = [bounds.kills, bounds.power_losses, bounds.wipes, bounds.corruptions];
+    BoundsError::within("the number of all crashes", crashes.into_iter().map(u16::from).sum(), 0, 255)?;
+    match start {
+        Start::Cold | Start::Led => Ok(()),
+        Start::Second | Start::Tail if voters == 3 => Ok(()),
+        Start::Removal if voters >= 3 => Ok(()),
+        Start::Second | Start::Tail => {
+            Err(BoundsError::impossible("start=second and start=tail need voters=3"))
+        }
+        Start::Removal => Err(BoundsError::impossible("start=removal needs three voters or more")),
     }
 }
 

@@ -4,7 +4,7 @@ use highwater_model::fault::Bug;
 use highwater_model::invariant::quorum::name;
 
 use super::bounds::Bounds;
-use crate::bounds::Bounds as _;
+use crate::bounds::{Bounds as _, at};
 use crate::engine::PANIC;
 use crate::registry::WALK;
 use crate::world::Mutant;
@@ -88,10 +88,6 @@ const STANDARD: &[&str] = &[
     "voters=4 elections=1 values=1 power-losses=1 changes=1",
     "elections=3 values=2 power-losses=1",
 ];
-
-fn at(line: &str) -> Bounds {
-    Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
-}
 
 /// With every reduction that these bounds allow.
 fn reduced(line: &str) -> Bounds {

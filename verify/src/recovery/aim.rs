@@ -29,6 +29,10 @@ impl<B: Bounds> Bounds for Aim<B> {
         pairs
     }
 
+    fn check(&self) -> Result<(), BoundsError> {
+        self.bounds.check()
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), BoundsError> {
         if key != SAMPLE {
             return self.bounds.set(key, value);

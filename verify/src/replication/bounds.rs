@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::reduce::Reductions;
 use highwater_model::api::Acks;
-use highwater_model::replication::FlushPolicy;
+use highwater_model::replication::{FlushPolicy, REPLICAS_MAX};
+
+use super::reduce::Reductions;
+use crate::bounds::BoundsError;
 
 crate::bounds! {
     /// Bounds of the replication world.
@@ -57,6 +59,13 @@ crate::bounds! {
         /// When producers are answered: all or one
         acks("acks"): Answered = Answered(Acks::All),
     }
+    where possible
+}
+
+fn possible(bounds: &Bounds) -> Result<(), BoundsError> {
+    BoundsError::within("brokers", bounds.brokers.into(), 1, REPLICAS_MAX.into())?;
+    BoundsError::within("min-isr", bounds.min_isr.into(), 0, REPLICAS_MAX.into())?;
+    BoundsError::within("records", bounds.records.into(), 0, 200)
 }
 
 impl Bounds {

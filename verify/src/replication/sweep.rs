@@ -4,7 +4,7 @@ use highwater_model::fault::Bug;
 
 use super::bounds::Bounds;
 use super::claims::name;
-use crate::bounds::Bounds as _;
+use crate::bounds::at;
 use crate::registry::WALK;
 use crate::world::Mutant;
 
@@ -126,10 +126,6 @@ const WALKS: &[&str] = &[
     "brokers=5 records=20 elections=8 shrinks=8 kills=6 power-losses=2 timeouts=6 in-flight=4 isr=3 min-isr=2 \
      acks=one reduce=views+parked",
 ];
-
-fn at(line: &str) -> Bounds {
-    Bounds::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
-}
 
 const WELL_FORMED: &str = "replication/well_formed";
 const QUORUM_SUPERSET: &str = "replication/quorum_superset";
