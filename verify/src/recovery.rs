@@ -15,19 +15,20 @@
 //! What was under way when the faults stopped may yet arrive, or be lost, or a replica may stay cut off: each of these is
 //! tried as a [`Calm`] of its own. What limits a search (how many elections, how many retries) limits nothing here.
 
-use crate::bounds::Bounds;
-use crate::world::{Checked, Holds, Mutant, Notes};
+use crate::world::{Checked, Holds, Notes};
 
 mod aim;
 mod memo;
 mod recovering;
 mod run;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub use aim::Aim;
 pub use recovering::Recovering;
 pub use run::STEPS_MAX;
+pub use table::{Row, Table};
 
 /// Name of the claim that a run comes to rest at all, of one in which nothing else is amiss.
 pub const COMES_TO_REST: &str = "liveness/run_comes_to_rest";
@@ -37,10 +38,10 @@ pub trait Recovers: Checked {
     /// Its name as a model that checks them: that of the world and `-liveness`.
     const NAME_OF_RECOVERY: &'static str;
 
-    /// What holds in the end, the most telling first. At most 14.
+    /// What holds in the end, the most telling first: with [`Self::HEALS_BY`] at most 16.
     const EVENTUALLY: &'static [Eventually<Self>];
 
-    /// Events of [`Checked::step`] that some run must show: that there was something to heal. At most 16.
+    /// Events of [`Checked::step`] that some run must show: that there was something to heal.
     const HEALS_BY: &'static [&'static str];
 
     /// One way in which faults stop.
@@ -49,11 +50,8 @@ pub trait Recovers: Checked {
     /// The ways in which faults may stop in this world.
     fn calms(&self) -> Vec<Self::Calm>;
 
-    /// The sweep of a profile: small bounds whole, large ones sampled.
-    fn recoveries(profile: &str) -> Vec<Aim<Self::Bounds>>;
-
-    /// The planted bugs that recovery runs must catch.
-    fn liveness_mutants() -> Vec<Mutant<Aim<Self::Bounds>>>;
+    /// From which bounds runs are made, and which planted bugs they must catch.
+    const RECOVERIES: Table;
 }
 
 /// A way in which faults stop, and what happens from there on.
@@ -102,19 +100,25 @@ pub struct Eventually<W: Checked> {
     pub rule: &'static str,
     /// How it is evaluated.
     pub holds: Holds<W>,
+    /// `liveness/what_comes_about`: what is noted of a run that begins where this does not hold, and succeeds.
+    pub comes_about: &'static str,
+}
+
+impl<W: Checked> Eventually<W> {
+    /// A claim: its name, its rule, how it is evaluated, and what is noted when it comes about.
+    #[must_use]
+    pub const fn of(
+        name: &'static str,
+        rule: &'static str,
+        holds: Holds<W>,
+        comes_about: &'static str,
+    ) -> Self {
+        Self { name, rule, holds, comes_about }
+    }
 }
 
 impl<W: Checked> std::fmt::Debug for Eventually<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "eventually {} ({})", self.name, self.rule)
     }
-}
-
-/// The bounds of a line of a sweep.
-///
-/// # Panics
-/// When they are not well formed: a sweep is written by us.
-#[must_use]
-pub fn at<B: Bounds>(line: &str) -> Aim<B> {
-    Aim::default().read(line.split(' ')).expect("the bounds of a sweep are well formed")
 }

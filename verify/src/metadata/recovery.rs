@@ -3,10 +3,10 @@
 //! From there on no broker is killed or fenced, no message is lost and the controller stays in office; brokers that are down
 //! come back, heartbeats are sent as often as they like.
 
+mod ends;
 mod sweep;
 
 use highwater_model::id::NodeId;
-use highwater_model::metadata::Broker;
 
 use super::World;
 use super::action::{Action, is_registered_run};
@@ -14,8 +14,8 @@ use super::claims::name;
 use super::state::{Spent, State};
 use super::step::Driver;
 use super::tidy;
-use crate::recovery::{self, Aim, Eventually, Recovers};
-use crate::world::{Mutant, Notes};
+use crate::recovery::{self, Eventually, Recovers, Table};
+use crate::world::Notes;
 
 /// A way in which faults stop.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ const TURNS: [fn(&State, NodeId) -> Option<Action>; 3] = [loses_session, starts,
 impl Recovers for World {
     const NAME_OF_RECOVERY: &'static str = "metadata-liveness";
 
-    const EVENTUALLY: &'static [Eventually<Self>] = EVENTUALLY;
+    const EVENTUALLY: &'static [Eventually<Self>] = ends::EVENTUALLY;
 
     const HEALS_BY: &'static [&'static str] = &[
         name::UNFENCED,
@@ -50,18 +50,12 @@ impl Recovers for World {
         name::CORRECTED,
     ];
 
+    const RECOVERIES: Table = sweep::RECOVERIES;
+
     type Calm = Calm;
 
     fn calms(&self) -> Vec<Calm> {
         [How::Arrives, How::IsLost].map(|how| Calm { world: self.clone(), how }).into()
-    }
-
-    fn recoveries(profile: &str) -> Vec<Aim<super::Bounds>> {
-        sweep::profile(profile)
-    }
-
-    fn liveness_mutants() -> Vec<Mutant<Aim<super::Bounds>>> {
-        sweep::mutants()
     }
 }
 
@@ -134,69 +128,4 @@ fn starts(state: &State, node: NodeId) -> Option<Action> {
 
 fn beats(state: &State, node: NodeId) -> Option<Action> {
     state.run(node).map(|_| Action::Timer(node))
-}
-
-const EVENTUALLY: &[Eventually<World>] = &[
-    Eventually { name: recovers::EVERY_BROKER_IS_ACTIVE, rule: "QL6", holds: every_broker_is_active },
-    Eventually { name: recovers::IS_LED, rule: "RL0, RL7", holds: every_partition_is_led },
-    Eventually { name: recovers::ALL_IS_APPLIED, rule: "QL2", holds: all_is_applied },
-    Eventually { name: recovers::ALL_IS_ANSWERED, rule: "QL2", holds: all_is_answered },
-];
-
-/// Names of what holds in the end.
-pub(super) mod recovers {
-    pub(crate) const EVERY_BROKER_IS_ACTIVE: &str = "liveness/every_broker_runs_unfenced";
-    pub(crate) const IS_LED: &str = "liveness/every_partition_is_led";
-    pub(crate) const ALL_IS_APPLIED: &str = "liveness/every_broker_hears_of_every_decision";
-    pub(crate) const ALL_IS_ANSWERED: &str = "liveness/every_command_is_answered";
-}
-
-/// And each knows it.
-fn every_broker_is_active(_: &World, state: &State) -> Result<(), String> {
-    let is_active = |node: NodeId| {
-        let registered = state.image().broker(node).filter(|broker| broker.is_active());
-        let knows = |broker: &Broker| {
-            state.run(node).is_some_and(|run| {
-                !run.lifecycle.is_fenced() && run.lifecycle.broker_epoch() == Some(broker.broker_epoch)
-            })
-        };
-        is_registered_run(state, node) && registered.is_some_and(knows)
-    };
-    match state.nodes().find(|node| !is_active(*node)) {
-        Some(node) => Err(format!(
-            "broker {node} does not run unfenced: {:?}, and it believes {:?}",
-            state.image().broker(node),
-            state.run(node).map(|run| &run.lifecycle)
-        )),
-        None => Ok(()),
-    }
-}
-
-/// A partition without a leader has no member that may lead (RL7), and had one that lost what it had counted (RL0).
-fn every_partition_is_led(_: &World, state: &State) -> Result<(), String> {
-    let ghost = &state.ghost;
-    let losing = ghost.losing.iter().map(|(lost, _)| lost);
-    let lost: Vec<_> = ghost.lost.iter().chain(losing).map(|lost| lost.partition).collect();
-    let mut dark = state.image().partitions().filter(|(_, partition)| partition.leader.is_none());
-    let wrong = dark.find(|(at, partition)| {
-        !lost.contains(at) || !partition.isr.union(partition.eligible_leaders).is_empty()
-    });
-    match wrong {
-        Some((at, partition)) => Err(format!("nobody leads {at}: {partition:?}")),
-        None => Ok(()),
-    }
-}
-
-fn all_is_applied(_: &World, state: &State) -> Result<(), String> {
-    match state.nodes().find(|node| is_behind(state, *node)) {
-        Some(node) => Err(format!("broker {node} has not applied the last decision")),
-        None => Ok(()),
-    }
-}
-
-fn all_is_answered(_: &World, state: &State) -> Result<(), String> {
-    match state.asked.first() {
-        Some((_, origin)) => Err(format!("nobody answers {origin:?}")),
-        None => Ok(()),
-    }
 }

@@ -18,8 +18,8 @@ use super::claims::seen;
 use super::drive::Driver;
 use super::network;
 use super::state::{Node, Packet, Place, Spent, State, key, place, tenure};
-use crate::recovery::{self, Aim, Eventually, Recovers};
-use crate::world::{Mutant, Notes};
+use crate::recovery::{self, Eventually, Recovers, Table};
+use crate::world::Notes;
 
 /// A way in which faults stop.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ impl Recovers for World {
         seen::INSTALLED,
     ];
 
+    const RECOVERIES: Table = sweep::RECOVERIES;
+
     type Calm = Calm;
 
     fn calms(&self) -> Vec<Calm> {
@@ -70,14 +72,6 @@ impl Recovers for World {
             calms.extend((0..self.bounds.voters).map(|at| calm(How::IsLost, Some(at))));
         }
         calms
-    }
-
-    fn recoveries(profile: &str) -> Vec<Aim<Bounds>> {
-        sweep::profile(profile)
-    }
-
-    fn liveness_mutants() -> Vec<Mutant<Aim<Bounds>>> {
-        sweep::mutants()
     }
 }
 
@@ -278,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_never_recovers_is_found_where_states_are_reduced() {
-        for mutant in World::liveness_mutants() {
+        for mutant in Recovering::<World>::mutants() {
             let aim = mutant.bounds.clone().read(["epoch-order=true", "symmetry=true"]).expect("bounds");
             let world = Recovering::<World>::new(aim, Some(mutant.bug));
             let Verdict::Violated(found) = search(&world, Limits::default(), &mut |_| {}).verdict else {

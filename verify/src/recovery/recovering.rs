@@ -11,7 +11,7 @@ use stateright::{Model, Property};
 
 use super::memo::Memo;
 use super::run::{Listener, run};
-use super::{ActionOf, Aim, COMES_TO_REST, Calm, Recovers, StateOf};
+use super::{ActionOf, Aim, COMES_TO_REST, Calm, Eventually, Recovers, StateOf};
 use crate::engine::Encoder;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Part, Picture, Seen, Sometimes, properties};
 
@@ -21,7 +21,7 @@ pub struct Recovering<W: Recovers> {
     aim: Aim<W::Bounds>,
     is_planted: bool,
     calms: Vec<(W::Calm, Memo)>,
-    /// Bit per event of [`Recovers::HEALS_BY`] that a run has shown.
+    /// Bit per event of [`Recovers::HEALS_BY`] that a run has shown, and then per claim that a run has brought about.
     shown: AtomicU64,
 }
 
@@ -29,21 +29,25 @@ pub struct Recovering<W: Recovers> {
 const CLAIMS_MAX: usize = 16;
 
 impl<W: Recovers> Recovering<W> {
+    /// How much runs must show.
+    const SHOWN: usize = W::HEALS_BY.len() + W::EVENTUALLY.len();
+
     const EXERCISED_BY: &'static str = match W::HEALS_BY {
         [first, ..] => first,
         [] => "",
     };
 
-    const fn claim(name: &'static str, rule: &'static str) -> Always<Self> {
-        Always { name, rule, holds: None, exercised_by: Self::EXERCISED_BY }
+    const fn claim(name: &'static str, rule: &'static str, exercised_by: &'static str) -> Always<Self> {
+        Always { name, rule, holds: None, exercised_by }
     }
 
     #[expect(clippy::indexing_slicing, reason = "an index out of bounds does not compile")]
     const ALWAYS: [Always<Self>; CLAIMS_MAX] = {
-        let mut claims = [const { Self::claim(COMES_TO_REST, "RL1") }; CLAIMS_MAX];
+        let mut claims = [const { Self::claim(COMES_TO_REST, "RL1", Self::EXERCISED_BY) }; CLAIMS_MAX];
         let mut at = 0;
         while at < W::EVENTUALLY.len() {
-            claims[at] = Self::claim(W::EVENTUALLY[at].name, W::EVENTUALLY[at].rule);
+            let Eventually { name, rule, comes_about, .. } = &W::EVENTUALLY[at];
+            claims[at] = Self::claim(name, rule, comes_about);
             at += 1;
         }
         claims
@@ -75,6 +79,11 @@ impl<W: Recovers> Recovering<W> {
             claims[at] = Sometimes { name: W::HEALS_BY[at], seen: Seen::State(seen[at]) };
             at += 1;
         }
+        while at < Self::SHOWN {
+            let name = W::EVENTUALLY[at - W::HEALS_BY.len()].comes_about;
+            claims[at] = Sometimes { name, seen: Seen::State(seen[at]) };
+            at += 1;
+        }
         claims
     };
 
@@ -95,12 +104,30 @@ impl<W: Recovers> Recovering<W> {
         Watch { of: self, broken: None }
     }
 
+    /// Bit per claim that no run has brought about yet, and that does not hold where this run begins.
+    fn unmet(&self, calm: &W::Calm, state: &W::State) -> u64 {
+        let claims = W::EVENTUALLY.iter().enumerate();
+        let claims = claims.map(|(at, claim)| (1 << (W::HEALS_BY.len() + at), claim));
+        let shown = self.shown.load(Ordering::Relaxed);
+        let mut missing = claims.filter(|(bit, _)| shown & bit == 0).peekable();
+        if missing.peek().is_none() {
+            return 0;
+        }
+        let begun = calm.begin(state);
+        let unmet = missing.filter(|(_, claim)| (claim.holds)(calm.world(), &begun).is_err());
+        unmet.map(|(bit, _)| bit).fold(0, |bits, bit| bits | bit)
+    }
+
     /// Makes all runs from a state.
     fn recover(&self, state: &W::State) -> Result<(), Broken> {
         for (calm, memo) in &self.calms {
+            let comes_about = self.unmet(calm, state);
             let mut watch = self.watch();
             run::<W>(calm, state, Some(memo), &mut watch)?;
             watch.broken.map_or(Ok(()), Err)?;
+            if comes_about != 0 {
+                self.shown.fetch_or(comes_about, Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -209,7 +236,7 @@ impl<W: Recovers> Checked for Recovering<W> {
     }
 
     fn sometimes() -> &'static [Sometimes<Self>] {
-        let (claims, _) = const { &Self::SOMETIMES }.split_at(W::HEALS_BY.len());
+        let (claims, _) = const { &Self::SOMETIMES }.split_at(Self::SHOWN);
         claims
     }
 
@@ -262,11 +289,11 @@ impl<W: Recovers> Checked for Recovering<W> {
     }
 
     fn profile(name: &str) -> Vec<Aim<W::Bounds>> {
-        W::recoveries(name)
+        W::RECOVERIES.profile(name)
     }
 
     fn mutants() -> Vec<Mutant<Aim<W::Bounds>>> {
-        W::liveness_mutants()
+        W::RECOVERIES.mutants()
     }
 }
 

@@ -4,10 +4,11 @@ use highwater_model::fault::Bug;
 use serde::{Deserialize, Serialize};
 use stateright::{Model, Property};
 
-use super::{Aim, COMES_TO_REST, Calm, Eventually, Recovering, Recovers, at};
-use crate::bounds::Bounds as _;
+use super::{Aim, COMES_TO_REST, Calm, Eventually, Recovering, Recovers, Table};
+use crate::bounds::{Bounds as _, at};
 use crate::engine::{Limits, Outcome, Verdict, search};
 use crate::world::{Always, Checked, Mutant, Notes, Seen, Sometimes, misdeclared, properties};
+use crate::{metadata, quorum, replication};
 
 crate::bounds! {
     /// Bounds of the kettle.
@@ -41,6 +42,7 @@ enum Act {
 const FULL: u8 = 4;
 const FILLED: &str = "kettle/it_is_filled";
 const BOILS: &str = "liveness/kettle_boils";
+const COMES_TO_A_BOIL: &str = "liveness/kettle_comes_to_a_boil";
 
 impl Model for Kettle {
     type State = Stove;
@@ -164,6 +166,7 @@ impl Recovers for Kettle {
     const EVENTUALLY: &'static [Eventually<Self>] = &[Eventually {
         name: BOILS,
         rule: "K1",
+        comes_about: COMES_TO_A_BOIL,
         holds: |_, state| if state.heat >= FULL { Ok(()) } else { Err(format!("{state:?}")) },
     }];
     const HEALS_BY: &'static [&'static str] = &[FILLED];
@@ -172,12 +175,7 @@ impl Recovers for Kettle {
     fn calms(&self) -> Vec<Quiet> {
         vec![Quiet(Self(self.0.clone()))]
     }
-    fn recoveries(_: &str) -> Vec<Aim<Kitchen>> {
-        vec![at("knocks=2")]
-    }
-    fn liveness_mutants() -> Vec<Mutant<Aim<Kitchen>>> {
-        Vec::new()
-    }
+    const RECOVERIES: Table = Table { quick: &["knocks=2"], standard: &[], mutants: &[] };
 }
 
 fn tried(line: &str) -> Outcome<Recovering<Kettle>> {
@@ -202,7 +200,7 @@ fn a_world_that_heals_passes_and_shows_what_it_healed() {
 
     assert!(matches!(outcome.verdict, Verdict::Holds), "{outcome:?}");
     assert_eq!(outcome.unique, 15);
-    assert_eq!(outcome.seen, [true]);
+    assert_eq!(outcome.seen, [true, true]);
 }
 
 #[test]
@@ -244,5 +242,8 @@ fn a_sample_tries_fewer_states_and_says_so_in_its_bounds() {
 #[test]
 fn claims_are_declared_in_pairs() {
     assert_eq!(misdeclared::<Recovering<Kettle>>(), Vec::<String>::new());
+    assert_eq!(misdeclared::<Recovering<quorum::World>>(), Vec::<String>::new());
+    assert_eq!(misdeclared::<Recovering<metadata::World>>(), Vec::<String>::new());
+    assert_eq!(misdeclared::<Recovering<replication::World>>(), Vec::<String>::new());
     assert_eq!(Recovering::<Kettle>::always().len(), 2);
 }

@@ -15,8 +15,8 @@ use super::claims::name;
 use super::cluster::Request;
 use super::network::{Envelope, Network};
 use super::state::{Left, Run, State};
-use crate::recovery::{self, Aim, Eventually, Recovers};
-use crate::world::{Checked, Mutant, Notes};
+use crate::recovery::{self, Eventually, Recovers, Table};
+use crate::world::{Checked, Notes};
 
 /// A way in which faults stop.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ impl Recovers for World {
     const HEALS_BY: &'static [&'static str] =
         &[name::ACKED, name::TRUNCATED, name::GREW, name::NEW_LEADER, name::REJOINED, name::LED_AGAIN_ALONE];
 
+    const RECOVERIES: Table = sweep::RECOVERIES;
+
     type Calm = Calm;
 
     fn calms(&self) -> Vec<Calm> {
@@ -62,14 +64,6 @@ impl Recovers for World {
             Self { bounds, reduce: self.reduce.for_any_core(), ..self.clone() }
         };
         [How::Arrives, How::IsLost, How::IsRefused].map(|how| Calm { world: world(), how }).into()
-    }
-
-    fn recoveries(profile: &str) -> Vec<Aim<super::Bounds>> {
-        sweep::profile(profile)
-    }
-
-    fn liveness_mutants() -> Vec<Mutant<Aim<super::Bounds>>> {
-        sweep::mutants()
     }
 }
 

@@ -7,12 +7,22 @@ use crate::recovery::Eventually;
 
 /// The claims, the most telling first.
 pub(super) const EVENTUALLY: &[Eventually<World>] = &[
-    Eventually { name: name::LEADS_NOBODY, rule: "QL1, Q7", holds: nobody_leads_nobody },
-    Eventually { name: name::IS_LED, rule: "QL1", holds: is_led },
-    Eventually { name: name::ALL_FOLLOW, rule: "QL4", holds: all_follow },
-    Eventually { name: name::NO_CHANGE_IS_OPEN, rule: "QL3", holds: no_change_is_open },
-    Eventually { name: name::LOGS_ARE_ONE, rule: "QL1", holds: logs_are_one },
-    Eventually { name: name::ALL_IS_ANSWERED, rule: "QL2", holds: all_is_answered },
+    Eventually::of(
+        name::LEADS_NOBODY,
+        "QL1, Q7",
+        nobody_leads_nobody,
+        "liveness/cut_off_leader_has_resigned",
+    ),
+    Eventually::of(name::IS_LED, "QL1", is_led, "liveness/quorum_is_led_again"),
+    Eventually::of(name::ALL_FOLLOW, "QL4", all_follow, "liveness/replica_follows_again"),
+    Eventually::of(name::NO_CHANGE_IS_OPEN, "QL3", no_change_is_open, "liveness/open_voter_change_has_ended"),
+    Eventually::of(name::LOGS_ARE_ONE, "QL1", logs_are_one, "liveness/what_was_missing_is_committed"),
+    Eventually::of(
+        name::ALL_IS_ANSWERED,
+        "QL2",
+        all_is_answered,
+        "liveness/open_proposal_or_read_is_answered",
+    ),
 ];
 
 /// Names of what holds in the end.

@@ -9,14 +9,29 @@ use crate::recovery::Eventually;
 
 /// The claims, the most telling first.
 pub(super) const EVENTUALLY: &[Eventually<World>] = &[
-    Eventually { name: name::FOLLOWERS_FOLLOW, rule: "RL8", holds: followers_follow },
-    Eventually { name: name::EVERY_BROKER_IS_ACTIVE, rule: "QL6", holds: every_broker_is_active },
-    Eventually { name: name::IS_LED, rule: "RL0, RL7", holds: is_led },
-    Eventually { name: name::NO_CHANGE_IS_OPEN, rule: "RL3", holds: no_change_is_open },
-    Eventually { name: name::ISR_IS_WHOLE, rule: "RL4", holds: isr_is_whole },
-    Eventually { name: name::LOGS_ARE_ONE, rule: "RL2", holds: logs_are_one },
-    Eventually { name: name::ALL_IS_COMMITTED, rule: "RL5", holds: all_is_committed },
-    Eventually { name: name::PRODUCES_ARE_ANSWERED, rule: "RL1", holds: produces_are_answered },
+    Eventually::of(
+        name::FOLLOWERS_FOLLOW,
+        "RL8",
+        followers_follow,
+        "liveness/fetch_waits_at_the_leader_again",
+    ),
+    Eventually::of(
+        name::EVERY_BROKER_IS_ACTIVE,
+        "QL6",
+        every_broker_is_active,
+        "liveness/broker_is_active_again",
+    ),
+    Eventually::of(name::IS_LED, "RL0, RL7", is_led, "liveness/partition_has_a_leader_again"),
+    Eventually::of(name::NO_CHANGE_IS_OPEN, "RL3", no_change_is_open, "liveness/open_isr_change_has_ended"),
+    Eventually::of(name::ISR_IS_WHOLE, "RL4", isr_is_whole, "liveness/isr_has_grown_whole"),
+    Eventually::of(name::LOGS_ARE_ONE, "RL2", logs_are_one, "liveness/logs_have_become_one"),
+    Eventually::of(name::ALL_IS_COMMITTED, "RL5", all_is_committed, "liveness/high_watermark_has_caught_up"),
+    Eventually::of(
+        name::PRODUCES_ARE_ANSWERED,
+        "RL1",
+        produces_are_answered,
+        "liveness/open_produce_is_answered",
+    ),
 ];
 
 /// Names of what holds in the end.

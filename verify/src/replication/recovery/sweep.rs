@@ -2,102 +2,63 @@
 
 use highwater_model::fault::Bug;
 
-use super::super::bounds::Bounds;
 use super::ends::name;
-use crate::recovery::{self, Aim};
-use crate::world::Mutant;
+use crate::recovery::Table;
 
-/// The sweep of a profile, smallest first.
-pub(super) fn profile(name: &str) -> Vec<Aim<Bounds>> {
-    let lines: &[&str] = match name {
-        "quick" => QUICK,
-        "standard" => STANDARD,
-        _ => &[],
-    };
-    lines.iter().map(|line| recovery::at(line)).collect()
-}
-
-/// A planted bug, where it comes from, the bounds that show it, and what never comes to hold.
-type Row = (Bug, &'static str, &'static str, &'static [&'static str]);
-
-/// The planted bugs.
-pub(super) fn mutants() -> Vec<Mutant<Aim<Bounds>>> {
-    let mutant = |(bug, source, bounds, breaks): &Row| Mutant {
-        bug: *bug,
-        source,
-        bounds: recovery::at(bounds),
-        breaks,
-    };
-    MUTANTS.iter().map(mutant).collect()
-}
-
-/// What every change is checked against, within some twenty seconds.
-const QUICK: &[&str] = &[
-    "brokers=1 kills=2",
-    "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
-    "brokers=2 elections=1 kills=1",
-    "brokers=2 elections=1 shutdowns=1",
-    "brokers=2 power-losses=1 shrinks=1",
-    "brokers=2 power-losses=1 shrinks=1 flush=os",
-    "brokers=2 records=2 elections=1 full-disks=1 min-isr=1 flush=os",
-    "brokers=2 elections=1 full-disks=1 retries=1",
-    "brokers=3 elections=1 flush=os",
-    "brokers=3 shrinks=1 kills=1 flush=os writes=at-once sample=16",
-];
-
-/// Larger ones, sampled.
-const STANDARD: &[&str] = &[
-    "brokers=3 kills=1",
-    "brokers=3 elections=1 shrinks=1 flush=os writes=at-once",
-    "brokers=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
-    "brokers=3 elections=1 kills=1 writes=at-once sample=16",
-    "brokers=2 records=2 elections=1 kills=1 power-losses=1 writes=at-once sample=64",
-    "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once known-views-wait=false sample=64",
-];
-
-const MUTANTS: &[Row] = &[
-    (
-        Bug::EpochSurvivesNoopTruncation,
-        "KAFKA-10706",
-        "brokers=2 elections=2 min-isr=1 flush=os in-flight=1",
-        &[name::FOLLOWERS_FOLLOW],
-    ),
-    (
-        Bug::WatermarkNotReevaluated,
-        "KAFKA-13091",
-        "brokers=2 elections=1 flush=os in-flight=1",
-        &[name::ALL_IS_COMMITTED],
-    ),
-    (
-        Bug::StaleControllerFences,
-        "KAFKA-14144, KAFKA-14154",
-        "brokers=2 elections=1 flush=os in-flight=1",
-        &[name::NO_CHANGE_IS_OPEN],
-    ),
-    (Bug::NeverKept, "rule R60", "brokers=1 kills=1", &[name::IS_LED]),
-    (
-        Bug::ProposalNotRepeated,
-        "rule R45",
-        "brokers=2 elections=1 flush=os in-flight=1",
-        &[name::NO_CHANGE_IS_OPEN],
-    ),
-    (Bug::FetchNotRepeated, "rule R10", "brokers=2 flush=os", &[name::FOLLOWERS_FOLLOW]),
-    (
-        Bug::LateSyncStaysOut,
-        "Highwater's own, found by recovery runs",
-        "brokers=2 shrinks=1 in-flight=1",
-        &[name::ISR_IS_WHOLE],
-    ),
-];
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::World;
-    use crate::recovery::Recovering;
-    use crate::world::misdeclared;
-
-    #[test]
-    fn claims_and_mutants_name_each_other_rightly() {
-        assert_eq!(misdeclared::<Recovering<World>>(), Vec::<String>::new());
-    }
-}
+/// The recovery runs of this world.
+pub(super) const RECOVERIES: Table = Table {
+    quick: &[
+        "brokers=1 kills=2",
+        "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
+        "brokers=2 elections=1 kills=1",
+        "brokers=2 elections=1 shutdowns=1",
+        "brokers=2 power-losses=1 shrinks=1",
+        "brokers=2 power-losses=1 shrinks=1 flush=os",
+        "brokers=2 records=2 elections=1 full-disks=1 min-isr=1 flush=os",
+        "brokers=2 elections=1 full-disks=1 retries=1",
+        "brokers=3 elections=1 flush=os",
+        "brokers=3 shrinks=1 kills=1 flush=os writes=at-once sample=16",
+    ],
+    standard: &[
+        "brokers=3 kills=1",
+        "brokers=3 elections=1 shrinks=1 flush=os writes=at-once",
+        "brokers=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
+        "brokers=3 elections=1 kills=1 writes=at-once sample=16",
+        "brokers=2 records=2 elections=1 kills=1 power-losses=1 writes=at-once sample=64",
+        "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once known-views-wait=false sample=64",
+    ],
+    mutants: &[
+        (
+            Bug::EpochSurvivesNoopTruncation,
+            "KAFKA-10706",
+            "brokers=2 elections=2 min-isr=1 flush=os in-flight=1",
+            &[name::FOLLOWERS_FOLLOW],
+        ),
+        (
+            Bug::WatermarkNotReevaluated,
+            "KAFKA-13091",
+            "brokers=2 elections=1 flush=os in-flight=1",
+            &[name::ALL_IS_COMMITTED],
+        ),
+        (
+            Bug::StaleControllerFences,
+            "KAFKA-14144, KAFKA-14154",
+            "brokers=2 elections=1 flush=os in-flight=1",
+            &[name::NO_CHANGE_IS_OPEN],
+        ),
+        (Bug::NeverKept, "rule R60", "brokers=1 kills=1", &[name::IS_LED]),
+        (
+            Bug::ProposalNotRepeated,
+            "rule R45",
+            "brokers=2 elections=1 flush=os in-flight=1",
+            &[name::NO_CHANGE_IS_OPEN],
+        ),
+        (Bug::FetchNotRepeated, "rule R10", "brokers=2 flush=os", &[name::FOLLOWERS_FOLLOW]),
+        (
+            Bug::LateSyncStaysOut,
+            "Highwater's own, found by recovery runs",
+            "brokers=2 shrinks=1 in-flight=1",
+            &[name::ISR_IS_WHOLE],
+        ),
+    ],
+};
