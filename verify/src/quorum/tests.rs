@@ -205,3 +205,21 @@ fn states_that_are_told_whole_are_those_that_stateright_counts() {
         assert_eq!(own.unique, theirs.unique_state_count() as u64, "{line}");
     }
 }
+
+#[test]
+fn every_planted_bug_is_caught_where_states_are_reduced() {
+    let mut reduced = 0;
+    for mutant in World::mutants() {
+        let bounds = Bounds { epoch_order: true, symmetry: true, ..mutant.bounds };
+        let world = World::new(bounds, Some(mutant.bug));
+        if !world.in_order && !world.symmetric {
+            continue;
+        }
+        reduced += 1;
+        let Verdict::Violated(found) = search(&world, Limits::default(), &mut |_| {}).verdict else {
+            panic!("{} is caught", mutant.bug.id())
+        };
+        assert!(mutant.breaks.contains(&found.broken.claim), "{}: {:?}", mutant.bug.id(), found.broken);
+    }
+    assert!(reduced >= 10, "the bounds of {reduced} planted bugs are reduced");
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{End, ReplayError, Replayed};
 use crate::engine::{Limits, Progress};
-use crate::registry::{Request, Screen, World, worlds};
+use crate::registry::{Request, Screen, World, recoveries, worlds};
 use crate::report::Run;
 use crate::story::Story;
 use crate::story::file::{self, Recorded};
@@ -22,7 +22,8 @@ impl Screen for Dark {
 }
 
 fn world(model: &str) -> Box<dyn World> {
-    worlds().into_iter().find(|world| world.name() == model).expect("a model")
+    let mut all = worlds().into_iter().chain(recoveries());
+    all.find(|world| world.name() == model).expect("a model")
 }
 
 /// The counterexample that a search for a bug comes to.
