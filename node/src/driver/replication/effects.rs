@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_model::fault::{Faults, Slip};
-use highwater_model::id::{NodeId, Offset};
+use highwater_model::id::{LeaderEpoch, LogGeneration, NodeId, Offset, RequestId};
 use highwater_model::invariant::Monitor;
 use highwater_model::invariant::metadata::accepted_change_is_the_next_one;
 use highwater_model::metadata::{self, answer_to_proposal};
@@ -27,17 +27,7 @@ impl<F: Faults> ReplicaDriver<F> {
     pub(super) fn issue(&mut self, effect: Effect) {
         match effect {
             Effect::AppendLocal { request_id, base_offset, leader_epoch, generation, .. } => {
-                let (produced, batch) =
-                    self.produced.take().expect("a produce is appended in the step that takes it");
-                assert_eq!(
-                    produced, request_id,
-                    "the batch at hand is the one of the produce that is appended"
-                );
-                let batch = batch.stamped(base_offset, leader_epoch.0, None);
-                let written = self.log.append(std::slice::from_ref(&batch));
-                self.monitor.appended(std::slice::from_ref(&batch));
-                self.writes.push(written, generation);
-                self.answer_early(request_id, base_offset);
+                self.append_local(request_id, (base_offset, leader_epoch), generation);
             }
             Effect::AppendFetched { batches, generation, .. } => {
                 let wanted = self.fetched(&batches);
@@ -104,6 +94,23 @@ impl<F: Faults> ReplicaDriver<F> {
             }
             Effect::Disarm(timer) => self.timers.disarm(timer),
         }
+    }
+
+    /// Appends the batch of the produce that the core has taken in this step.
+    fn append_local(
+        &mut self,
+        request_id: RequestId,
+        (base_offset, leader_epoch): (Offset, LeaderEpoch),
+        generation: LogGeneration,
+    ) {
+        let (produced, batch) =
+            self.produced.take().expect("a produce is appended in the step that takes it");
+        assert_eq!(produced, request_id, "the batch at hand is the one of the produce that is appended");
+        let batch = batch.stamped(base_offset, leader_epoch.0, None);
+        let written = self.log.append(std::slice::from_ref(&batch));
+        self.monitor.appended(std::slice::from_ref(&batch));
+        self.writes.push(written, generation);
+        self.answer_early(request_id, base_offset);
     }
 
     /// The batches that the core wants of those that came with the message.
