@@ -139,7 +139,7 @@ struct Spend {
     /// Stops after this time: 90, 90s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
-    /// Stops when a search itself keeps more than this: 8G, 500M; what states share is beside it
+    /// Stops when a search itself keeps more than this: 8G, 500M; what states share, and what recovery runs remember, is beside it
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
 }

@@ -67,9 +67,11 @@ fn twice<T: Send + 'static>(act: impl Fn() -> T + Send + Sync + 'static) -> [T; 
 /// Of two threads that visit the same states exactly one is told that a state is new, also where their fingerprints want the
 /// same place.
 fn a_state_is_new_to_one_thread() {
-    let visited = Arc::new(Visited::with_room(8));
+    let visited = Arc::new(Visited::with_room(8, None));
     // Of 16 places both want the second.
-    let new = twice(move || [1, 17].map(|fingerprint| u32::from(visited.table(0).insert(fingerprint))));
+    let new = twice(move || {
+        [1, 17].map(|fingerprint| u32::from(visited.table(0).expect("no limit").insert(fingerprint)))
+    });
 
     let [[one, two], [other_one, other_two]] = new;
     assert_eq!((one + other_one, two + other_two), (1, 1));
@@ -78,12 +80,12 @@ fn a_state_is_new_to_one_thread() {
 /// The same while the table grows, which it does as soon as a thread looks at it that knows of more states than it has room
 /// for: nothing is lost that was in it.
 fn a_state_is_new_to_one_thread_while_the_table_grows() {
-    let visited = Arc::new(Visited::with_room(2));
+    let visited = Arc::new(Visited::with_room(2, None));
     let known = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&known);
     twice(move || {
         for fingerprint in [1, 5, 9, 13] {
-            let table = visited.table(counted.load(Ordering::Relaxed));
+            let table = visited.table(counted.load(Ordering::Relaxed)).expect("no limit");
             if table.insert(fingerprint) {
                 counted.fetch_add(1, Ordering::Relaxed);
             }

@@ -7,6 +7,7 @@ use stateright::Model;
 
 use super::PANIC;
 use super::encoder::Encoder;
+use super::outcome::Limits;
 use super::quiet::quietly;
 use super::recent::Recent;
 use super::trace::Found;
@@ -31,21 +32,24 @@ pub(super) struct Shared<'w, W: Checked> {
     /// Bit per sometimes-claim that has been met.
     pub(super) seen: AtomicU64,
     pub(super) stop: AtomicBool,
+    /// Whether it stopped for want of memory.
+    pub(super) full: AtomicBool,
     pub(super) found: Mutex<Option<Found<W::Action>>>,
 }
 
 impl<'w, W: Checked> Shared<'w, W> {
-    /// For a search on so many threads.
-    pub(super) fn new(world: &'w W, threads: usize) -> Self {
+    /// For a search within these limits.
+    pub(super) fn new(world: &'w W, limits: Limits) -> Self {
         Self {
             world,
-            visited: Visited::new(threads),
+            visited: Visited::new(limits.threads, limits.memory),
             recent: Recent::new(),
             spare: Mutex::default(),
             unique: AtomicU64::new(0),
             generated: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             found: Mutex::new(None),
         }
     }
@@ -108,7 +112,8 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     /// Visits an initial state.
     pub(super) fn begin(&mut self, state: W::State) {
         self.ends.push((0, state));
-        self.visit_ends(0, &self.shared.visited.table(0));
+        let table = self.shared.visited.table(0).expect("an empty table has room");
+        self.visit_ends(0, &table);
         self.shared.visited.reached(&self.ways);
         self.ways.clear();
     }
@@ -121,7 +126,11 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     /// Takes every step from every state of `chunk`.
     pub(super) fn expand(&mut self, mut chunk: Chunk<W>) {
         let mut taken = 0;
-        let table = self.shared.visited.table(self.shared.unique.load(Ordering::Relaxed));
+        let Some(table) = self.shared.visited.table(self.shared.unique.load(Ordering::Relaxed)) else {
+            self.shared.full.store(true, Ordering::Relaxed);
+            self.shared.stop.store(true, Ordering::Relaxed);
+            return;
+        };
         for (fingerprint, state) in chunk.drain(..) {
             if self.shared.stop.load(Ordering::Relaxed) {
                 break;

@@ -14,7 +14,7 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// Unique states after which it stops likewise.
     pub states: Option<u64>,
-    /// Bytes of what the search itself keeps, after which it stops likewise.
+    /// Bytes of what the search itself keeps, after which it stops likewise; it stops before its table would outgrow them.
     pub memory: Option<u64>,
 }
 

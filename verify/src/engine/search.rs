@@ -39,7 +39,7 @@ pub fn search<W: Checked>(world: &W, limits: Limits, progress: &mut dyn FnMut(Pr
     let clock = Stopwatch::start();
     let taken = vec![0; W::KINDS.len()];
     let mut search = Search {
-        shared: Shared::new(world, limits.threads),
+        shared: Shared::new(world, limits),
         limits,
         clock,
         depth: 0,
@@ -88,7 +88,7 @@ impl<W: Checked> Search<'_, W> {
         }
         let at = self.progress();
         self.memory = self.memory.max(at.memory);
-        self.cut = self.limits.reached(&at);
+        self.cut = self.limits.reached(&at) || self.shared.full.load(Ordering::Relaxed);
         if self.cut {
             self.shared.stop.store(true, Ordering::Relaxed);
         }

@@ -73,6 +73,8 @@ pub(super) struct Visited {
     table: RwLock<Table>,
     /// Places to keep free for the threads.
     room: usize,
+    /// Bytes that it may take, at the moment when it grows included.
+    most: u64,
     /// Those of a level come after those of the levels before it.
     ways: Mutex<Vec<Box<[Way]>>>,
     /// How many there are.
@@ -80,19 +82,21 @@ pub(super) struct Visited {
 }
 
 impl Visited {
-    /// An empty set for so many threads.
-    pub(super) fn new(threads: usize) -> Self {
-        Self::with_room(ROOM * threads.max(1))
+    /// An empty set for so many threads, and with room for no more than `most` bytes if there is a limit.
+    pub(super) fn new(threads: usize, most: Option<u64>) -> Self {
+        Self::with_room(ROOM * threads.max(1), most)
     }
 
     /// An empty set that keeps so many places free for all threads together.
-    pub(super) fn with_room(room: usize) -> Self {
+    pub(super) fn with_room(room: usize, most: Option<u64>) -> Self {
         let table = Table::new((room * 2).next_power_of_two());
-        Self { table: RwLock::new(table), room, ways: Mutex::default(), ways_written: AtomicU64::new(0) }
+        let most = most.unwrap_or(u64::MAX);
+        let (ways, ways_written) = (Mutex::default(), AtomicU64::new(0));
+        Self { table: RwLock::new(table), room, most, ways, ways_written }
     }
 
-    /// The table, with room for what comes of a chunk. So many states are `known` to be in it.
-    pub(super) fn table(&self, known: u64) -> RwLockReadGuard<'_, Table> {
+    /// The table, with room for what comes of a chunk; nothing if it may not grow so far. So many states are `known` to be in it.
+    pub(super) fn table(&self, known: u64) -> Option<RwLockReadGuard<'_, Table>> {
         let known = usize::try_from(known).expect("they are in memory");
         let has_room = |table: &Table| {
             let free = table.places.len().saturating_sub(known);
@@ -101,11 +105,14 @@ impl Visited {
         loop {
             let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
             if has_room(&table) {
-                return table;
+                return Some(table);
             }
             drop(table);
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             if !has_room(&table) {
+                if self.bytes_of(table.places.len() * 3) > self.most {
+                    return None;
+                }
                 table.grow();
             }
         }
@@ -114,6 +121,11 @@ impl Visited {
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> u64 {
         let places = self.table.read().unwrap_or_else(PoisonError::into_inner).places.len();
+        self.bytes_of(places)
+    }
+
+    /// Bytes that it takes with so many places. While it grows, the places of before are there beside twice as many.
+    fn bytes_of(&self, places: usize) -> u64 {
         let ways = self.ways_written.load(Ordering::Relaxed);
         places as u64 * size_of::<AtomicU64>() as u64 + ways * size_of::<Way>() as u64
     }
@@ -150,17 +162,29 @@ mod tests {
 
     #[test]
     fn a_state_is_new_once_however_much_the_table_grows() {
-        let visited = Visited::new(1);
+        let visited = Visited::new(1, None);
         let all = || (1..200_000).map(|n| (n, spread(n)));
+        let add = |known, fingerprint| visited.table(known).expect("no limit").insert(fingerprint);
 
-        assert!(all().all(|(n, fingerprint)| visited.table(n).insert(fingerprint)));
-        assert!(all().all(|(_, fingerprint)| !visited.table(200_000).insert(fingerprint)));
+        assert!(all().all(|(n, fingerprint)| add(n, fingerprint)));
+        assert!(all().all(|(_, fingerprint)| !add(200_000, fingerprint)));
+    }
+
+    #[test]
+    fn a_table_does_not_grow_past_what_it_may_take_with_the_old_one_beside_it() {
+        let (places, bytes) = (2 * ROOM as u64, 8);
+        let grows = |most| Visited::new(1, Some(most)).table(places).is_some();
+
+        assert!(Visited::new(1, Some(1)).table(0).is_some(), "it need not grow");
+        assert!(!grows(3 * places * bytes - 1));
+        assert!(grows(3 * places * bytes));
     }
 
     #[test]
     fn two_threads_agree_on_who_was_first() {
-        let visited = Visited::new(2);
-        let add = || (1..20_000).filter(|n| visited.table(0).insert(spread(*n))).count();
+        let visited = Visited::new(2, None);
+        let table = || visited.table(0).expect("no limit");
+        let add = || (1..20_000).filter(|n| table().insert(spread(*n))).count();
         let (one, other) = std::thread::scope(|scope| {
             let other = scope.spawn(add);
             (add(), other.join().expect("it adds"))
@@ -171,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_way_to_a_state_is_found_level_by_level() {
-        let visited = Visited::new(1);
+        let visited = Visited::new(1, None);
         [vec![(1, 0)], vec![(2, 1), (3, 1)], vec![(5, 2)], vec![(6, 3)]]
             .into_iter()
             .for_each(|ways| visited.reached(&ways));
