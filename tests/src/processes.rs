@@ -61,14 +61,20 @@ impl Cluster {
     /// Starts `count` nodes, each broker and controller, and waits until all are admitted. `program` is the file of
     /// `highwater-planted`, which runs without a bug.
     pub async fn combined(program: &str, count: u32) -> Self {
-        Self::started(program, vec![COMBINED; as_count(count)], &[]).await
+        Self::started(program, "none", vec![COMBINED; as_count(count)], &[]).await
+    }
+
+    /// As [`Self::combined`], with brokers that have the bug of this id.
+    pub async fn planted(program: &str, bug: &str, count: u32) -> Self {
+        Self::started(program, bug, vec![COMBINED; as_count(count)], &[]).await
     }
 
     /// Starts nodes 1 to 3 as controllers, and `count` brokers from node 4 on; waits until all are admitted.
     pub async fn with_controllers(program: &str, count: u32) -> Self {
         let (controller, broker) =
             (Kind { broker: false, ..COMBINED }, Kind { controller: false, votes: false, ..COMBINED });
-        Self::started(program, [vec![controller; 3], vec![broker; as_count(count)]].concat(), &[]).await
+        let kinds = [vec![controller; 3], vec![broker; as_count(count)]].concat();
+        Self::started(program, "none", kinds, &[]).await
     }
 
     /// Starts `count` nodes, each broker and controller, and one controller more, which does not vote. Their metadata logs
@@ -76,11 +82,12 @@ impl Cluster {
     pub async fn with_observer(program: &str, count: u32) -> Self {
         let observer = Kind { broker: false, controller: true, votes: false };
         let snapshots = ("metadata.log.max.record.bytes.between.snapshots", "512".to_owned());
-        Self::started(program, [vec![COMBINED; as_count(count)], vec![observer]].concat(), &[snapshots]).await
+        let kinds = [vec![COMBINED; as_count(count)], vec![observer]].concat();
+        Self::started(program, "none", kinds, &[snapshots]).await
     }
 
     /// Starts these nodes, numbered from 1.
-    async fn started(program: &str, kinds: Vec<Kind>, extra: &[(&str, String)]) -> Self {
+    async fn started(program: &str, plant: &str, kinds: Vec<Kind>, extra: &[(&str, String)]) -> Self {
         let env = Env::real();
         let directory = tempfile::tempdir().expect("there is room for a temporary directory");
         let ports = free_ports(u32::try_from(kinds.len()).expect("few nodes")).expect("there are free ports");
@@ -93,7 +100,7 @@ impl Cluster {
             .expect("the files can be written");
         cluster.program = Some(Program {
             path: program.into(),
-            environment: vec![("HIGHWATER_PLANT".to_owned(), "none".to_owned())],
+            environment: vec![("HIGHWATER_PLANT".to_owned(), plant.to_owned())],
         });
         let client = cluster.client(&env, client_settings()).expect("the client's files are there");
         let brokers = members.iter().filter(|member| member.roles.broker).map(|member| member.node).collect();

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use highwater_model::invariant::{Monitor, When};
+
 use crate::registry::{Claim, World, recoveries, worlds};
 use crate::story::statement;
 
@@ -13,6 +15,8 @@ What must hold, everywhere and always, or in the end. `verify properties` writes
 
 - **evaluated**: in every *state* that a search, a walk or a replay visits; at every *step*, since what is wrong for a moment within a step
   leaves no state behind; or at the *end* of every recovery run, once faults have stopped (`--liveness`).
+- **in brokers**: whether every broker evaluates it, over itself alone, while it runs (docs/OPERATIONS.md): *each time* that what it
+  speaks of happens, or *sampled*.
 - **put to the test by**: an event that must have been seen in a profile's sweep, else the property held of nothing and the check fails.
 - **broken by**: the planted bugs (`verify list` says what each is) for which this is a property that they are expected to break first.
   `verify mutants` plants each one and fails unless one of its expected properties is found broken.
@@ -31,7 +35,7 @@ pub fn page() -> String {
 
 fn section(page: &mut String, world: &dyn World) {
     let line = format!(
-        "\n## {}\n\n| property | id | what it says | evaluated | put to the test by | broken by |\n|---|---|---|---|---|---|\n",
+        "\n## {}\n\n| property | id | what it says | evaluated | in brokers | put to the test by | broken by |\n|---|---|---|---|---|---|---|\n",
         world.name()
     );
     page.push_str(&line);
@@ -40,13 +44,23 @@ fn section(page: &mut String, world: &dyn World) {
         let breaks = expected.iter().filter(|(_, breaks)| breaks.contains(&claim.name));
         let breaks: Vec<&str> = breaks.map(|(bug, _)| bug.id()).collect();
         let Claim { name, rule, evaluated, exercised_by } = claim;
+        let in_brokers = in_brokers(name);
         let (name, exercised_by) = (in_model(name), in_model(exercised_by));
         let row = format!(
-            "| `{name}` | {rule} | {} | {evaluated} | {exercised_by} | {} |",
+            "| `{name}` | {rule} | {} | {evaluated} | {in_brokers} | {exercised_by} | {} |",
             statement(claim.name),
             breaks.join(", ")
         );
         writeln!(page, "{row}").expect("writing to a string never fails");
+    }
+}
+
+/// When a broker evaluates the property, if it does.
+fn in_brokers(property: &str) -> &'static str {
+    match Monitor::of(property).map(Monitor::when) {
+        Some(When::Each) => "each time",
+        Some(When::Sampled) => "sampled",
+        None => "",
     }
 }
 
@@ -70,6 +84,16 @@ mod tests {
             "docs/PROPERTIES.md is not that of this code: write it with \
              `cargo run --release --bin verify -- properties > docs/PROPERTIES.md`"
         );
+    }
+
+    #[test]
+    fn every_monitor_is_of_a_property() {
+        let claims: Vec<&str> =
+            worlds().iter().flat_map(|world| world.claims()).map(|claim| claim.name).collect();
+
+        let unknown: Vec<&Monitor> =
+            Monitor::ALL.iter().filter(|monitor| !claims.contains(&monitor.name())).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! once as many records have been applied since the last time as it has partitions, divided by [`PARTITIONS_PER_RECORD`]: a
 //! small one after each batch.
 
+#[cfg(test)]
+mod tests;
+
 use highwater_model::fault::Faults;
 use highwater_model::id::Offset;
 use highwater_model::invariant::Monitor;

@@ -1,6 +1,9 @@
 //! The predicates that the quorum's driver holds its member against, and what it remembers for them: the vote that is
 //! stored, the last one that was told, and who votes by what is committed.
 
+#[cfg(test)]
+mod tests;
+
 use highwater_model::fault::Faults;
 use highwater_model::id::{Offset, QuorumEpoch};
 use highwater_model::invariant::quorum::{
@@ -42,7 +45,7 @@ pub(super) struct Before {
     high_watermark: Option<Offset>,
     /// The epoch of the message that it takes, if its input is one.
     heard: Option<QuorumEpoch>,
-    /// The same, if the message asks for or answers a pre-vote.
+    /// The same, if the message asks for a pre-vote.
     pre_vote: Option<QuorumEpoch>,
     duty: Duty,
     sign: Option<SignOfLife>,
@@ -96,11 +99,7 @@ impl QuorumMonitor {
 
     fn before<F: Faults>(&self, core: &Quorum<F>, input: &Input) -> Option<Before> {
         let message = if let Input::Received(message) = input { Some(message) } else { None };
-        let asks = |message: &&Message| match &message.body {
-            Body::Vote(vote) => vote.pre_vote,
-            Body::VoteAnswer(answer) => answer.pre_vote,
-            Body::Fetch(_) | Body::FetchAnswer(_) | Body::BeginQuorum | Body::EndQuorum { .. } => false,
-        };
+        let asks = |message: &&Message| matches!(&message.body, Body::Vote(vote) if vote.pre_vote);
         self.core.is_on().then(|| Before {
             vote: core.vote(),
             high_watermark: core.high_watermark(),
@@ -177,6 +176,11 @@ impl QuorumMonitor {
         self.granted = Some(given);
     }
 
+    /// Whoever proposed the record at `offset` is told that it is committed; `committed` is the high watermark.
+    fn judge_commitment(&self, offset: Offset, committed: Offset) {
+        self.core.check(Monitor::AcknowledgedIsKept, || acknowledged_is_committed(offset, committed));
+    }
+
     /// Judges the member as a whole, if it is time to. Its log begins at `start`.
     fn judge_state<F: Faults>(&mut self, tenure: &Tenure, core: &Quorum<F>, start: Offset) {
         let stance = Stance {
@@ -238,9 +242,7 @@ impl<F: Faults> QuorumDriver<F> {
                 self.monitor.judge_sent(message, vote);
             }
             if let Effect::ProposalCommitted(commitment) = effect {
-                self.monitor.core.check(Monitor::AcknowledgedIsKept, || {
-                    acknowledged_is_committed(commitment.base_offset(), committed)
-                });
+                self.monitor.judge_commitment(commitment.base_offset(), committed);
             }
         }
     }

@@ -4,6 +4,9 @@
 //! What the log really holds is kept here by the driver's own account (what it submitted, which completions came, where it
 //! cut), so that the core is not held against itself.
 
+#[cfg(test)]
+mod tests;
+
 use highwater_model::api::Acks;
 use highwater_model::fault::Faults;
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, LogGeneration, Offset};

@@ -50,6 +50,16 @@ fn controller(env: &Env, peers: &Peers) -> ControllerClient {
 }
 
 async fn driver(sim: &SimDisk, failures: mpsc::Sender<DirectoryId>) -> ReplicaDriver<Sound> {
+    driver_with(sim, failures, Sound, Monitors::every(NonZeroU32::MIN)).await
+}
+
+/// A replica on this disk, with such bugs, whose monitors count there.
+pub(super) async fn driver_with<F: Faults>(
+    sim: &SimDisk,
+    failures: mpsc::Sender<DirectoryId>,
+    faults: F,
+    monitors: Monitors,
+) -> ReplicaDriver<F> {
     let env = Env::real();
     let identity = LabAuthority::new("test").unwrap().broker(OWN).unwrap();
     let local = "127.0.0.1:0".parse().unwrap();
@@ -60,7 +70,7 @@ async fn driver(sim: &SimDisk, failures: mpsc::Sender<DirectoryId>) -> ReplicaDr
     let parts = ReplicaParts {
         controller: controller(&env, &peers),
         env,
-        faults: Sound,
+        faults,
         tenure: Tenure {
             partition: TopicPartition { topic: TopicId(1), partition: PartitionIndex(0) },
             own: ReplicaIdx(0),
@@ -76,7 +86,7 @@ async fn driver(sim: &SimDisk, failures: mpsc::Sender<DirectoryId>) -> ReplicaDr
         failures,
         retired: Retired::default(),
         recorder: Recorder::default(),
-        monitors: Monitors::every(NonZeroU32::MIN),
+        monitors,
     };
     ReplicaDriver::new(parts, &own, inbox)
 }
@@ -115,7 +125,7 @@ async fn a_produce_that_finds_too_many_waiting_is_refused_and_not_timed_out() {
 }
 
 /// The replica leads, alone in the ISR.
-fn reign() -> PartitionView {
+pub(super) fn reign() -> PartitionView {
     let replica = |broker_epoch| ReplicaView { broker_epoch, eligible: true };
     PartitionView {
         metadata_offset: Offset(9),
@@ -129,7 +139,7 @@ fn reign() -> PartitionView {
     }
 }
 
-fn produce(driver: &mut ReplicaDriver<Sound>) -> oneshot::Receiver<Told<Offset>> {
+pub(super) fn produce<F: Faults>(driver: &mut ReplicaDriver<F>) -> oneshot::Receiver<Told<Offset>> {
     let (reply, told) = oneshot::channel();
     let deadline = driver.parts.env.now() + Duration::from_secs(60);
     driver.on_produce(Produce { acks: Acks::All, batch: batch(0), deadline, reply });
