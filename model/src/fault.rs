@@ -175,6 +175,7 @@ bugs! {
     UnfencedLeadsNothing, "L-05", "KIP-966", "a broker that is unfenced is not elected where nobody leads";
     RemovedWaits, "L-06", "PHD 4.2.2", "a replica that an uncommitted record removes from the voters no longer stands for election";
     HeardForGood, "L-07", "KAFKA-15489 by way of a voter change", "whom a leader heard before its check-quorum timer was armed again goes on counting";
+    UnsyncedComesBack, "L-08", "the twin of L-03, RL9", "a member that was dropped for syncing late is taken back by what it has fetched, or by fetching that again";
 }
 
 #[cfg(test)]

@@ -6,26 +6,27 @@ use crate::fault::{Bug, Faults};
 use crate::id::Offset;
 
 impl<F: Faults> Replica<F> {
-    /// A follower has told how far it is; `fetched` is the offset of its fetch, if this was one.
+    /// A follower has told how far it is; `fetched` is the offset of its fetch, if this was a new one.
     ///
-    /// One that is caught up stays so by reaching its goal with what counts as held: syncing late is lagging. One that
-    /// is not becomes so by fetching from where the log ended at its fetch before: its counted end trails that. Or by
-    /// reaching it with what counts as held, if it had fetched all and was merely late to sync: its fetch waits here, and
-    /// there may be no other before it is in sync again (RL4).
+    /// It is caught up, and stays so, by reaching its goal with what counts as held: syncing late is lagging. The goal of one
+    /// that is not moves with each new fetch from below it: so it comes back by fetching from where the log ended at its fetch
+    /// before. From then on the goal stays, until what counts as held has reached it: one whose syncs never end does not come
+    /// back by fetching on, and holds up no watermark (RL5, RL9).
     pub(super) fn note_lag(&mut self, from: ReplicaIdx, fetched: Option<Offset>) {
         let (end, flush) = (self.log.end(), self.view.flush);
         let stays_out = self.faults.has(Bug::LateSyncStaysOut);
+        let unsynced = self.faults.has(Bug::UnsyncedComesBack);
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
         let Some(progress) = &follower.progress else { return };
-        let held = progress.counted(flush) >= follower.goal && (follower.caught_up || !stays_out);
-        let reached =
-            held || (!follower.caught_up && fetched.is_some_and(|fetched| fetched >= follower.goal));
-        if reached {
+        let told = follower.caught_up || fetched.is_some() || !stays_out;
+        let is_there = fetched.is_some_and(|fetched| fetched >= follower.goal);
+        let held = progress.counted(flush) >= follower.goal && told;
+        if held || (unsynced && is_there && !follower.caught_up) {
             follower.caught_up = true;
             // The timer starts anew, if there is still anything to reach.
             follower.restart = true;
-        }
-        if reached || (fetched.is_some() && !follower.caught_up) {
+            follower.goal = end;
+        } else if fetched.is_some() && !is_there && !follower.caught_up {
             follower.goal = end;
         }
     }

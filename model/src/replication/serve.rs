@@ -59,15 +59,21 @@ impl<F: Faults> Replica<F> {
                 known: known.map(|known| known.request_id).unwrap_or_default(),
             });
         }
-        let progress = self
-            .lead_mut()
-            .and_then(|lead| lead.follower_mut(from))
-            .and_then(|known| known.progress.as_mut());
-        if let Some(progress) = progress {
-            progress.durable_end = progress.durable_end.max(durable_end.min(progress.end));
-        }
-        self.note_lag(from, None);
+        self.amend(from, durable_end);
         Ok(())
+    }
+
+    /// What was heard already is told again, perhaps with a sync that has ended since. Of one that is caught up nothing is new but
+    /// what it counts as holding now; one that is not may have reached its goal by another policy.
+    fn amend(&mut self, from: ReplicaIdx, durable_end: Offset) {
+        let flush = self.view.flush;
+        let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
+        let Some(progress) = &mut follower.progress else { return };
+        let before = progress.counted(flush);
+        progress.durable_end = progress.durable_end.max(durable_end.min(progress.end));
+        if progress.counted(flush) > before || !follower.caught_up {
+            self.note_lag(from, None);
+        }
     }
 
     /// R11, before anything else: leader epoch, incarnation, order within the incarnation.
@@ -119,24 +125,31 @@ impl<F: Faults> Replica<F> {
         self.faults.has(Bug::SparseEpochLookup) && fetch_offset <= end_of_known
     }
 
-    /// R12: a valid fetch says what the follower has.
+    /// R12: a valid fetch says what the follower has. A repetition says nothing new of its log: that it was repeated does not
+    /// make it any more caught up. Nor must one that was overtaken take back what an amendment told.
     fn count_fetch(&mut self, from: ReplicaIdx, fetch: &Fetch) {
-        let end = fetch.fetch_offset;
+        let taken_as_new = self.faults.has(Bug::UnsyncedComesBack);
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
-        // A repetition that was overtaken must not take back what an amendment told.
-        let same = follower
-            .progress
-            .as_ref()
-            .filter(|known| known.request_id == fetch.request_id && known.broker_epoch == fetch.broker_epoch);
-        let told = same.map_or(fetch.durable_end, |known| known.durable_end.max(fetch.durable_end));
+        let same = |known: &FollowerProgress| {
+            known.request_id == fetch.request_id
+                && known.broker_epoch == fetch.broker_epoch
+                && known.end == fetch.fetch_offset
+        };
+        if follower.progress.as_ref().is_some_and(same) {
+            self.amend(from, fetch.durable_end);
+            if taken_as_new {
+                self.note_lag(from, Some(fetch.fetch_offset));
+            }
+            return;
+        }
         follower.progress = Some(FollowerProgress {
             broker_epoch: fetch.broker_epoch,
             request_id: fetch.request_id,
-            end,
-            durable_end: told.min(end),
+            end: fetch.fetch_offset,
+            durable_end: fetch.durable_end,
             round: fetch.round,
         });
-        self.note_lag(from, Some(end));
+        self.note_lag(from, Some(fetch.fetch_offset));
     }
 
     fn park(&mut self, from: ReplicaIdx, answered: Answered) {

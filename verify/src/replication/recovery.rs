@@ -3,14 +3,18 @@
 //! From there on no broker is killed, fenced or out of room, no message is lost and nobody lags; brokers that are down come
 //! back, fenced ones are heard from, timers that repeat run out as often as they like. Of the reductions none is made in a
 //! run, and followers keep their names: a run is told from others by the state as it is.
+//!
+//! Or the syncs of one broker never end any more, and it lags as often as its leader cares to notice; a proposal takes longer
+//! than a fetch takes to be repeated. Then the others must go on without it, where they are enough (R41, RL5).
 
 mod ends;
 mod sweep;
 
-use highwater_model::replication::{AlterPartitionOutcome, ReplicaIdx, Timer};
+use highwater_model::replication::{AlterPartitionOutcome, FlushPolicy, ReplicaIdx, Timer};
 
 use super::World;
 use super::action::{Action, is_early};
+use super::bounds::Syncs;
 use super::claims::name;
 use super::cluster::Request;
 use super::network::{Envelope, Network};
@@ -34,6 +38,9 @@ enum How {
     IsLost,
     /// It arrives as in `Arrives`, but proposals at a controller that was deposed and does not know it, and knows nothing since the start.
     IsRefused,
+    /// It arrives as in `Arrives`, but what leaders and the controller say to one another waits for its turn, and the syncs of
+    /// this broker never end.
+    NeverSyncs(ReplicaIdx),
 }
 
 /// What is not limited in a run. With an election to come nobody is taken for another (`encode::symmetry`).
@@ -42,8 +49,17 @@ fn left() -> Left {
 }
 
 /// What happens to a broker when it is its turn and nothing is prompt.
-const TURNS: [fn(&State, ReplicaIdx) -> Option<Action>; 7] =
-    [fetches_again, proposes_again, finds_room, loses_session, starts, is_heard_from, stops];
+const TURNS: [fn(&State, ReplicaIdx) -> Option<Action>; 9] = [
+    fetches_again,
+    talks_to_the_controller,
+    proposes_again,
+    finds_room,
+    loses_session,
+    starts,
+    is_heard_from,
+    stops,
+    lags,
+];
 
 impl Recovers for World {
     const NAME_OF_RECOVERY: &'static str = "replication-liveness";
@@ -63,7 +79,14 @@ impl Recovers for World {
             let bounds = super::Bounds { timeouts, ..self.bounds.clone() };
             Self { bounds, reduce: self.reduce.for_any_core(), ..self.clone() }
         };
-        [How::Arrives, How::IsLost, How::IsRefused].map(|how| Calm { world: world(), how }).into()
+        let bounds = &self.bounds;
+        let lags =
+            bounds.shrinks > 0 && bounds.syncs == Syncs::Apart && bounds.flush.0 == FlushPolicy::Commit;
+        let is_needless = bounds.configured_min_isr() < bounds.brokers;
+        let unsynced =
+            (0..bounds.brokers).filter(|_| lags && is_needless).map(ReplicaIdx).map(How::NeverSyncs);
+        let ways = [How::Arrives, How::IsLost, How::IsRefused].into_iter().chain(unsynced);
+        ways.map(|how| Calm { world: world(), how }).collect()
     }
 }
 
@@ -75,6 +98,9 @@ impl recovery::Calm for Calm {
             How::Arrives => "what is under way arrives",
             How::IsLost => "what is under way is lost",
             How::IsRefused => "what is under way arrives, proposals at a controller that is behind",
+            How::NeverSyncs(replica) => {
+                return format!("faults stop, what is under way arrives, and no sync of {replica} ever ends");
+            }
         };
         format!("faults stop, and {under_way}")
     }
@@ -84,9 +110,9 @@ impl recovery::Calm for Calm {
     }
 
     fn begin(&self, state: &State) -> State {
-        let mut calm = State { left: left(), past: Vec::new(), ..state.clone() };
+        let mut calm = State { left: self.left(), past: Vec::new(), ..state.clone() };
         match self.how {
-            How::Arrives => {}
+            How::Arrives | How::NeverSyncs(_) => {}
             How::IsLost => calm.network = Network::default(),
             How::IsRefused => self.refuse_proposals(&mut calm),
         }
@@ -95,10 +121,11 @@ impl recovery::Calm for Calm {
 
     fn prompt(&self, state: &State) -> Option<Action> {
         let apply = || state.replicas().find(|replica| is_behind(state, *replica)).map(Action::Apply);
-        let disk = || state.replicas().find_map(|replica| completion(state, replica));
+        let disk = || state.replicas().find_map(|replica| self.completion(state, replica));
+        let delivery = || self.delivery(state);
         match self.how {
-            How::Arrives | How::IsRefused => disk().or_else(apply).or_else(|| delivery(state)),
-            How::IsLost => delivery(state).or_else(disk).or_else(apply),
+            How::Arrives | How::IsRefused | How::NeverSyncs(_) => disk().or_else(apply).or_else(delivery),
+            How::IsLost => delivery().or_else(disk).or_else(apply),
         }
     }
 
@@ -111,16 +138,51 @@ impl recovery::Calm for Calm {
         let what = TURNS.get(usize::try_from(turn / brokers).ok()?)?;
         let replica = ReplicaIdx(u8::try_from(turn % brokers).ok()?);
         let waits = |replica| state.run(replica).is_some_and(|run| is_parked(state, replica, run));
-        let is_needless = self.how != How::IsLost && waits(replica);
+        let is_needless = matches!(self.how, How::Arrives | How::IsRefused) && waits(replica);
         what(state, replica).filter(|action| !(is_needless && matches!(action, Action::FetchRetry(_))))
     }
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
-        State { left: left(), ..self.world.step(state, action, notes) }
+        State { left: self.left(), ..self.world.step(state, action, notes) }
+    }
+
+    /// Of a broker whose syncs never end it is not promised that it is in sync, nor anything of what it leads.
+    fn is_promised(&self, state: &State, claim: &'static str) -> bool {
+        let How::NeverSyncs(replica) = self.how else { return true };
+        match claim {
+            ends::name::ISR_IS_WHOLE => false,
+            ends::name::ALL_IS_COMMITTED | ends::name::PRODUCES_ARE_ANSWERED => {
+                state.cluster.partition().leader != Some(replica)
+            }
+            _ => true,
+        }
     }
 }
 
 impl Calm {
+    /// What is not limited. Whoever never syncs lags as often as it may.
+    fn left(&self) -> Left {
+        Left { shrinks: u8::from(matches!(self.how, How::NeverSyncs(_))), ..left() }
+    }
+
+    fn completion(&self, state: &State, replica: ReplicaIdx) -> Option<Action> {
+        let disk = &state.broker(replica).disk;
+        state.run(replica)?;
+        if !disk.writes.is_empty() {
+            return Some(Action::Write(replica));
+        }
+        (!disk.syncs.is_empty() && self.how != How::NeverSyncs(replica)).then_some(Action::Flush(replica))
+    }
+
+    fn delivery(&self, state: &State) -> Option<Action> {
+        let waits = |envelope: &Envelope| {
+            matches!(self.how, How::NeverSyncs(_)) && !matches!(envelope, Envelope::Peer { .. })
+        };
+        let envelopes = (0..).zip(state.network.envelopes());
+        let mut on_time = envelopes.filter(|(_, envelope)| !is_early(state, envelope) && !waits(envelope));
+        on_time.next().map(|(at, _)| Action::Deliver(at))
+    }
+
     /// Proposals come to a controller that knows nothing since the start. What it would accept it cannot commit, so that
     /// nobody hears of it; what it refuses it may refuse at once.
     fn refuse_proposals(&self, state: &mut State) {
@@ -147,19 +209,22 @@ fn is_behind(state: &State, replica: ReplicaIdx) -> bool {
     state.run(replica).is_some_and(|run| state.cluster.next_view(run.applied).is_some())
 }
 
-fn completion(state: &State, replica: ReplicaIdx) -> Option<Action> {
-    let disk = &state.broker(replica).disk;
-    state.run(replica)?;
-    if !disk.writes.is_empty() {
-        return Some(Action::Write(replica));
-    }
-    (!disk.syncs.is_empty()).then_some(Action::Flush(replica))
+/// A proposal of a leader, or the answer to it, arrives: where it was not prompt.
+fn talks_to_the_controller(state: &State, replica: ReplicaIdx) -> Option<Action> {
+    let concerns = |envelope: &Envelope| match envelope {
+        Envelope::Proposal { from: leader, .. } | Envelope::Decision { to: leader, .. } => *leader == replica,
+        Envelope::Peer { .. } => false,
+    };
+    let mut envelopes = (0..).zip(state.network.envelopes());
+    envelopes.find(|(_, envelope)| concerns(envelope)).map(|(at, _)| Action::Deliver(at))
 }
 
-fn delivery(state: &State) -> Option<Action> {
-    let envelopes = (0..).zip(state.network.envelopes());
-    let mut on_time = envelopes.filter(|(_, envelope)| !is_early(state, envelope));
-    on_time.next().map(|(at, _)| Action::Deliver(at))
+/// A follower has lagged for too long at its leader.
+fn lags(state: &State, replica: ReplicaIdx) -> Option<Action> {
+    let runs =
+        |leader: &ReplicaIdx| state.run(*leader).is_some_and(|run| run.timers.contains(&Timer::Lag(replica)));
+    let leader = state.replicas().find(runs).filter(|_| state.left.shrinks > 0)?;
+    Some(Action::Lag(leader, replica))
 }
 
 /// The link was lost, and with it a fetch, its answer, or what amended it.

@@ -107,7 +107,7 @@ fn a_sync_that_is_told_later_reaches_the_goal_too() {
 }
 
 #[test]
-fn one_that_is_behind_catches_up_by_what_it_fetched_and_a_member_only_by_what_it_holds() {
+fn one_that_has_fetched_all_is_caught_up_by_what_it_holds_alone_member_or_not() {
     let mut leader = leader(&[R0, R1], None);
     leader.append(2);
     leader.take(Input::View(under_commit(view(2, R0, 2, &[R0, R1]))));
@@ -116,7 +116,11 @@ fn one_that_is_behind_catches_up_by_what_it_fetched_and_a_member_only_by_what_it
 
     // Both are to reach 2, where the epoch begins, and have fetched all below it.
     assert_eq!(leader.take(from(R1, Message::Fetch(unsynced(R1)))), []);
-    assert_eq!(leader.take(from(R2, Message::Fetch(unsynced(R2)))), [arm(Timer::Lag(R2))]);
+    assert_eq!(leader.take(from(R2, Message::Fetch(unsynced(R2)))), []);
+    assert!(!leader.replica.is_caught_up(R2));
+    let Fetch { leader_epoch, broker_epoch, request_id, .. } = unsynced(R2);
+    let synced = Progress { leader_epoch, broker_epoch, request_id, durable_end: Offset(2) };
+    leader.take(from(R2, Message::Progress(synced)));
     assert!(leader.replica.is_caught_up(R2));
 }
 
@@ -132,4 +136,87 @@ fn a_member_that_holds_all_by_a_new_policy_is_not_dropped() {
     leader.take(Input::View(view(2, R0, 1, &[R0, R1])));
     assert_eq!(leader.replica.isr_change_stage(), Some(IsrChangeStage::Free));
     assert_eq!(leader.replica.high_watermark(), Offset(2));
+}
+
+/// A leader under `flush=commit` whose follower has fetched two records and synced none, and was dropped for that.
+fn late_to_sync(bug: Option<Bug>) -> Subject {
+    let mut leader = Subject::new(R0, bug);
+    leader.take(Input::View(PartitionView { min_isr: 1, ..under_commit(view(1, R0, 1, &[R0, R1])) }));
+    leader.append(2);
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(unsynced(1, 2))));
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader
+}
+
+/// A fetch of a follower that has synced nothing.
+fn unsynced(request: u64, offset: u64) -> Fetch {
+    Fetch { durable_end: Offset(0), ..fetch(R1, request, offset) }
+}
+
+fn isr_without_r1() -> Input {
+    Input::View(PartitionView { min_isr: 1, ..under_commit(view(2, R0, 1, &[R0])) })
+}
+
+#[test]
+fn a_fetch_that_is_repeated_says_nothing_new_of_who_is_caught_up() {
+    for (bug, caught_up) in [(None, false), (Some(Bug::UnsyncedComesBack), true)] {
+        let mut leader = late_to_sync(bug);
+        let before = leader.replica.clone();
+        leader.take(from(R1, Message::Fetch(unsynced(1, 2))));
+
+        assert_eq!(leader.replica.is_caught_up(R1), caught_up);
+        assert_eq!(leader.replica == before, !caught_up);
+    }
+}
+
+#[test]
+fn a_repeated_fetch_does_not_start_the_timer_of_one_that_is_caught_up_anew() {
+    let mut leader = leader(&[R0, R1, R2], None);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+    leader.take(produce(Acks::None, 9, plain(2)));
+
+    assert_eq!(leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0)))), []);
+}
+
+#[test]
+fn a_sync_that_is_told_by_a_repeated_fetch_brings_a_dropped_member_back() {
+    let mut leader = late_to_sync(None);
+    leader.take(isr_without_r1());
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(1), ..fetch(R1, 1, 2) })));
+    assert!(!leader.replica.is_changing_isr());
+
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 2))));
+    assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
+}
+
+#[test]
+fn a_follower_whose_syncs_never_end_holds_up_no_watermark_however_much_it_fetches() {
+    for (bug, expected) in [(None, 6), (Some(Bug::UnsyncedComesBack), 4)] {
+        let mut leader = late_to_sync(bug);
+        leader.take(isr_without_r1());
+        assert_eq!(leader.replica.readable_end().expect("it leads").offset(), Offset(2));
+        for request in 2..4 {
+            leader.append(2);
+            leader.take(leader.flushed());
+            leader.take(from(R1, Message::Fetch(unsynced(request, 2 * request))));
+        }
+
+        assert!(!leader.replica.is_changing_isr());
+        assert_eq!(leader.replica.readable_end().expect("it leads").offset(), Offset(expected));
+    }
+}
+
+#[test]
+fn the_goal_of_one_that_has_fetched_all_stays_until_what_it_has_synced_reaches_it() {
+    let mut leader = late_to_sync(None);
+    leader.take(isr_without_r1());
+    leader.append(2);
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(1), ..fetch(R1, 2, 4) })));
+    assert!(!leader.replica.is_caught_up(R1));
+
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(2), ..fetch(R1, 3, 6) })));
+    assert!(leader.replica.is_caught_up(R1));
 }

@@ -16,6 +16,7 @@ pub(super) const RECOVERIES: Table = Table {
         "brokers=2 power-losses=1 shrinks=1 flush=os",
         "brokers=2 records=2 elections=1 full-disks=1 min-isr=1 flush=os",
         "brokers=2 elections=1 full-disks=1 retries=1",
+        "brokers=2 elections=1 shrinks=1 min-isr=1 in-flight=1",
         "brokers=3 elections=1 flush=os",
         "brokers=3 shrinks=1 kills=1 flush=os writes=at-once sample=16",
     ],
@@ -59,6 +60,12 @@ pub(super) const RECOVERIES: Table = Table {
             "Highwater's own, found by recovery runs",
             "brokers=2 shrinks=1 in-flight=1",
             &[name::ISR_IS_WHOLE],
+        ),
+        (
+            Bug::UnsyncedComesBack,
+            "rule RL9",
+            "brokers=2 shrinks=1 min-isr=1 in-flight=1",
+            &[name::ALL_IS_COMMITTED],
         ),
     ],
 };
