@@ -49,7 +49,7 @@ use crate::engine::Encoder;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Part as Role, Picture, Sometimes, properties};
 
 pub use action::Action;
-pub use bounds::{Answered, Bounds, Flush, Syncs, Writes};
+pub use bounds::{Answered, Bounds, Flush, Heartbeats, Syncs, Writes};
 pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};

@@ -8,16 +8,17 @@ use crate::bounds::at;
 use crate::registry::WALK;
 use crate::world::Mutant;
 
-/// The sweep of a profile, smallest first.
+/// The sweep of a profile, smallest first. Each takes in the one before it, and so all that it puts to the test.
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
-    let lines: &[&str] = match name {
-        "quick" => QUICK,
-        "standard" => STANDARD,
-        "small" => SMALL,
-        WALK => WALKS,
+    let parts: &[&[&str]] = match name {
+        "small" => &[SMALL],
+        "quick" => &[QUICK],
+        "standard" => &[QUICK, STANDARD],
+        "deep" => &[QUICK, STANDARD, DEEP],
+        WALK => &[WALKS],
         _ => &[],
     };
-    lines.iter().map(|line| at(line)).collect()
+    parts.iter().copied().flatten().map(|line| at(line)).collect()
 }
 
 /// Where messages are under way, one or two perturbations at a time; all of them in every order where each exchange is
@@ -85,6 +86,13 @@ const STANDARD: &[&str] = &[
     "fences=1 kills=1 failovers=1 in-flight=1",
     "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=0 lag=0",
     "kills=1 shutdowns=1 failovers=1 in-flight=1 lag=0",
+];
+
+/// What takes hours.
+const DEEP: &[&str] = &[
+    "fences=1 kills=1 failovers=1",
+    "fences=1 kills=1 shutdowns=1 failovers=1 in-flight=1 lag=0",
+    "kills=1 power-losses=1 proposals=2 failovers=1 flush=os in-flight=1",
 ];
 
 /// A planted bug, where it comes from, the bounds that show it, and what it breaks.

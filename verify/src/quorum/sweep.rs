@@ -9,16 +9,19 @@ use crate::engine::PANIC;
 use crate::registry::WALK;
 use crate::world::Mutant;
 
-/// The sweep of a profile, smallest first.
+/// The sweep of a profile, smallest first. Each takes in the one before it, and so all that it puts to the test; what the quick
+/// one lacks is looked at with every reduction that its bounds allow.
 pub(super) fn profile(name: &str) -> Vec<Bounds> {
-    let lines: &[&str] = match name {
-        "quick" => QUICK,
-        "standard" => return STANDARD.iter().map(|line| reduced(line)).collect(),
-        "small" => SMALL,
-        WALK => WALKS,
-        _ => &[],
+    let (whole, less): (&[&str], &[&[&str]]) = match name {
+        "small" => (SMALL, &[]),
+        "quick" => (QUICK, &[]),
+        "standard" => (QUICK, &[STANDARD]),
+        "deep" => (QUICK, &[STANDARD, DEEP]),
+        WALK => (WALKS, &[]),
+        _ => (&[], &[]),
     };
-    lines.iter().map(|line| at(line)).collect()
+    let reduced = less.iter().copied().flatten().map(|line| reduced(line));
+    whole.iter().map(|line| at(line)).chain(reduced).collect()
 }
 
 /// Two minutes on two cores are for all models together; this is about a fifth of them.
@@ -87,6 +90,14 @@ const STANDARD: &[&str] = &[
     "voters=4 elections=2 values=0 changes=1",
     "voters=4 elections=1 values=1 power-losses=1 changes=1",
     "elections=3 values=2 power-losses=1",
+];
+
+/// What takes hours.
+const DEEP: &[&str] = &[
+    "elections=3 values=1 changes=1",
+    "elections=2 values=2 power-losses=1 resends=1",
+    "voters=4 elections=2 values=1 changes=1",
+    "elections=2 values=1 power-losses=1 changes=1",
 ];
 
 /// With every reduction that these bounds allow.

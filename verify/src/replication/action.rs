@@ -5,6 +5,7 @@ use highwater_model::replication::{Message, ReplicaIdx, Timer};
 use serde::{Deserialize, Serialize};
 
 use super::World;
+use super::bounds::Heartbeats;
 use super::encode::settled;
 use super::network::Envelope;
 use super::reduce::Reduction;
@@ -152,7 +153,7 @@ pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
             Some(run) => of_running(world, state, replica, run, actions),
             None => actions.push(Action::Start(replica)),
         }
-        of_controller(state, replica, actions);
+        of_controller(world, state, replica, actions);
     }
     of_operators(world, state, actions);
 }
@@ -325,8 +326,18 @@ fn of_faults(state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
     }
 }
 
+/// Whether a broker that has applied so much may be heard from now, and be unfenced by it (Q54).
+pub(super) fn may_be_unfenced(world: &World, state: &State, replica: ReplicaIdx, applied: Offset) -> bool {
+    let broker = state.cluster.broker(replica);
+    let may_come = || match world.bounds.heartbeats {
+        Heartbeats::Apart => true,
+        Heartbeats::InTurn => state.cluster.next_view(applied).is_none(),
+    };
+    broker.fenced && applied > Offset(broker.broker_epoch.0) && may_come()
+}
+
 /// Events between a broker and the controller.
-fn of_controller(state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
+fn of_controller(world: &World, state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
     let broker = state.cluster.broker(replica);
     let run = state.run(replica);
     let forced = run.is_none();
@@ -334,7 +345,7 @@ fn of_controller(state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) 
         actions.push(Action::Expire(replica));
     }
     let Some(run) = run else { return };
-    if broker.fenced && run.applied > Offset(broker.broker_epoch.0) {
+    if may_be_unfenced(world, state, replica, run.applied) {
         actions.push(Action::Unfence(replica));
     }
     let may_begin = state.left.shutdowns > 0;

@@ -50,6 +50,8 @@ crate::bounds! {
         writes("writes"): Writes = Writes::Apart,
         /// Whether a sync ends at any later moment (apart), before its broker does anything else (in-turn), or at-once
         syncs("syncs"): Syncs = Syncs::Apart,
+        /// When a fenced broker is heard from again: at any later moment (apart), or once it has applied all metadata, before it does anything else (in-turn)
+        heartbeats("heartbeats"): Heartbeats = Heartbeats::Apart,
         /// Whether a leader may apply later what it knows already from the answer to its proposal; else it does so at once
         known_views_wait("known-views-wait"): bool = true,
         /// What is left out because nothing can come of it: all, none, some (dead+told+views+waits+past+syncs+parked+proposals), or all but one (-dead)
@@ -180,6 +182,37 @@ impl FromStr for Writes {
         match text {
             "apart" => Ok(Self::Apart),
             "at-once" => Ok(Self::AtOnce),
+            _ => Err(()),
+        }
+    }
+}
+
+/// When a fenced broker is heard from again, as a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heartbeats {
+    /// At any later moment, or never.
+    Apart,
+    /// Not before it has applied all metadata, and then at any later moment until it does anything else: fewer states, and still
+    /// a broker stays fenced for as long as it is behind, and whatever others do meanwhile.
+    InTurn,
+}
+
+impl fmt::Display for Heartbeats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Apart => "apart",
+            Self::InTurn => "in-turn",
+        })
+    }
+}
+
+impl FromStr for Heartbeats {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "apart" => Ok(Self::Apart),
+            "in-turn" => Ok(Self::InTurn),
             _ => Err(()),
         }
     }

@@ -8,7 +8,8 @@ use highwater_model::invariant::replication::acked_is_committed;
 use highwater_model::replication::{IsrSet, Refusal, ReplicaIdx};
 
 use super::World;
-use super::bounds::Syncs;
+use super::action::may_be_unfenced;
+use super::bounds::{Bounds, Heartbeats, Syncs};
 use super::claims::name;
 use super::cluster::{Request, Ruling};
 use super::disk::{Entries, Entry, small};
@@ -27,10 +28,22 @@ pub(super) struct Driver<'a> {
 impl Driver<'_> {
     /// One event at a running broker. Gives the refusal, if its core refused it.
     pub(super) fn feed(&mut self, at: ReplicaIdx, event: Event) -> Option<Refusal> {
-        if self.world.bounds.syncs == Syncs::InTurn && !matches!(event, Event::Write | Event::Flush) {
-            self.complete_syncs(at);
+        if !matches!(event, Event::Write | Event::Flush) {
+            self.complete_what_ends_before_it_acts(at);
         }
         self.take_turn(at, event)
+    }
+
+    fn complete_what_ends_before_it_acts(&mut self, at: ReplicaIdx) {
+        let Bounds { syncs, heartbeats, .. } = self.world.bounds;
+        if syncs == Syncs::InTurn {
+            self.complete_syncs(at);
+        }
+        let applied = self.state.run(at).map(|run| run.applied);
+        let is_heard = |applied| may_be_unfenced(self.world, self.state, at, applied);
+        if heartbeats == Heartbeats::InTurn && applied.is_some_and(is_heard) {
+            self.heartbeat(at, false);
+        }
     }
 
     /// Ends every sync of a broker that is under way.

@@ -115,7 +115,7 @@ impl Driver<'_> {
         self.feed(at, Event::Expired(timer));
     }
 
-    fn heartbeat(&mut self, replica: ReplicaIdx, stopping: bool) -> bool {
+    pub(super) fn heartbeat(&mut self, replica: ReplicaIdx, stopping: bool) -> bool {
         let applied = self.state.run(replica).expect("a running broker").applied;
         self.ask(Request::Heartbeat { replica, applied, stopping }).may_stop
     }
