@@ -85,27 +85,47 @@ const SMALL: &[&str] = &[
     "brokers=2 elections=1 power-losses=1 writes=at-once",
 ];
 
-/// What takes some minutes more.
+/// What takes a quarter of an hour more.
 const STANDARD: &[&str] = &[
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
-    "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
-    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=3 records=2 elections=1 kills=1 flush=os writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os",
-    "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
-    "brokers=2 records=2 elections=1 kills=1 power-losses=1",
-    "brokers=3 elections=1 shrinks=1 kills=1",
-    "brokers=3 records=2 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
-    "brokers=3 elections=1 kills=1 power-losses=1 flush=os writes=at-once",
+    "brokers=3 records=2 kills=1 power-losses=1 syncs=in-turn writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 shrinks=1 kills=1 power-losses=1 flush=os writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 shrinks=1 kills=1 power-losses=1 syncs=in-turn writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 kills=2 power-losses=1 syncs=in-turn writes=at-once known-views-wait=false heartbeats=in-turn",
+    "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
+    "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 syncs=in-turn writes=at-once \
+     known-views-wait=false heartbeats=in-turn",
+    "brokers=3 elections=1 kills=1 power-losses=1 syncs=in-turn writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 elections=1 kills=1 power-losses=1 flush=os writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 records=2 elections=1 shrinks=1 kills=1 flush=os writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 records=2 elections=1 shrinks=1 kills=1 syncs=in-turn writes=at-once \
+     known-views-wait=false heartbeats=in-turn",
+    "brokers=3 records=2 kills=2 power-losses=1 flush=os writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
 ];
 
 /// What takes hours.
 const DEEP: &[&str] = &[
+    "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
+    "brokers=2 records=2 elections=1 kills=1 power-losses=1",
+    "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
     "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 writes=at-once known-views-wait=false",
-    "brokers=3 elections=1 kills=1 power-losses=1 writes=at-once",
-    "brokers=3 records=2 elections=1 shrinks=1 kills=1 writes=at-once",
-    "brokers=3 records=2 kills=2 power-losses=1 flush=os writes=at-once",
-    "brokers=3 elections=1 shrinks=1 kills=1 power-losses=1 flush=os writes=at-once",
+    "brokers=3 records=2 kills=2 power-losses=1 syncs=in-turn writes=at-once known-views-wait=false \
+     heartbeats=in-turn",
+    "brokers=3 elections=1 shrinks=1 kills=1 power-losses=1 flush=os writes=at-once \
+     known-views-wait=false heartbeats=in-turn",
+    "brokers=3 elections=1 shrinks=1 kills=1 power-losses=1 syncs=in-turn writes=at-once \
+     known-views-wait=false heartbeats=in-turn",
+    "brokers=3 records=2 elections=1 shrinks=1 kills=1 writes=at-once known-views-wait=false",
+    "brokers=3 elections=1 shrinks=1 kills=1",
 ];
 
 /// What only random walks get through: nothing is left out, and every kind of fault comes several times. Under `flush=os` one
