@@ -46,3 +46,21 @@ fn bugs_are_caught_without_any_reduction_too() {
         assert!(mutant.breaks.contains(&example.broken.claim), "{:?}", example.broken);
     }
 }
+
+#[test]
+fn heartbeats_in_turn_show_less_but_nothing_new_and_hide_no_bug_of_fenced_brokers() {
+    for line in [
+        "brokers=2 elections=1 flush=os in-flight=1",
+        "brokers=2 elections=1 shrinks=1 flush=os writes=at-once in-flight=1",
+    ] {
+        let (apart, in_turn) = (outside(line), outside(&format!("{line} heartbeats=in-turn")));
+        assert!(in_turn.len() > 10 && in_turn.is_subset(&apart), "{line}");
+    }
+    for bug in [Bug::FencedReadmitted, Bug::UnnoticedBounce, Bug::DeadCandidate, Bug::NoEligibleLeaders] {
+        let of_bug = World::mutants().into_iter().find(|mutant| mutant.bug == bug).expect("a planted bug");
+        let bounds = Bounds { heartbeats: super::super::Heartbeats::InTurn, ..of_bug.bounds };
+        let outcome = search(&World::new(bounds, Some(bug)), Limits::default(), &mut |_| {});
+
+        assert!(matches!(outcome.verdict, Verdict::Violated(_)), "{bug:?}: {outcome:?}");
+    }
+}
