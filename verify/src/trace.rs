@@ -72,6 +72,9 @@ pub struct Tally {
     pub torn_bytes: u64,
     /// Runs that others have heard of and that are not among the recordings.
     pub unrecorded: u64,
+    /// Partitions of whose records nothing is promised any more: more tails were lost than the promise allows, or a leader was
+    /// elected who may lack something.
+    pub void: u64,
     /// Messages from such last moments or runs, whose sending was not recorded.
     pub messages_from_the_cut: u64,
 }
@@ -89,6 +92,7 @@ impl Tally {
         self.cut_short += other.cut_short;
         self.torn_bytes += other.torn_bytes;
         self.unrecorded += other.unrecorded;
+        self.void += other.void;
         self.messages_from_the_cut += other.messages_from_the_cut;
     }
 

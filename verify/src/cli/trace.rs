@@ -87,6 +87,10 @@ fn conclude(json: bool, findings: &[Finding], tally: &Tally) -> anyhow::Result<u
         let Tally { cut_short, torn_bytes, .. } = tally;
         writeln!(out, "{cut_short} runs end without saying so, with {torn_bytes} bytes that cannot be read")?;
     }
+    if tally.void > 0 {
+        let what = "after lost tails or an unclean election nothing was promised any more, nor judged";
+        writeln!(out, "of the records of {} partitions {what}", tally.void)?;
+    }
     if tally.messages_from_the_cut > 0 {
         let messages = tally.messages_from_the_cut;
         writeln!(out, "{messages} messages are from moments that were not recorded")?;

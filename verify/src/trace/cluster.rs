@@ -40,7 +40,9 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
     }
     while cluster.round(&mut runs) {}
     let unrecorded = u64::try_from(cluster.unrecorded.len()).unwrap_or(u64::MAX);
-    let (mut findings, mut tally) = (Vec::new(), Tally { unrecorded, ..Tally::default() });
+    let is_void = |watch: &&PartitionWatch| watch.promises_nothing();
+    let void = u64::try_from(cluster.partitions.values().filter(is_void).count()).unwrap_or(u64::MAX);
+    let (mut findings, mut tally) = (Vec::new(), Tally { unrecorded, void, ..Tally::default() });
     for run in runs {
         let (found, judged) = run.finish();
         findings.extend(found);

@@ -203,6 +203,11 @@ impl PartitionWatch {
         self.is_unclean = true;
     }
 
+    /// Whether nothing is promised any more of its records.
+    pub(super) fn promises_nothing(&self) -> bool {
+        self.partition.is_some_and(|partition| self.is_void(&partition))
+    }
+
     /// A replica was told what the controller decided.
     pub(super) fn told(&mut self, view: &PartitionView) -> Result<(), Wrong> {
         let told = Decided { leader: view.leader, leader_epoch: view.leader_epoch, isr: view.isr };

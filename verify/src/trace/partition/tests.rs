@@ -170,6 +170,7 @@ fn moments_are_compared_only_while_their_order_is_known() {
 fn after_an_unclean_election_nothing_is_promised_of_records() {
     let mut watch = watch();
     watch.elect_uncleanly();
+    assert!(watch.promises_nothing());
 
     assert_eq!(broken(&mut watch, 2, seen(&[(1, 899)], 0, None)), None);
     let found = broken(&mut watch, 1, seen(&[(1, 1_000)], 0, Some(leads(1))));
