@@ -27,8 +27,8 @@ pub(crate) struct Judges {
     pub(crate) without: Without,
     /// The unit tests of the mutated crate.
     pub(crate) tests: PathBuf,
-    /// The checker.
-    pub(crate) sweep: PathBuf,
+    /// The checker, if sweeps are asked for.
+    pub(crate) sweep: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +72,9 @@ impl Place {
 /// What a run of cargo came to: the executables it made, or what it complained about.
 type Compiled = Result<Vec<PathBuf>, Vec<Diagnostic>>;
 
+/// The unit tests, and the checker if sweeps are asked for.
+type Made = (PathBuf, Option<PathBuf>);
+
 const CHECK: &[&str] = &["check", "--package", "highwater-model", "--lib", "--tests"];
 const TESTS: &[&str] = &["test", "--package", "highwater-model", "--lib", "--no-run"];
 const SWEEP: &[&str] = &["build", "--release", "--package", "highwater-verify", "--bin", "verify"];
@@ -80,7 +83,7 @@ const SWEEP: &[&str] = &["build", "--release", "--package", "highwater-verify", 
 ///
 /// # Errors
 /// When the copy cannot be made, or does not compile for a reason that no mutant has.
-pub(crate) fn judges(bench: &Workbench, tell: Tell<'_>) -> anyhow::Result<Judges> {
+pub(crate) fn judges(bench: &Workbench, tests_only: bool, tell: Tell<'_>) -> anyhow::Result<Judges> {
     let notes = bench.copy.join("unviable.json");
     let mut without: Without = match fs::read(&notes) {
         Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
@@ -91,7 +94,7 @@ pub(crate) fn judges(bench: &Workbench, tell: Tell<'_>) -> anyhow::Result<Judges
         let known: BTreeSet<String> = mutants.iter().map(Mutant::key).collect();
         without.unviable.retain(|key| known.contains(key));
         tell(&format!("{} mutants, {} of them left out: compiling", mutants.len(), without.unviable.len()));
-        let complaints = match all(bench)? {
+        let complaints = match all(bench, tests_only)? {
             Ok((tests, sweep)) => return Ok(Judges { mutants, without, tests, sweep }),
             Err(complaints) => complaints,
         };
@@ -109,9 +112,10 @@ pub(crate) fn judges(bench: &Workbench, tell: Tell<'_>) -> anyhow::Result<Judges
 }
 
 /// Compiles the judges, the cheapest first.
-fn all(bench: &Workbench) -> anyhow::Result<Result<(PathBuf, PathBuf), Vec<Diagnostic>>> {
+fn all(bench: &Workbench, tests_only: bool) -> anyhow::Result<Result<Made, Vec<Diagnostic>>> {
     let mut made = Vec::new();
-    for arguments in [CHECK, TESTS, SWEEP] {
+    let wanted: &[_] = if tests_only { &[CHECK, TESTS] } else { &[CHECK, TESTS, SWEEP] };
+    for arguments in wanted {
         match cargo(&bench.copy, arguments)? {
             Ok(executables) => made.extend(executables),
             Err(complaints) => return Ok(Err(complaints)),
@@ -122,7 +126,8 @@ fn all(bench: &Workbench) -> anyhow::Result<Result<(PathBuf, PathBuf), Vec<Diagn
             |path: &&PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name));
         made.iter().find(is).cloned().with_context(|| format!("cargo made no executable `{name}`"))
     };
-    Ok(Ok((named("highwater_model-")?, named("verify")?)))
+    let sweep = if tests_only { None } else { Some(named("verify")?) };
+    Ok(Ok((named("highwater_model-")?, sweep)))
 }
 
 fn cargo(copy: &Path, arguments: &[&str]) -> anyhow::Result<Compiled> {

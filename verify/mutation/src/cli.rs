@@ -60,6 +60,9 @@ struct Run {
     /// Runs again what survived so far, and nothing else
     #[arg(long)]
     survivors_again: bool,
+    /// Asks no sweep and builds no checker: what sweeps said before stands
+    #[arg(long)]
+    tests_only: bool,
     /// Only mutants with this in `FILE FUNCTION: CHANGE`
     #[arg(long)]
     only: Option<String>,
@@ -122,6 +125,7 @@ fn run_command(asked: Run) -> anyhow::Result<u8> {
         seconds: asked.seconds,
         first: asked.first,
         survivors_again: asked.survivors_again,
+        tests_only: asked.tests_only,
         only: asked.only,
     };
     let tell = |line: &str| {

@@ -45,8 +45,8 @@ pub(crate) struct Place {
 pub(crate) struct Reached {
     tests: Vec<Test>,
     places: Vec<Place>,
-    /// Tells this checker from any other.
-    pub(crate) checker: u64,
+    /// Tells this checker from any other; `None` where sweeps are not asked for.
+    pub(crate) checker: Option<u64>,
 }
 
 impl Reached {
@@ -60,14 +60,16 @@ impl Reached {
         jobs: usize,
         tell: Tell<'_>,
     ) -> anyhow::Result<Self> {
-        let checker = content(&judges.sweep)?;
         let tests = kept(&bench.copy.join("met-by-tests.json"), content(&judges.tests)?, &|| {
             tests_of(&judges.tests, &bench.copy, jobs)
         })?;
-        let places = kept(&bench.copy.join("met-by-sweeps.json"), checker, &|| {
-            places_of(&judges.sweep, &bench.copy, jobs)
-        })?;
-        let reached = Self { tests, places, checker };
+        let mut reached = Self { tests, places: Vec::new(), checker: None };
+        if let Some(sweep) = &judges.sweep {
+            let checker = content(sweep)?;
+            let note = || places_of(sweep, &bench.copy, jobs);
+            reached.places = kept(&bench.copy.join("met-by-sweeps.json"), checker, &note)?;
+            reached.checker = Some(checker);
+        }
         tell(&reached.told());
         Ok(reached)
     }
@@ -201,7 +203,7 @@ mod tests {
             place("metadata", 0.5, "a", &[1]),
             place("quorum", 0.1, "a", &[]),
         ];
-        Reached { tests: vec![test("t", 0.01, &[1]), test("u", 1.0, &[1, 2])], places, checker: 0 }
+        Reached { tests: vec![test("t", 0.01, &[1]), test("u", 1.0, &[1, 2])], places, checker: None }
     }
 
     #[test]

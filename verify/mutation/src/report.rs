@@ -138,7 +138,7 @@ impl Report {
             ("property of the sweep", |counts| counts.property),
             ("assertion of the core", |counts| counts.assertion),
             ("sweep became vacuous", |counts| counts.vacuous),
-            ("sweep never ended", |counts| counts.spent),
+            ("sweep spent or crashed", |counts| counts.spent),
             ("unit test alone", |counts| counts.unit_alone),
             ("unit test, so far", |counts| counts.unit_so_far),
             ("survives, explained", |counts| counts.explained),
@@ -170,7 +170,11 @@ fn count(counts: &mut Counts, verdict: &Verdict, explained: bool) {
             return;
         }
         Verdict::Open(_) => {
-            let place = if verdict.survives() { &mut counts.survivors } else { &mut counts.unit_so_far };
+            let place = match (verdict.survives(), explained) {
+                (true, true) => &mut counts.explained,
+                (true, false) => &mut counts.survivors,
+                (false, _) => &mut counts.unit_so_far,
+            };
             *place += 1;
             return;
         }

@@ -24,6 +24,8 @@ pub(crate) struct Asked {
     pub(crate) first: f64,
     /// Whether those that survived so far are run again, and no other.
     pub(crate) survivors_again: bool,
+    /// Whether no sweep is asked for: what sweeps said before stands.
+    pub(crate) tests_only: bool,
     /// Only mutants whose key has this in it.
     pub(crate) only: Option<String>,
 }
@@ -39,7 +41,7 @@ struct Case {
 /// # Errors
 /// When the judges cannot be built or run, or the results cannot be written.
 pub(crate) fn run(bench: &Workbench, asked: &Asked, tell: Tell<'_>) -> anyhow::Result<usize> {
-    let judges = judges(bench, tell)?;
+    let judges = judges(bench, asked.tests_only, tell)?;
     let mut results = Results::open(&asked.out)?;
     let cases = chosen(bench, &judges, asked, &mut results)?;
     tell(&format!("{} mutants to run; noting which of them the judges come to", cases.len()));
@@ -91,21 +93,25 @@ fn chosen(
 
 /// Where a mutant is taken up, if it is to be run.
 fn due(known: Option<&Entry>, survivors_again: bool) -> Option<Verdict> {
-    match known.map(|entry| &entry.verdict) {
-        None => (!survivors_again).then(Verdict::unasked),
-        Some(verdict) if survivors_again => verdict.survives().then(|| again(known)),
-        Some(Verdict::Open(open)) => Some(Verdict::Open(open.clone())),
-        Some(Verdict::Unviable | Verdict::Judged { .. }) => None,
+    let Some(known) = known else {
+        return (!survivors_again).then(Verdict::unasked);
+    };
+    match &known.verdict {
+        verdict if survivors_again => verdict.survives().then(|| again(known)),
+        Verdict::Open(open) => Some(Verdict::Open(open.clone())),
+        Verdict::Unviable | Verdict::Judged { .. } => None,
     }
 }
 
 /// Asks the unit tests again; what the sweep said stands if the checker is the same.
-fn again(known: Option<&Entry>) -> Verdict {
-    let said = known.and_then(|entry| match &entry.verdict {
-        Verdict::Judged { sweep, .. } => Some((entry.checker, sweep.clone())),
-        Verdict::Unviable | Verdict::Open(_) => None,
-    });
-    Verdict::Open(Open { said, ..Open::default() })
+fn again(known: &Entry) -> Verdict {
+    Verdict::Open(match &known.verdict {
+        Verdict::Judged { sweep, .. } => {
+            Open { said: Some((known.checker, sweep.clone())), ..Open::default() }
+        }
+        Verdict::Open(open) => Open { unit: None, ..open.clone() },
+        Verdict::Unviable => Open::default(),
+    })
 }
 
 /// Judges, what they come to, and where their verdicts go.
@@ -147,16 +153,25 @@ impl Bay<'_> {
     /// Puts a mutant to the judges that it was not put to, the sweep as far as it `may` take.
     fn go_on(&self, case: &Case, may: f64) -> anyhow::Result<Entry> {
         let begun = Instant::now();
-        let mut entry = Entry { checker: self.reached.checker, ..case.entry.clone() };
+        let mut entry = case.entry.clone();
         let Verdict::Open(open) = entry.verdict else { return Ok(entry) };
         let unit = match open.unit {
             Some(unit) => unit,
             None => self.test(case.number)?,
         };
         let open = Open { unit: Some(unit.clone()), ..open };
-        entry.verdict = match self.sweep(case, open, may)? {
-            Ok(sweep) => Verdict::Judged { unit, sweep },
-            Err(open) => Verdict::Open(open),
+        let checker = self.reached.checker;
+        entry.verdict = match open.said {
+            Some((of, sweep)) if checker.is_none_or(|checker| checker == of) => {
+                Verdict::Judged { unit, sweep }
+            }
+            _ => {
+                entry.checker = checker.unwrap_or(entry.checker);
+                match self.sweep(case, Open { said: None, ..open }, may)? {
+                    Ok(sweep) => Verdict::Judged { unit, sweep },
+                    Err(open) => Verdict::Open(open),
+                }
+            }
         };
         entry.seconds += begun.elapsed().as_secs_f64();
         Ok(entry)
@@ -185,11 +200,7 @@ impl Bay<'_> {
 
     /// Searches the bounds that come to a mutant until one notices, or what it may take is taken.
     fn sweep(&self, case: &Case, mut open: Open, may: f64) -> anyhow::Result<Result<Fate, Open>> {
-        if let Some((checker, said)) = &open.said
-            && *checker == self.reached.checker
-        {
-            return Ok(Ok(said.clone()));
-        }
+        let Some(checker) = &self.judges.sweep else { return Ok(Err(open)) };
         let places = self.reached.places(case.number, case.entry.mutant.module());
         if open.done.is_empty() {
             open.unmet = self.reached.hanging(case.number);
@@ -204,7 +215,7 @@ impl Bay<'_> {
                 return Ok(Err(open));
             }
             let trial = self.trial(case.number, place.bound.seconds);
-            let (fate, met) = search(&self.judges.sweep, &place.bound, &trial)?;
+            let (fate, met) = search(checker, &place.bound, &trial)?;
             if fate.is_caught() {
                 return Ok(Ok(fate));
             }

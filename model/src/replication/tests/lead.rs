@@ -188,3 +188,13 @@ fn one_that_registered_anew_is_to_reach_where_the_log_ended_then() {
     leader.take(from(R1, Message::Fetch(anew(2, 4))));
     assert!(leader.replica.is_caught_up(R1));
 }
+
+#[test]
+fn the_first_view_is_taken_whole_also_of_a_partition_that_was_just_made() {
+    let mut replica = Subject::new(R0, None);
+    let made = PartitionView { partition_epoch: PartitionEpoch(0), ..view(1, R0, 1, &[R0]) };
+    replica.take(Input::View(made.clone()));
+
+    assert_eq!(*replica.replica.view(), made);
+    assert!(replica.replica.is_leading());
+}
