@@ -172,7 +172,7 @@ impl<F: Faults> ReplicaDriver<F> {
     }
 
     /// Judges the step that was just taken, before its effects are issued.
-    pub(super) fn judge_step(&mut self, before: &Before) {
+    pub(super) fn judge_step(&self, before: &Before) {
         let (core, tenure) = (&self.core, &self.parts.tenure);
         let own = tenure.own;
         let check = &self.monitor.core;
