@@ -85,6 +85,7 @@ fn before(core: &Quorum<Planted>) -> Before {
         heard: None,
         pre_vote: None,
         duty: Duty::None,
+        sign: None,
     }
 }
 
@@ -152,8 +153,10 @@ fn a_step_back_and_a_vote_by_a_pre_vote_are_noticed() {
 #[test]
 fn a_duty_that_is_not_done_is_noticed() {
     let core = leader(&[]);
-    let after = seen(&tenure(), &core);
-    let unheard = Before { duty: Duty::StepDown { heard: 1, majority: 2 }, ..before(&core) };
+    // It leads on, though two of the three voters that there are now have not been heard.
+    let voters = VoterHistory::new(set(&[1, 2, 3]));
+    let after = ReplicaView { voters: &voters, ..seen(&tenure(), &core) };
+    let unheard = Before { duty: Duty::BeHeard { is_over: true }, ..before(&core) };
     let found = violated(|monitor| monitor.judge_taken(&unheard, &after, &[]));
     assert_eq!(found, ["quorum/leader_without_a_majority_resigns"]);
 
