@@ -145,12 +145,12 @@ bugs! {
     SentCounts, "B-41e", "CCF, arXiv 2406.17455", "what was sent to a replica counts as held by it";
     RetiresEarly, "B-41f", "CCF, arXiv 2406.17455", "a removed voter drops its log before its removal commits";
     SnapshotInstallNotAtomic, "B-42", "ZooKeeper 3911, 4646, 4685", "a snapshot install is believed before it is durable";
-    AppliedApart, "B-43", "etcd 13766", "a snapshot says that it holds the last applied record, which it does not";
+    AppliedApart, "B-43", "etcd 13766", "a snapshot says that it holds the last applied record, which it does not: what is left of two saves with a crash between";
     VotersOnCommit, "B-44", "etcd-io/raft 456", "a voter set takes effect when it commits and not when it is appended";
     NoCheckQuorum, "B-45", "KAFKA-15489", "a leader that hears from no majority goes on leading";
     PreVoteWhileFollowing, "B-45b", "KIP-996", "a pre-vote is granted by a replica that its leader answers";
     FlushIgnoresGeneration, "B-46", "Redpanda 2937, 16105", "a completed sync of a log before its truncation raises the flushed end";
-    IndexOverclaims, "B-47", "Redpanda 29849, 31470", "a file beside the log still tells of what was cut from it, when the process ends in between";
+    IndexOverclaims, "B-47", "Redpanda 29849, 31470", "a file beside the log still tells of what was cut from it, when the process ends in between; planted in the checker's disk";
     StaleVoteCounted, "B-48", "SandTable on Xraft", "a vote reply is counted without comparing its epoch";
     LeaderResumes, "B-49", "KIP-595", "a restarted leader goes on in its old epoch";
     FollowerCountsUnsynced, "B-50a", "the twin of B-34", "under flush=commit a follower reports its log end as its durable end";
@@ -168,6 +168,7 @@ bugs! {
     VoteBeforeStored, "P-07", "Raft 5.2", "a vote leaves before it is durable";
     CommitTrustedAtOnce, "P-08", "rules R60, X13a", "flush=commit vouches for records that were counted before it was set";
     ProgressOutlivesTail, "P-09", "a full disk", "a leader that could not write its log's tail goes on counting who seemed to hold it";
+    LaterEpochUnheeded, "P-10", "rule Q2", "a replica stays in its epoch though the answer to its vote request tells of a later one";
     ProposalNotRepeated, "L-01", "rule R45", "a leader does not repeat a proposal that was lost, or whose answer was";
     FetchNotRepeated, "L-02", "rule R10", "a follower does not repeat a fetch that was lost, or whose answer was";
     LateSyncStaysOut, "L-03", "Highwater's own, found by recovery runs", "a member that was dropped for syncing late is not taken back when it has synced";

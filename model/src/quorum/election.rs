@@ -216,6 +216,9 @@ impl<F: Faults> Quorum<F> {
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         if message.quorum_epoch > self.vote.quorum_epoch {
+            if self.faults.has(Bug::LaterEpochUnheeded) {
+                return Ok(());
+            }
             self.advance_epoch(tenure, message.quorum_epoch, effects);
             if let Some(leader) = answer.leader {
                 self.attach(tenure, leader, effects);

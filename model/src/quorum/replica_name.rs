@@ -83,7 +83,8 @@ impl<F: Faults> Quorum<F> {
         }
     }
 
-    /// The bits of the same voters under their other names.
+    /// The bits of the same voters under their other names. They are counted by the place of a voter in the set that decides, which
+    /// is the latest one: voters are renamed only where no set but that was ever in the log.
     fn renamed_bits(&self, bits: u32, name: impl Fn(VoterKey) -> VoterKey) -> u32 {
         let voters = self.voters.latest();
         let rank = |key: VoterKey| voters.keys().iter().filter(|other| name(**other) < name(key)).count();

@@ -192,11 +192,13 @@ fn heals(world: &World, state: &State) -> Result<(), String> {
         return Err(format!("at rest broker {idle} is not unfenced: {:?}", image.brokers()));
     }
     let lost = |at| {
-        rest.ghost
-            .lost
-            .iter()
-            .chain(rest.ghost.losing.iter().map(|(lost, _)| lost))
-            .any(|lost| lost.partition == at)
+        !rest.ghost.struck_off.contains(&at)
+            && rest
+                .ghost
+                .lost
+                .iter()
+                .chain(rest.ghost.losing.iter().map(|(lost, _)| lost))
+                .any(|lost| lost.partition == at)
     };
     match image.partitions().find(|(at, state)| state.leader.is_none() && !lost(*at)) {
         Some((at, state)) => Err(format!("at rest nobody leads {at}, and nothing of it was lost: {state:?}")),

@@ -2,7 +2,9 @@
 //! log and an uncommitted tail, any part of which a fail-over may lose. `check quorum` justifies that (QI3, QI13).
 
 use highwater_model::id::{NodeId, Offset, QuorumEpoch, RequestId};
-use highwater_model::metadata::{BrokerAnswer, Command, Effect, Input, Record, Reply, Tenure, Timer};
+use highwater_model::metadata::{
+    BrokerAnswer, Command, Effect, Input, Partition, Record, Reply, Tenure, Timer,
+};
 
 use super::claims::{self, name};
 use super::state::{Batch, Envelope, Origin, Shared, bit};
@@ -59,6 +61,7 @@ impl Driver<'_> {
         image.apply(batch.end, &batch.records);
         self.state.history.push(Shared::new(image));
         self.note_losses(&batch);
+        self.note_struck_off();
         claims::on_commit(self.state, &batch, self.notes);
         self.feed(Input::Committed { end: batch.end, quorum_epoch, records: batch.records });
         claims::on_committed(self.state, self.notes);
@@ -85,6 +88,27 @@ impl Driver<'_> {
             let current = image.broker(lost.node).map(|broker| broker.broker_epoch);
             member.is_none_or(|member| member.broker_epoch != current)
         });
+    }
+
+    /// Whoever was the last that might lead a partition, and is struck off, has lost entries.
+    fn note_struck_off(&mut self) {
+        let mut images = self.state.history.iter().rev().map(Shared::get);
+        let (Some(after), Some(before)) = (images.next(), images.next()) else { return };
+        let ghost = &mut self.state.ghost;
+        for (at, known) in before.partitions() {
+            let could = known.isr.union(known.eligible_leaders);
+            let is_dark =
+                |now: &Partition| now.leader.is_none() && now.isr.union(now.eligible_leaders).is_empty();
+            if could.is_empty() || !after.partition(at).is_some_and(is_dark) {
+                continue;
+            }
+            let losing = ghost.losing.iter().map(|(lost, _)| lost);
+            let lost: Vec<_> = ghost.lost.iter().chain(losing).filter(|lost| lost.partition == at).collect();
+            let has_lost = |replica| lost.iter().any(|lost| known.node(replica) == Some(lost.node));
+            if !could.iter().all(has_lost) && !ghost.struck_off.contains(&at) {
+                ghost.struck_off.push(at);
+            }
+        }
     }
 
     fn quorum_epoch(&self) -> QuorumEpoch {

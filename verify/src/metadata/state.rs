@@ -198,6 +198,8 @@ pub struct Ghost {
     pub losing: Vec<(Lost, u8)>,
     /// Replicas that lost entries and are registered anew.
     pub lost: Vec<Lost>,
+    /// Partitions that nobody was left to lead when one was struck off that had lost nothing (RL0).
+    pub struck_off: Vec<TopicPartition>,
     /// Who led each partition last.
     pub led: Vec<Led>,
     /// Topics that are gone.

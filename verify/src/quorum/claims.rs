@@ -18,7 +18,7 @@ pub(super) mod seen {
     pub(crate) const ACKNOWLEDGED: &str = "quorum/some_record_is_acknowledged";
     pub(crate) const COMMITTED_TWICE: &str = "quorum/leaders_of_two_epochs_commit";
     pub(crate) const TRUNCATED: &str = "quorum/truncation_happens";
-    pub(crate) const POWER_LOST: &str = "quorum/power_is_lost";
+    pub(crate) const POWER_LOST: &str = "quorum/power_loss_takes_records";
     pub(crate) const REJOINED: &str = "quorum/replica_rejoins_after_it_lost_power";
     pub(crate) const PRE_VOTE: &str = "quorum/pre_vote_is_asked";
     pub(crate) const READ: &str = "quorum/read_is_served";

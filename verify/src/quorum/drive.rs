@@ -249,7 +249,7 @@ impl Driver<'_> {
 
     /// Whoever takes a message is then in its epoch or in a later one: what steps are taken epoch by epoch for.
     fn check_order(&mut self, at: Place, node: &Node, heard: Option<QuorumEpoch>) {
-        if let Some(heard) = heard.filter(|_| self.world.in_order) {
+        if let Some(heard) = heard {
             self.judge(epoch_follows_what_is_heard(heard, &view::of(at, node)));
         }
     }
@@ -257,9 +257,7 @@ impl Driver<'_> {
     /// A message leaves in the epoch that its sender has stored.
     fn check_sent(&mut self, node: &Node, message: &Message) {
         let (epoch, stored) = (message.quorum_epoch, node.disk.vote.quorum_epoch);
-        if self.world.in_order {
-            self.judge(messages_are_of_the_stored_epoch(message.from, epoch, stored));
-        }
+        self.judge(messages_are_of_the_stored_epoch(message.from, epoch, stored));
     }
 
     pub(super) fn judge(&mut self, found: Result<(), Violation>) {

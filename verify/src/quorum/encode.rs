@@ -7,7 +7,8 @@
 //! - the votes that were told. They rest on those that are stored (Q1): each is held against the stored one when it leaves, and a
 //!   stored one against the one before it, which is more than that no voter votes twice;
 //! - what was acknowledged, if no read asks for it. It is committed, which is looked at when it is acknowledged, and what is
-//!   committed is held durably by some of every majority (QI5), so by a voter.
+//!   committed is held durably by some of every majority (QI5), so by a voter; unless so many disks may be replaced that none of a
+//!   majority is left: then it is told.
 //!
 //! - where voters are interchangeable: what only a leader without a majority, a voter to be added, or a pre-vote would be judged by,
 //!   if there are none.
@@ -20,7 +21,7 @@ use highwater_model::quorum::Unread;
 use smallvec::SmallVec;
 
 use super::World;
-use super::bounds::PreVotes;
+use super::bounds::{Bounds, PreVotes};
 use super::naming::{Naming, least, namings};
 use super::order::Present;
 use super::shared::Shared;
@@ -108,12 +109,18 @@ fn rest(world: &World, present: Present, state: &State, naming: Option<Naming>) 
         if !world.reduces() {
             ghost.granted.hash(sink);
         }
-        if !world.reduces() || world.bounds.reads > 0 {
+        if !world.reduces() || world.bounds.reads > 0 || may_lose_a_majority(world) {
             ghost.acknowledged.hash(sink);
             ghost.reads.hash(sink);
         }
         state.spent.hash(sink);
     })
+}
+
+/// Whether as many disks as make a majority may be replaced.
+fn may_lose_a_majority(world: &World) -> bool {
+    let Bounds { voters, wipes, corruptions, .. } = world.bounds;
+    wipes + corruptions > voters / 2
 }
 
 /// A replica behind: what it brings along, and what the claims look at.

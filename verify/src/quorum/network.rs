@@ -65,8 +65,10 @@ pub(super) fn is_dead(present: Present, nodes: &[Shared<Node>], packet: &Packet)
     }
 }
 
-/// A notice of a leader that the receiver follows already in that epoch. It may later know none; but then the leader that it
-/// has lost can announce itself again.
+/// A notice of a leader that the receiver follows already in that epoch. The receiver may later know none; then the leader that
+/// it has lost can announce itself again, if it still leads. If it has restarted since, or resigned, it cannot, and what is left
+/// out is that the notice, late, makes the receiver follow one who leads no more: it would ask for records in vain until a timer
+/// runs out, and neither store nor grant anything on the strength of it.
 fn leads_or_follows(at: Place, receiver: &Node, message: &Message) -> bool {
     let tenure = tenure(at, receiver);
     let follows = matches!(receiver.core.role(&tenure), RoleName::Follower | RoleName::Observer);

@@ -49,7 +49,9 @@ impl Driver<'_> {
             }
             Action::PowerLoss(at, kept) => {
                 self.state.spent.power_losses += 1;
-                self.notes.event(seen::POWER_LOST);
+                if kept < self.node(at).disk.end() {
+                    self.notes.event(seen::POWER_LOST);
+                }
                 self.restart(at, |disk| {
                     disk.truncate(kept);
                     disk.flushed = kept;

@@ -5,7 +5,6 @@ use highwater_model::invariant::quorum::name;
 
 use super::bounds::Bounds;
 use crate::bounds::{Bounds as _, at};
-use crate::engine::PANIC;
 use crate::registry::WALK;
 use crate::world::Mutant;
 
@@ -164,7 +163,7 @@ const MUTANTS: &[Row] = &[
         Bug::StaleAppendTruncates,
         "openraft 9540c904",
         "elections=1 values=2 repeats=1",
-        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::COMMITTED_NEVER_CHANGES, PANIC],
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (
         Bug::LogOrderByLength,
@@ -268,7 +267,13 @@ const MUTANTS: &[Row] = &[
         Bug::VoteBeforeStored,
         "Raft 5.2",
         "start=cold elections=2 values=0 power-losses=1",
-        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+        &[name::MESSAGES_ARE_OF_THE_STORED_EPOCH],
+    ),
+    (
+        Bug::LaterEpochUnheeded,
+        "rule Q2",
+        "start=cold elections=2 values=0",
+        &[name::EPOCH_FOLLOWS_WHAT_IS_HEARD],
     ),
 ];
 

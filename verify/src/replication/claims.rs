@@ -33,6 +33,8 @@ pub(super) mod name {
     pub(crate) const LED_AGAIN: &str = "replication/partition_that_kept_its_data_is_led_again";
 
     pub(crate) const ACKED: &str = "replication/some_record_is_acked";
+    pub(crate) const ACKED_WRITTEN: &str = "replication/some_record_is_acked_under_flush_os";
+    pub(crate) const ACKED_SYNCED: &str = "replication/some_record_is_acked_under_flush_commit";
     pub(crate) const TRUNCATED: &str = "replication/truncation_happens";
     pub(crate) const SHRUNK: &str = "replication/isr_shrinks";
     pub(crate) const GREW: &str = "replication/isr_grows_again";
@@ -121,6 +123,8 @@ fn exercise(rule: &str) -> &'static str {
 /// What must be possible.
 pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::ACKED, seen: Seen::Step },
+    Sometimes { name: name::ACKED_WRITTEN, seen: Seen::Step },
+    Sometimes { name: name::ACKED_SYNCED, seen: Seen::Step },
     Sometimes { name: name::TRUNCATED, seen: Seen::Step },
     Sometimes { name: name::SHRUNK, seen: Seen::Step },
     Sometimes { name: name::GREW, seen: Seen::Step },
@@ -196,12 +200,14 @@ fn disks_are_believed(_: &World, state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// RL0: when every broker runs and is unfenced, and none lost what it had counted, somebody leads.
+/// RL0: when every broker runs and is unfenced, and none lost what it had counted, or not whoever was the last that might
+/// lead, somebody leads.
 fn led_again(world: &World, state: &State) -> Result<(), String> {
     let partition = state.cluster.partition();
     let stands =
         |replica: ReplicaIdx| state.run(replica).is_some() && state.cluster.broker(replica).is_active();
-    let lost = state.ledger.ghost.lossy > 0 && world.counts_unsynced();
+    let ghost = &state.ledger.ghost;
+    let lost = ghost.lossy > 0 && world.counts_unsynced() && !ghost.struck_off;
     if !lost && partition.leader.is_none() && state.replicas().all(stands) {
         return Err(format!(
             "every broker runs and is unfenced, and nobody leads; isr {:?}, eligible leaders {:?}",

@@ -11,9 +11,10 @@ use super::World;
 use super::action::may_be_unfenced;
 use super::bounds::{Bounds, Heartbeats, Syncs};
 use super::claims::name;
-use super::cluster::{Request, Ruling};
+use super::cluster::{Cluster, Request, Ruling};
 use super::disk::{Entries, Entry, small};
 use super::network::Envelope;
+use super::part::Part;
 use super::state::{Broker, Ledger, Standing, State};
 use super::turn::{self, Event, Held, Told, value_of};
 use crate::world::Notes;
@@ -78,7 +79,22 @@ impl Driver<'_> {
         let (memory, before) = (&self.world.memory, self.state.cluster);
         let ruling = before.fate(request.key(), || before.ruling(request, memory));
         self.state.cluster = ruling.after;
+        let may_lead = |cluster: Part<Cluster>| {
+            let known = cluster.partition();
+            !known.isr.union(known.eligible_leaders).is_empty()
+        };
+        let is_struck_off =
+            !before.is_shared_with(ruling.after) && may_lead(before) && !may_lead(ruling.after);
+        if is_struck_off && !self.has_lost(request) {
+            self.record(|ledger| ledger.ghost.struck_off = true);
+        }
         ruling
+    }
+
+    /// Whether whoever registers may have lost what it had counted: its kernel does not run on since, nor did it stop cleanly (R60).
+    fn has_lost(&self, request: Request) -> bool {
+        matches!(request, Request::Register { same_boot: None, clean_stop: None, .. })
+            && self.world.counts_unsynced()
     }
 
     /// Sends a message that no turn sends.
@@ -128,6 +144,8 @@ impl Driver<'_> {
     /// A client is told that its record is held (RI8).
     fn acknowledged(&mut self, at: ReplicaIdx, request_id: RequestId, offset: Offset, held: &Held) {
         self.notes.event(name::ACKED);
+        let by_policy = if self.world.counts_unsynced() { name::ACKED_WRITTEN } else { name::ACKED_SYNCED };
+        self.notes.event(by_policy);
         self.settle(request_id, Standing::Acknowledged);
         let value = value_of(request_id);
         let holders = self.holders(at, held, offset, value);

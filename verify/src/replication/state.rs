@@ -68,6 +68,8 @@ pub struct Ghost {
     pub committed: Entries,
     /// How often a broker lost a part of its log that was not synced, with what the policy had counted in it.
     pub lossy: u8,
+    /// Whether nobody was left who may lead when one was struck off that had kept its data (RL0).
+    pub struck_off: bool,
 }
 
 /// What is known of records outside of the brokers.

@@ -18,7 +18,7 @@ pub(super) fn compare(world: &World, before: &State, after: &State, notes: &mut 
     if !before.cluster.is_shared_with(after.cluster) {
         partition_epoch_counts(before, after, notes);
         elections(world, before, after, notes);
-        isr_changes(before, after, notes);
+        isr_changes(world, before, after, notes);
     }
 }
 
@@ -75,7 +75,7 @@ fn elections(world: &World, before: &State, after: &State, notes: &mut Notes) {
     }
 }
 
-fn isr_changes(before: &State, after: &State, notes: &mut Notes) {
+fn isr_changes(world: &World, before: &State, after: &State, notes: &mut Notes) {
     let (old, new) = (before.cluster.partition().isr, after.cluster.partition().isr);
     if old == new {
         return;
@@ -84,7 +84,10 @@ fn isr_changes(before: &State, after: &State, notes: &mut Notes) {
         notes.event(name::SHRUNK);
     }
     for joined in new.minus(old).iter() {
-        notes.event(name::GREW);
+        // Of those that were in it at the start: before it can grow by one of them again, it has shrunk.
+        if joined.0 < world.bounds.isr_at_start() {
+            notes.event(name::GREW);
+        }
         if before.broker(joined).disk.unclean {
             notes.event(name::REJOINED);
         }

@@ -51,14 +51,16 @@ fn every_broker_is_active(_: &World, state: &State) -> Result<(), String> {
     }
 }
 
-/// A partition without a leader has no member that may lead (RL7), and had one that lost what it had counted (RL0).
+/// A partition without a leader has no member that may lead (RL7), and those who were last to be able to had lost what they had
+/// counted (RL0).
 fn every_partition_is_led(_: &World, state: &State) -> Result<(), String> {
     let ghost = &state.ghost;
     let losing = ghost.losing.iter().map(|(lost, _)| lost);
     let lost: Vec<_> = ghost.lost.iter().chain(losing).map(|lost| lost.partition).collect();
     let mut dark = state.image().partitions().filter(|(_, partition)| partition.leader.is_none());
     let wrong = dark.find(|(at, partition)| {
-        !lost.contains(at) || !partition.isr.union(partition.eligible_leaders).is_empty()
+        let excused = lost.contains(at) && !ghost.struck_off.contains(at);
+        !excused || !partition.isr.union(partition.eligible_leaders).is_empty()
     });
     match wrong {
         Some((at, partition)) => Err(format!("nobody leads {at}: {partition:?}")),

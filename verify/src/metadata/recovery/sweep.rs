@@ -26,7 +26,8 @@ pub(super) const RECOVERIES: Table = Table {
         (
             Bug::NeverKept,
             "Kafka 4.0: every restart is unclean",
-            "brokers=1 min-isr=1 kills=1",
+            // That power may be lost, too, is no excuse for a kill.
+            "brokers=1 min-isr=1 kills=1 power-losses=1 flush=os",
             &[name::IS_LED],
         ),
         (Bug::UnfencedLeadsNothing, "KIP-966", "brokers=1 min-isr=1 kills=1", &[name::IS_LED]),

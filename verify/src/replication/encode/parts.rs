@@ -158,7 +158,7 @@ pub(super) fn envelope_into(envelope: &Envelope, canon: &mut Canon) {
 pub(super) fn ledger_into(ledger: &Ledger, canon: &mut Canon) {
     canon.byte(0xff);
     entries_into(&ledger.ghost.committed, canon);
-    canon.byte(ledger.ghost.lossy);
+    canon.byte(ledger.ghost.lossy | u8::from(ledger.ghost.struck_off) << 7);
     for standing in &ledger.clients {
         match *standing {
             Standing::Open(replica) => {

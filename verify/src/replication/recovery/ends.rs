@@ -70,11 +70,12 @@ fn every_broker_is_active(_: &World, state: &State) -> Result<(), String> {
     }
 }
 
-/// RL0, RL7: of a partition without a leader all had lost, or may have, what they had counted (R60).
+/// RL0, RL7: of a partition without a leader those who were last to be able to lead had lost, or may have, what they had
+/// counted (R60).
 fn is_led(world: &World, state: &State) -> Result<(), String> {
     let known = state.cluster.partition();
     let eligible = known.isr.union(known.eligible_leaders);
-    let may_have_lost = world.counts_unsynced() && world.bounds.power_losses > 0;
+    let may_have_lost = world.counts_unsynced() && !state.ledger.ghost.struck_off;
     if leader(state).is_some() || (known.leader.is_none() && eligible.is_empty() && may_have_lost) {
         return Ok(());
     }

@@ -47,7 +47,8 @@ pub(super) const RECOVERIES: Table = Table {
             "brokers=2 elections=1 flush=os in-flight=1",
             &[name::NO_CHANGE_IS_OPEN],
         ),
-        (Bug::NeverKept, "rule R60", "brokers=1 kills=1", &[name::IS_LED]),
+        // That power may be lost, too, is no excuse for a kill.
+        (Bug::NeverKept, "rule R60", "brokers=1 kills=1 power-losses=1 flush=os", &[name::IS_LED]),
         (
             Bug::ProposalNotRepeated,
             "rule R45",
