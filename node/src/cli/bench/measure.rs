@@ -48,7 +48,7 @@ pub(super) async fn consume(
     partitions: u32,
 ) -> Result<Vec<(Phase, Run)>, Failure> {
     let fill = Load::new(&arena.client, &arena.topic, partitions, workload).unbound();
-    let touched = touch(arena, &fill).await? + fill.warm_up(workload.warm_up).await?;
+    let touched = touch(arena, &fill).await?;
     let filled = fill.start(Amount::of(workload)).finish().await;
     if let Some(error) = filled.last_error {
         return Err(error.into());
@@ -64,8 +64,9 @@ pub(super) async fn consume(
     let took = arena.env.now().since(began);
     let replay = frame.end(&arena.usage(), filled, took, workload);
     let load = Load::new(&arena.client, &arena.topic, partitions, workload).at_most(LIVE_RATE);
-    let touched = load.touch().await? + load.warm_up(workload.warm_up).await?;
-    read(arena, &mut consumer, touched).await?;
+    // What was filled has warmed the brokers up; these are other producers.
+    let warmed = load.touch().await? + load.warm_up(workload.warm_up).await?;
+    read(arena, &mut consumer, warmed).await?;
     let live = live(arena, workload, &load, &mut consumer).await?;
     Ok(vec![(Phase::Replay, replay), (Phase::Live, live)])
 }
