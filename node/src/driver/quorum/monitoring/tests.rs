@@ -43,6 +43,19 @@ fn found(records: &[&[u32]]) -> Recovered {
     }
 }
 
+/// What the disk tells once it has done what the core asked of it.
+fn completion(effect: Effect) -> Option<Input> {
+    if let Effect::StoreVote(vote) = effect {
+        Some(Input::VoteStored(vote))
+    } else if let Effect::Append { batches, generation, .. } = effect {
+        Some(Input::Written { end: batches.last().unwrap().end(), generation })
+    } else if let Effect::Sync { end, generation } = effect {
+        Some(Input::Flushed { end, generation })
+    } else {
+        None
+    }
+}
+
 /// The member alone in its quorum, which leads it and has committed a record of its epoch.
 fn leader(records: &[&[u32]]) -> Quorum<Planted> {
     let mut due = Vec::new();
@@ -50,15 +63,9 @@ fn leader(records: &[&[u32]]) -> Quorum<Planted> {
     while !due.is_empty() {
         let effects = std::mem::take(&mut due);
         for effect in effects {
-            let input = match effect {
-                Effect::StoreVote(vote) => Input::VoteStored(vote),
-                Effect::Append { batches, generation, .. } => {
-                    Input::Written { end: batches.last().unwrap().end(), generation }
-                }
-                Effect::Sync { end, generation } => Input::Flushed { end, generation },
-                _ => continue,
-            };
-            core.step(&tenure(), input, &mut due).unwrap();
+            if let Some(input) = completion(effect) {
+                core.step(&tenure(), input, &mut due).unwrap();
+            }
         }
     }
     assert!(core.is_established(), "nobody else votes");
