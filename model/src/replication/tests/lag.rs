@@ -220,3 +220,22 @@ fn the_goal_of_one_that_has_fetched_all_stays_until_what_it_has_synced_reaches_i
     leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(2), ..fetch(R1, 3, 6) })));
     assert!(leader.replica.is_caught_up(R1));
 }
+
+#[test]
+fn the_goal_of_one_that_is_behind_moves_with_each_fetch_from_below_it() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.append(2);
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader.take(Input::View(view(2, R0, 1, &[R0])));
+    leader.append(2);
+    let mut caught_up = |request, offset| {
+        leader.take(from(R1, Message::Fetch(fetch(R1, request, offset))));
+        leader.replica.is_caught_up(R1)
+    };
+
+    // It was to reach 2, where the log ended when it was dropped; its first fetch is from below, when the log ends at 4.
+    assert_eq!(
+        [(1, 0), (2, 2), (3, 4)].map(|(request, offset)| caught_up(request, offset)),
+        [false, false, true]
+    );
+}
