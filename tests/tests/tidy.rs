@@ -70,6 +70,7 @@ const SHARED: &[(&str, &str)] = &[
     ("verify/mutation/src/each.rs", "a count"),
     ("verify/mutation/src/switch.rs", "the switch of one process, and counts"),
     ("node/src/trace.rs", "counts"),
+    ("node/src/monitor.rs", "counts"),
     ("node/src/kept.rs", "a flag"),
     ("node/src/cli/quickstart/traffic.rs", "counts and flags"),
     ("node/src/cli/bench/load.rs", "counts and flags"),
@@ -162,7 +163,8 @@ fn impure_core(source: &Source) -> Option<String> {
 
 /// The first word of the production code that stands for sharing without a lock, or for going around the compiler.
 fn shares(source: &Source) -> Option<String> {
-    let is_test = source.path.contains("/tests/") || source.path.starts_with("tests/");
+    let path = source.path.as_str();
+    let is_test = path.contains("/tests/") || path.starts_with("tests/") || path.ends_with("/tests.rs");
     if !is_rust(source) || is_test {
         return None;
     }
