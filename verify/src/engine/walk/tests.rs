@@ -4,8 +4,8 @@ use highwater_model::fault::Bug;
 
 use super::*;
 use crate::bounds::Bounds as _;
-use crate::engine::PANIC;
 use crate::engine::tests::{Jugs, Pour, jugs};
+use crate::engine::{PANIC, quietly};
 use crate::replication;
 
 fn walked(world: &Jugs, plan: Plan, threads: usize) -> Walked<Jugs> {
@@ -107,15 +107,16 @@ fn what_a_walk_met_counts_though_one_before_it_was_given_up() {
 
 #[test]
 fn a_thread_that_panics_ends_the_others() {
-    let (panics, ends) = (AtomicBool::new(false), AtomicBool::new(false));
+    let world = jugs("");
+    let (panics, ends) = (Shared::new(&world, plan(1, 1)), Shared::new(&world, plan(1, 1)));
 
-    let died = std::panic::catch_unwind(|| {
-        let _others = EndsWithMe(&panics);
+    let died = quietly(|| {
+        let _others = EndsWithMe(&panics.late);
         panic!("a broker has no name");
     });
-    drop(EndsWithMe(&ends));
+    drop(EndsWithMe(&ends.late));
 
-    assert!(died.is_err() && panics.into_inner() && !ends.into_inner());
+    assert!(died.is_err() && panics.late.into_inner() && !ends.late.into_inner());
 }
 
 #[test]
