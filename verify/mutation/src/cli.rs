@@ -14,7 +14,7 @@ use crate::explained::Explained;
 use crate::instrument::{Without, instrument};
 use crate::mutant::Mutant;
 use crate::report::Report;
-use crate::results::load;
+use crate::results::{load, source_of};
 use crate::run::{Asked, run};
 use crate::workbench::Workbench;
 
@@ -43,7 +43,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Run {
     /// Runs part I of N: every N-th mutant, on any machine
-    #[arg(long, value_name = "I/N", value_parser = shard, default_value = "0/1")]
+    #[arg(long, value_name = "I/N", value_parser = shard, default_value = "1/1")]
     shard: (usize, usize),
     /// Appends a line for each mutant; what is there already is not run again
     #[arg(long, default_value = "target/mutation/results.jsonl")]
@@ -82,10 +82,10 @@ struct Tell {
 }
 
 fn shard(text: &str) -> Result<(usize, usize), String> {
-    let (part, parts) = text.split_once('/').ok_or("give I/N, as 0/4")?;
-    match (part.parse(), parts.parse()) {
-        (Ok(part), Ok(parts)) if part < parts => Ok((part, parts)),
-        _ => Err(format!("`{text}` is no part such as 0/4 or 3/4")),
+    let (part, parts) = text.split_once('/').ok_or("give I/N, as 1/4")?;
+    match (part.parse::<usize>(), parts.parse()) {
+        (Ok(part), Ok(parts)) if (1..=parts).contains(&part) => Ok((part - 1, parts)),
+        _ => Err(format!("`{text}` is no part such as 1/4 or 4/4")),
     }
 }
 
@@ -136,12 +136,14 @@ fn run_command(asked: Run) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Every mutant that can be made of the cores, by file and line.
-fn mutants(root: &Path) -> anyhow::Result<Vec<Mutant>> {
+/// Every mutant that can be made of the cores, by file and line, each with the number of its source.
+fn mutants(root: &Path) -> anyhow::Result<Vec<(Mutant, u64)>> {
     let bench = Workbench { root: root.to_owned(), copy: PathBuf::new() };
     let mut mutants = Vec::new();
     for source in bench.sources()? {
-        mutants.extend(instrument(&source.name, &source.text, 0, &Without::default())?.mutants);
+        let made = instrument(&source.name, &source.text, 0, &Without::default())?.mutants;
+        let number = source_of(&source.text);
+        mutants.extend(made.into_iter().map(|mutant| (mutant, number)));
     }
     mutants.sort();
     Ok(mutants)
@@ -162,7 +164,7 @@ fn report(asked: &Tell) -> anyhow::Result<u8> {
 
 fn list() -> anyhow::Result<u8> {
     let mut out = io::stdout().lock();
-    for Mutant { file, line, function, change } in mutants(&root()?)? {
+    for (Mutant { file, line, function, change }, _) in mutants(&root()?)? {
         writeln!(out, "{file}:{line} {function}: {change}")?;
     }
     Ok(0)
@@ -180,9 +182,10 @@ mod tests {
 
     #[test]
     fn a_shard_is_a_part_of_a_whole() {
-        assert_eq!(shard("0/1"), Ok((0, 1)));
-        assert_eq!(shard("3/4"), Ok((3, 4)));
-        assert!(shard("4/4").is_err());
+        assert_eq!(shard("1/1"), Ok((0, 1)));
+        assert_eq!(shard("4/4"), Ok((3, 4)));
+        assert!(shard("0/4").is_err());
+        assert!(shard("5/4").is_err());
         assert!(shard("half").is_err());
     }
 }

@@ -29,6 +29,7 @@ struct Document {
 }
 
 /// All explanations.
+#[derive(Default)]
 pub(crate) struct Explained(Vec<Explanation>);
 
 impl Explained {

@@ -53,25 +53,29 @@ pub(crate) struct Report {
     /// How many fell to each property first.
     pub(crate) by_property: BTreeMap<String, u32>,
     pub(crate) survivors: Vec<Survivor>,
-    /// Mutants of which there is no result.
+    /// Mutants of which there is no result, or only one of a source that has changed since.
     pub(crate) not_run: usize,
     /// Explanations that explain nothing, or what does not survive.
     pub(crate) stale: Vec<String>,
 }
 
 impl Report {
-    /// Counts the results of `mutants`, all that there are.
-    pub(crate) fn new(mutants: &[Mutant], results: &BTreeMap<String, Entry>, explained: &Explained) -> Self {
+    /// Counts the results of `mutants`, all that there are, each with the number of its source as it is now.
+    pub(crate) fn new(
+        mutants: &[(Mutant, u64)],
+        results: &BTreeMap<String, Entry>,
+        explained: &Explained,
+    ) -> Self {
         let mut report = Self {
             modules: BTreeMap::new(),
             total: Counts::default(),
             by_property: BTreeMap::new(),
             survivors: Vec::new(),
             not_run: 0,
-            stale: explained.stale(mutants),
+            stale: explained.stale(mutants.iter().map(|(mutant, _)| mutant)),
         };
-        for mutant in mutants {
-            match results.get(&mutant.key()) {
+        for (mutant, source) in mutants {
+            match results.get(&mutant.key()).filter(|entry| entry.source == *source) {
                 Some(entry) => report.add(mutant, &entry.verdict, explained),
                 None => report.not_run += 1,
             }
@@ -125,7 +129,7 @@ impl Report {
         writeln!(out)?;
         self.table(out)?;
         if self.not_run > 0 {
-            writeln!(out, "\n{} mutants have no result yet", self.not_run)?;
+            writeln!(out, "\n{} mutants have no result of today's source yet", self.not_run)?;
         }
         Ok(())
     }
@@ -196,6 +200,23 @@ fn count(counts: &mut Counts, verdict: &Verdict, explained: bool) {
 mod tests {
     use super::*;
     use crate::results::Open;
+
+    #[test]
+    fn what_is_known_of_a_source_that_has_changed_counts_as_nothing() {
+        let mutant = Mutant {
+            file: "model/src/replication/a.rs".into(),
+            line: 1,
+            function: "f".into(),
+            change: "c".into(),
+        };
+        let caught = Verdict::Judged { unit: Fate::Test("t".into()), sweep: Fate::Held };
+        let entry = Entry { verdict: caught, ..Entry::new(mutant.clone(), 7) };
+        let results = BTreeMap::from([(mutant.key(), entry)]);
+        let not_run =
+            |source| Report::new(&[(mutant.clone(), source)], &results, &Explained::default()).not_run;
+
+        assert_eq!([not_run(7), not_run(8)], [0, 1]);
+    }
 
     #[test]
     fn each_mutant_is_counted_once_by_who_noticed_it() {

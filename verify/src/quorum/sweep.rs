@@ -85,7 +85,7 @@ const STANDARD: &[&str] = &[
     "elections=2 values=2 changes=1",
     "elections=1 values=2 power-losses=1 changes=1",
     "elections=2 values=0 power-losses=1 changes=1",
-    "voters=4 elections=1 values=2 changes=1",
+    "voters=4 elections=1 values=1 changes=1",
     "voters=4 elections=2 values=0 changes=1",
     "voters=4 elections=1 values=1 power-losses=1 changes=1",
     "elections=3 values=2 power-losses=1",
@@ -94,6 +94,7 @@ const STANDARD: &[&str] = &[
 /// What takes hours.
 const DEEP: &[&str] = &[
     "elections=3 values=1 changes=1",
+    "voters=4 elections=1 values=2 changes=1",
     "elections=2 values=2 power-losses=1 resends=1",
     "voters=4 elections=2 values=1 changes=1",
     "elections=2 values=1 power-losses=1 changes=1",
