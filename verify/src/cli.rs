@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 use highwater_model::fault::Bug;
 
 use crate::catalogue::NOT_APPLICABLE;
-use crate::engine::{EngineName, Limits};
-use crate::registry::{Request, USUAL, World, recoveries, worlds};
+use crate::engine::{EngineName, Limits, peak_resident_bytes};
+use crate::registry::{Request, USUAL, World, recoveries, with_parent, worlds};
 use crate::report::properties::page;
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
@@ -100,6 +100,9 @@ struct Check {
     /// One JSON document on standard output
     #[arg(long)]
     json: bool,
+    /// Ends when standard input does: another run of this program waits for this one
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 #[derive(Debug, Args)]
@@ -139,7 +142,7 @@ struct Spend {
     /// Stops after this time: 90, 90s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
-    /// Stops when a search itself keeps more than this: 8G, 500M; what states share, and what recovery runs remember, is beside it
+    /// Stops a search when its process holds more than this: 8G, 500M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
 }
@@ -229,6 +232,9 @@ fn recovering(name: &str) -> Vec<Box<dyn World>> {
 }
 
 fn check(asked: &Check) -> anyhow::Result<u8> {
+    if asked.with_parent {
+        with_parent();
+    }
     let planted = match &asked.mutant {
         Some(id) => Some(Bug::by_id(id).ok_or_else(|| anyhow!("there is no bug `{id}`; see `verify list`"))?),
         None => None,
@@ -302,10 +308,10 @@ fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow:
     let worst = sweeps.iter().map(|sweep| sweep.conclusion).max().unwrap_or(Conclusion::Holds);
     if json {
         let mut document =
-            serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": part::peak_rss() });
+            serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": peak_resident_bytes() });
         part.into_iter().for_each(|part| part.tell(&mut document));
         shown(writeln!(io::stdout().lock(), "{document}"))?;
-    } else if let Some(bytes) = part::peak_rss() {
+    } else if let Some(bytes) = peak_resident_bytes() {
         let mib = text::grouped(bytes >> 20);
         shown(writeln!(io::stdout().lock(), "at most {mib} MiB of memory in all"))?;
     }

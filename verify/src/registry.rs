@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use highwater_model::fault::Bug;
@@ -42,14 +44,18 @@ pub fn claims() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+mod apart;
 mod asked;
+mod child;
 pub mod shard;
 mod slices;
 
 use asked::asked;
 pub use asked::{Request, USUAL, WALK};
+use child::Failure;
+pub use child::with_parent;
 use shard::Listed;
-use slices::{Failure, Sliced};
+use slices::Sliced;
 
 /// A claim, for a list of them.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +193,13 @@ fn run<W: Checked>(
     run
 }
 
+/// Runs a sound search in a process of its own, which shows its progress itself.
+fn run_apart<W: Checked>(program: &Path, bounds: W::Bounds, limits: Limits, screen: &mut dyn Screen) -> Run {
+    let run = apart::searched(program, &W::new(bounds, None), limits);
+    screen.end(&run);
+    run
+}
+
 /// The part of a plan, and of the limits, that one of so many bounds may have.
 fn share_of(plan: Plan, limits: Limits, bounds: usize) -> (Plan, Limits) {
     let bounds = u32::try_from(bounds.max(1)).expect("a sweep is short");
@@ -264,9 +277,16 @@ impl<W: Checked> World for Of<W> {
             return Ok(Sweep::new::<W>(runs, whole, request.engine, clock.elapsed()));
         }
         let mut runs: Vec<Run> = Vec::new();
+        // A search by itself is not worth a process; nor is one for which there is no time left.
+        let is_apart = sweep.len() > 1 && request.engine == EngineName::Own;
         for bounds in sweep {
             let limits = left(request.limits, clock);
-            runs.push(run::<W>(bounds, request.planted, request.engine, limits, screen));
+            let program =
+                request.program.as_deref().filter(|_| is_apart && limits.timeout != Some(Duration::ZERO));
+            runs.push(match program {
+                Some(program) => run_apart::<W>(program, bounds, limits, screen),
+                None => run::<W>(bounds, request.planted, request.engine, limits, screen),
+            });
             if runs.last().is_some_and(|run| run.violation.is_some()) {
                 break;
             }

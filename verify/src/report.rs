@@ -97,8 +97,11 @@ pub struct Run {
     /// Steps taken per second.
     pub steps_per_second: u64,
     /// Bytes per unique state of what the search itself keeps, at its fullest: the table of visited states, the ways to
-    /// them, the frontier. What states share is beside it (`peak_rss` of the whole check has all).
+    /// them, the frontier. What states share is beside it (`peak_rss` has all).
     pub bytes_per_state: u64,
+    /// Bytes that the process held at most, if it was one of the search's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss: Option<u64>,
     /// Time it took, in seconds.
     pub seconds: f64,
     /// How often each kind of action was taken.
@@ -145,6 +148,7 @@ impl Run {
             states_per_second: outcome.rate(),
             steps_per_second: outcome.step_rate(),
             bytes_per_state: outcome.memory / outcome.unique.max(1),
+            peak_rss: None,
             seconds: outcome.elapsed.as_secs_f64(),
             taken: W::KINDS.iter().copied().zip(outcome.taken.iter().copied()).collect(),
             met: met.map(|(claim, _)| claim.name).collect(),

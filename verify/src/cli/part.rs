@@ -60,10 +60,3 @@ pub(super) fn program() -> Option<PathBuf> {
     let own = Path::new("/proc/self/exe");
     if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
-
-/// The most memory that this process had, in bytes, where the system tells.
-pub(super) fn peak_rss() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
-}

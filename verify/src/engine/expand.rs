@@ -8,6 +8,7 @@ use stateright::Model;
 use super::PANIC;
 use super::encoder::Encoder;
 use super::outcome::Limits;
+use super::process::resident_bytes;
 use super::quiet::quietly;
 use super::recent::Recent;
 use super::trace::Found;
@@ -42,7 +43,7 @@ impl<'w, W: Checked> Shared<'w, W> {
     pub(super) fn new(world: &'w W, limits: Limits) -> Self {
         Self {
             world,
-            visited: Visited::new(limits.threads, limits.memory),
+            visited: Visited::new(limits.threads, limits.memory, || resident_bytes().unwrap_or(0)),
             recent: Recent::new(),
             spare: Mutex::default(),
             unique: AtomicU64::new(0),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::process::resident_bytes;
 use super::trace::Counterexample;
 use crate::world::Checked;
 
@@ -14,7 +15,8 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// Unique states after which it stops likewise.
     pub states: Option<u64>,
-    /// Bytes of what the search itself keeps, after which it stops likewise; it stops before its table would outgrow them.
+    /// Bytes that the process holds (where the system does not tell: that the search itself keeps), after which it stops
+    /// likewise; it stops before its table would outgrow them.
     pub memory: Option<u64>,
 }
 
@@ -31,7 +33,7 @@ impl Limits {
     pub fn reached(&self, at: &Progress) -> bool {
         let late = self.timeout.is_some_and(|timeout| at.elapsed >= timeout);
         late || self.states.is_some_and(|states| at.unique >= states)
-            || self.memory.is_some_and(|memory| at.memory >= memory)
+            || self.memory.is_some_and(|most| at.memory.max(resident_bytes().unwrap_or(0)) >= most)
     }
 }
 

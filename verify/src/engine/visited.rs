@@ -75,6 +75,8 @@ pub(super) struct Visited {
     room: usize,
     /// Bytes that it may take, at the moment when it grows included.
     most: u64,
+    /// Bytes that the process holds, whatever for: with what the table takes more they count, too.
+    held: fn() -> u64,
     /// Those of a level come after those of the levels before it.
     ways: Mutex<Vec<Box<[Way]>>>,
     /// How many there are.
@@ -82,9 +84,10 @@ pub(super) struct Visited {
 }
 
 impl Visited {
-    /// An empty set for so many threads, and with room for no more than `most` bytes if there is a limit.
-    pub(super) fn new(threads: usize, most: Option<u64>) -> Self {
-        Self::with_room(ROOM * threads.max(1), most)
+    /// An empty set for so many threads, and with room for no more than `most` bytes if there is a limit, beside what the
+    /// process has `held` for anything before it grows.
+    pub(super) fn new(threads: usize, most: Option<u64>, held: fn() -> u64) -> Self {
+        Self { held, ..Self::with_room(ROOM * threads.max(1), most) }
     }
 
     /// An empty set that keeps so many places free for all threads together.
@@ -92,7 +95,7 @@ impl Visited {
         let table = Table::new((room * 2).next_power_of_two());
         let most = most.unwrap_or(u64::MAX);
         let (ways, ways_written) = (Mutex::default(), AtomicU64::new(0));
-        Self { table: RwLock::new(table), room, most, ways, ways_written }
+        Self { table: RwLock::new(table), room, most, held: || 0, ways, ways_written }
     }
 
     /// The table, with room for what comes of a chunk; nothing if it may not grow so far. So many states are `known` to be in it.
@@ -110,12 +113,19 @@ impl Visited {
             drop(table);
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             if !has_room(&table) {
-                if self.bytes_of(table.places.len() * 3) > self.most {
+                if !self.may_grow(table.places.len()) {
                     return None;
                 }
                 table.grow();
             }
         }
+    }
+
+    /// Whether it may grow to twice so many places. While it does, those of before are there beside them.
+    fn may_grow(&self, places: usize) -> bool {
+        let more = places as u64 * 2 * size_of::<AtomicU64>() as u64;
+        let unlimited = self.most == u64::MAX;
+        unlimited || self.bytes_of(places).max((self.held)()) + more <= self.most
     }
 
     /// Bytes that it takes.
@@ -124,7 +134,7 @@ impl Visited {
         self.bytes_of(places)
     }
 
-    /// Bytes that it takes with so many places. While it grows, the places of before are there beside twice as many.
+    /// Bytes that it takes with so many places.
     fn bytes_of(&self, places: usize) -> u64 {
         let ways = self.ways_written.load(Ordering::Relaxed);
         places as u64 * size_of::<AtomicU64>() as u64 + ways * size_of::<Way>() as u64
@@ -162,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_state_is_new_once_however_much_the_table_grows() {
-        let visited = Visited::new(1, None);
+        let visited = Visited::new(1, None, || 0);
         let all = || (1..200_000).map(|n| (n, spread(n)));
         let add = |known, fingerprint| visited.table(known).expect("no limit").insert(fingerprint);
 
@@ -173,16 +183,19 @@ mod tests {
     #[test]
     fn a_table_does_not_grow_past_what_it_may_take_with_the_old_one_beside_it() {
         let (places, bytes) = (2 * ROOM as u64, 8);
-        let grows = |most| Visited::new(1, Some(most)).table(places).is_some();
+        let grows = |most| Visited::new(1, Some(most), || 0).table(places).is_some();
+        let grows_beside = |most| Visited::new(1, Some(most), || 1 << 30).table(places).is_some();
 
-        assert!(Visited::new(1, Some(1)).table(0).is_some(), "it need not grow");
+        assert!(Visited::new(1, Some(1), || 0).table(0).is_some(), "it need not grow");
         assert!(!grows(3 * places * bytes - 1));
         assert!(grows(3 * places * bytes));
+        assert!(!grows_beside((1 << 30) + 2 * places * bytes - 1), "what the process holds counts");
+        assert!(grows_beside((1 << 30) + 2 * places * bytes));
     }
 
     #[test]
     fn two_threads_agree_on_who_was_first() {
-        let visited = Visited::new(2, None);
+        let visited = Visited::new(2, None, || 0);
         let table = || visited.table(0).expect("no limit");
         let add = || (1..20_000).filter(|n| table().insert(spread(*n))).count();
         let (one, other) = std::thread::scope(|scope| {
@@ -195,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_way_to_a_state_is_found_level_by_level() {
-        let visited = Visited::new(1, None);
+        let visited = Visited::new(1, None, || 0);
         [vec![(1, 0)], vec![(2, 1), (3, 1)], vec![(5, 2)], vec![(6, 3)]]
             .into_iter()
             .for_each(|ways| visited.reached(&ways));

@@ -31,7 +31,7 @@ pub struct Request {
     pub engine: EngineName,
     /// Walks instead of a search.
     pub walk: Option<Plan>,
-    /// The program that this is, if it may run itself for a part of long walks.
+    /// The program that this is, if it may run itself for a bound of a sweep, and for a part of long walks.
     pub program: Option<PathBuf>,
     /// What the whole check may spend.
     pub limits: Limits,

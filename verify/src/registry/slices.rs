@@ -3,65 +3,15 @@
 //! A slice is this very command for some walks in a row, so that slices put together are the walks that one process would
 //! take. A walk that broke a claim is taken again here, to be shortened and told.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use highwater_model::fault::Bug;
-use serde::Deserialize;
 
-use crate::bounds::Bounds as _;
+use super::child::{Child, Failure, Told, nothing};
 use crate::clock::Stopwatch;
-use crate::engine::{Limits, Outcome, Plan, Progress, Sighting, Verdict, Walked, walk};
-use crate::story::asked_as;
+use crate::engine::{Limits, Plan, Progress, Sighting, Verdict, Walked, walk};
 use crate::world::Checked;
-
-/// The JSON document of a slice, as far as it is read.
-#[derive(Deserialize)]
-struct Document {
-    models: Vec<Model>,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    runs: Vec<Slice>,
-}
-
-#[derive(Deserialize)]
-struct Slice {
-    steps_taken: u64,
-    violation: Option<Found>,
-    depth: u32,
-    taken: BTreeMap<String, u64>,
-    met: Vec<String>,
-    walks: Walks,
-}
-
-/// What a slice found broken.
-#[derive(Deserialize)]
-struct Found {
-    claim: String,
-    values: String,
-}
-
-#[derive(Deserialize)]
-struct Walks {
-    walks: u64,
-    walk: Option<u64>,
-    steps_until_found: Option<u64>,
-    length: Option<u32>,
-}
-
-/// Why walks came to no end of their own.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// Whether a slice found a violation, which could not be found again here.
-    pub(super) is_violation: bool,
-    /// What happened.
-    pub(super) why: String,
-}
 
 /// What is to be walked, and by which program.
 pub(super) struct Sliced<'a, W: Checked> {
@@ -107,71 +57,39 @@ impl<W: Checked> Sliced<'_, W> {
     }
 
     /// Runs one slice.
-    fn slice(&self, first: u64, steps: u64, time: Option<Duration>) -> anyhow::Result<Slice> {
-        let mut command = Command::new(self.program);
-        let (model, liveness) = asked_as(W::NAME);
-        command.args(["check", model]).args(self.world.bounds().line().split(' ')).args(liveness);
-        command.args(["--walk", "--json"]);
-        command.args(["--seed", &self.plan.seed.to_string(), "--from-walk", &first.to_string()]);
-        command.args(["--steps", &steps.to_string(), "--threads", &self.limits.threads.to_string()]);
-        if let Some(bug) = self.planted {
-            command.args(["--mutant", bug.id()]);
-        }
-        if let Some(time) = time {
-            command.args(["--timeout", &time.as_secs().max(1).to_string()]);
-        }
-        let output = command.output().context("a slice of the walks does not start")?;
-        let document = serde_json::from_slice::<Document>(&output.stdout);
-        let Ok(document) = document else {
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            bail!("a slice of the walks from number {first} ended with {}: {told}", output.status);
-        };
-        let slice = document.models.into_iter().flat_map(|model| model.runs).next();
-        slice.context("a slice of the walks tells nothing of them")
+    fn slice(&self, first: u64, steps: u64, time: Option<Duration>) -> anyhow::Result<Told> {
+        let Self { program, world, planted, limits, .. } = *self;
+        let limits = Limits { timeout: time, ..limits };
+        let [seed, first, steps] = [self.plan.seed, first, steps].map(|number| number.to_string());
+        let words = ["--walk", "--seed", &seed, "--from-walk", &first, "--steps", &steps].map(str::to_owned);
+        let what = format!("a slice of the walks, from number {first},");
+        Child { program, world, planted, limits, shows: false }.run(&words, &what)
     }
 
     /// Adds a slice; whether a claim was broken in it.
     ///
     /// # Errors
     /// When the walk that broke it breaks nothing here: the violation stands, but without the way to it.
-    fn add(&self, sum: &mut Walked<W>, slice: Slice) -> Result<bool, Failure> {
+    fn add(&self, sum: &mut Walked<W>, slice: Told) -> Result<bool, Failure> {
         let before = sum.outcome.generated;
-        let outcome = &mut sum.outcome;
-        outcome.generated += slice.steps_taken;
-        outcome.depth = outcome.depth.max(slice.depth);
-        for (kind, count) in W::KINDS.iter().zip(&mut outcome.taken) {
-            *count += slice.taken.get(*kind).copied().unwrap_or(0);
-        }
-        for (claim, seen) in W::sometimes().iter().zip(&mut outcome.seen) {
-            *seen |= slice.met.iter().any(|met| met == claim.name);
-        }
-        sum.walks += slice.walks.walks;
-        let Some(number) = slice.walks.walk else { return Ok(false) };
+        slice.add_to(&mut sum.outcome);
+        let Some(walks) = &slice.walks else {
+            let why = "a slice of the walks tells nothing of them".to_owned();
+            return Err(Failure { is_violation: slice.violation.is_some(), why });
+        };
+        sum.walks += walks.walks;
+        let Some(number) = walks.walk else { return Ok(false) };
         let plan = Plan { first: number, steps: Some(1), ..self.plan };
         let again = walk(self.world, plan, Limits { timeout: None, ..self.limits }, &mut |_| {});
         if !matches!(again.outcome.verdict, Verdict::Violated(_)) {
-            let told = slice.violation.map(|found| format!("{}\n{}", found.claim, found.values));
-            let told = told.unwrap_or_else(|| "it does not say what".to_owned());
+            let told = slice.found();
             let why = format!("walk {number} breaks nothing here; in a process of its own it broke {told}");
             return Err(Failure { is_violation: true, why });
         }
         sum.outcome.verdict = again.outcome.verdict;
-        let steps = before + slice.walks.steps_until_found.unwrap_or(slice.steps_taken);
-        sum.sighting = Some(Sighting { walk: number, steps, length: slice.walks.length.unwrap_or(0) });
+        let steps = before + walks.steps_until_found.unwrap_or(slice.steps_taken);
+        sum.sighting = Some(Sighting { walk: number, steps, length: walks.length.unwrap_or(0) });
         Ok(true)
-    }
-}
-
-fn nothing<W: Checked>() -> Outcome<W> {
-    Outcome {
-        verdict: Verdict::OutOfBudget,
-        unique: 0,
-        generated: 0,
-        depth: 0,
-        elapsed: Duration::ZERO,
-        memory: 0,
-        taken: vec![0; W::KINDS.len()],
-        seen: vec![false; W::sometimes().len()],
     }
 }
 
@@ -180,6 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::bounds::Bounds as _;
     use crate::quorum::{Bounds, World};
 
     fn world() -> World {
@@ -207,7 +126,8 @@ mod tests {
     fn a_violation_that_does_not_come_back_is_a_violation_all_the_same() {
         let (world, path) = (world(), Path::new("/bin/false"));
         let slice = json!({
-            "steps_taken": 5, "depth": 5, "taken": {}, "met": [],
+            "conclusion": "violated", "states": 0, "steps_taken": 5, "depth": 5, "seconds": 0.1, "bytes_per_state": 0,
+            "taken": {}, "met": [],
             "violation": { "claim": "quorum/log_matching", "values": "2 is not 3" },
             "walks": { "walks": 3, "walk": 2, "steps_until_found": 5, "length": 2 },
         });

@@ -24,9 +24,11 @@ pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
     let ended = if run.exhausted { "exhausted" } else { "not exhausted" };
     let planted = run.planted.map(|id| format!(" planted {id}")).unwrap_or_default();
     writeln!(out, "{verdict} {}{planted}  {}", run.model, run.bounds_line())?;
+    let in_all =
+        run.peak_rss.map(|bytes| format!(" ({} MiB in all)", grouped(bytes >> 20))).unwrap_or_default();
     writeln!(
         out,
-        "         {} states, depth {}, {} states/s, {} steps/s, {} B/state, {:.2} s, {ended}",
+        "         {} states, depth {}, {} states/s, {} steps/s, {} B/state{in_all}, {:.2} s, {ended}",
         grouped(run.states),
         run.depth,
         grouped(run.states_per_second),
@@ -34,6 +36,7 @@ pub fn run(out: &mut dyn Write, run: &Run, verbose: bool) -> io::Result<()> {
         run.bytes_per_state,
         run.seconds
     )?;
+    failure(out, run)?;
     match &run.violation {
         Some(found) => {
             writeln!(out)?;
@@ -58,9 +61,7 @@ fn walked(out: &mut dyn Write, run: &Run, walks: &Walks, verdict: &str, verbose:
         grouped(run.steps_per_second),
         run.seconds
     )?;
-    for line in run.failure.iter().flat_map(|failure| failure.lines()) {
-        writeln!(out, "         {line}")?;
-    }
+    failure(out, run)?;
     let Some(found) = &run.violation else { return Ok(()) };
     if let (Some(walk), Some(length), Some(again)) = (walks.walk, walks.length, &walks.again) {
         let shortened = found.story.steps.len();
@@ -71,6 +72,14 @@ fn walked(out: &mut dyn Write, run: &Run, walks: &Walks, verdict: &str, verbose:
     steps(out, &found.story, verbose)?;
     broken(out, &found.story)?;
     writeln!(out)
+}
+
+/// Why a run came to no end of its own, if it did not.
+fn failure(out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    run.failure
+        .iter()
+        .flat_map(|failure| failure.lines())
+        .try_for_each(|line| writeln!(out, "         {line}"))
 }
 
 /// The steps of a counterexample; `verbose` with what is in flight after each.

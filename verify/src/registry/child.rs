@@ -1,0 +1,175 @@
+//! A run of this very program, as a process of its own: what states share is kept until a process ends.
+//!
+//! What it is to do is told on its command line, what it found is read from its JSON document. It ends when whoever waits for
+//! it has ended ([`with_parent`]).
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio, exit};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use highwater_model::fault::Bug;
+use serde::Deserialize;
+
+use crate::bounds::Bounds as _;
+use crate::engine::{Limits, Outcome, Verdict};
+use crate::report::Conclusion;
+use crate::story::asked_as;
+use crate::world::Checked;
+
+/// The flag by which a process is told that another waits for it.
+pub(super) const WITH_PARENT: &str = "--with-parent";
+
+/// The JSON document of a process, as far as it is read.
+#[derive(Deserialize)]
+struct Document {
+    models: Vec<Model>,
+    peak_rss: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    runs: Vec<Told>,
+}
+
+/// What a process told of its run.
+#[derive(Deserialize)]
+pub(super) struct Told {
+    pub(super) conclusion: Conclusion,
+    pub(super) states: u64,
+    pub(super) steps_taken: u64,
+    pub(super) violation: Option<Found>,
+    pub(super) depth: u32,
+    pub(super) seconds: f64,
+    pub(super) bytes_per_state: u64,
+    pub(super) taken: BTreeMap<String, u64>,
+    pub(super) met: Vec<String>,
+    pub(super) walks: Option<Walks>,
+    /// Bytes that the process held at most, where the system tells.
+    #[serde(skip)]
+    pub(super) peak_resident: Option<u64>,
+}
+
+/// What a process found broken.
+#[derive(Deserialize)]
+pub(super) struct Found {
+    claim: String,
+    values: String,
+}
+
+/// What a process told of its walks.
+#[derive(Deserialize)]
+pub(super) struct Walks {
+    pub(super) walks: u64,
+    pub(super) walk: Option<u64>,
+    pub(super) steps_until_found: Option<u64>,
+    pub(super) length: Option<u32>,
+}
+
+/// Why a process came to no end of its own.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Whether it found a violation, which could not be found again here.
+    pub(super) is_violation: bool,
+    /// What happened.
+    pub(super) why: String,
+}
+
+/// What is to be run, and by which program.
+#[derive(Clone, Copy)]
+pub(super) struct Child<'a, W: Checked> {
+    pub(super) program: &'a Path,
+    pub(super) world: &'a W,
+    pub(super) planted: Option<Bug>,
+    pub(super) limits: Limits,
+    /// Whether what it says of its progress is shown as it says it; else it is told if it fails.
+    pub(super) shows: bool,
+}
+
+impl<W: Checked> Child<'_, W> {
+    /// Runs it with these words more.
+    ///
+    /// # Errors
+    /// When it does not start, or ends without having told what it found.
+    pub(super) fn run(&self, more: &[String], what: &str) -> anyhow::Result<Told> {
+        let mut command = Command::new(self.program);
+        let (model, liveness) = asked_as(W::NAME);
+        command.args(["check", model]).args(self.world.bounds().line().split(' ')).args(liveness);
+        command.args(["--json", WITH_PARENT, "--threads", &self.limits.threads.to_string()]);
+        if let Some(bug) = self.planted {
+            command.args(["--mutant", bug.id()]);
+        }
+        if let Some(time) = self.limits.timeout {
+            command.args(["--timeout", &whole_seconds(time).to_string()]);
+        }
+        if let Some(bytes) = self.limits.memory {
+            command.args(["--memory", &bytes.to_string()]);
+        }
+        let errors = if self.shows { Stdio::inherit() } else { Stdio::piped() };
+        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn().with_context(|| format!("{what} does not start"))?;
+        // Kept open until the process has ended: it ends, too, when this one does.
+        let waiting = child.stdin.take();
+        let output = child.wait_with_output().with_context(|| format!("{what} cannot be waited for"))?;
+        drop(waiting);
+        let Ok(document) = serde_json::from_slice::<Document>(&output.stdout) else {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{what} ended with {}{}{said}", output.status, if said.is_empty() { "" } else { ": " });
+        };
+        let Document { models, peak_rss } = document;
+        let told = models.into_iter().flat_map(|model| model.runs).next();
+        let told = told.with_context(|| format!("{what} tells nothing of what it did"))?;
+        Ok(Told { peak_resident: peak_rss, ..told })
+    }
+}
+
+/// A time on the command line, which takes no less than a second.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().max(1)
+}
+
+impl Told {
+    /// What it found, in words.
+    pub(super) fn found(&self) -> String {
+        let told = self.violation.as_ref().map(|found| format!("{}\n{}", found.claim, found.values));
+        told.unwrap_or_else(|| "it does not say what".to_owned())
+    }
+
+    /// Adds what was done and seen to an outcome.
+    pub(super) fn add_to<W: Checked>(&self, outcome: &mut Outcome<W>) {
+        outcome.unique += self.states;
+        outcome.generated += self.steps_taken;
+        outcome.depth = outcome.depth.max(self.depth);
+        outcome.memory = outcome.memory.max(self.bytes_per_state.saturating_mul(self.states));
+        for (kind, count) in W::KINDS.iter().zip(&mut outcome.taken) {
+            *count += self.taken.get(*kind).copied().unwrap_or(0);
+        }
+        for (claim, seen) in W::sometimes().iter().zip(&mut outcome.seen) {
+            *seen |= self.met.iter().any(|met| met == claim.name);
+        }
+    }
+}
+
+/// An outcome to which what was done is to be added.
+pub(super) fn nothing<W: Checked>() -> Outcome<W> {
+    Outcome {
+        verdict: Verdict::OutOfBudget,
+        unique: 0,
+        generated: 0,
+        depth: 0,
+        elapsed: Duration::ZERO,
+        memory: 0,
+        taken: vec![0; W::KINDS.len()],
+        seen: vec![false; W::sometimes().len()],
+    }
+}
+
+/// Ends this process, without a conclusion, as soon as the one that started it has ended.
+pub fn with_parent() {
+    std::thread::spawn(|| {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        exit(i32::from(Conclusion::Failed.exit_code()));
+    });
+}
