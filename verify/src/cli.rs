@@ -306,14 +306,15 @@ fn chosen(asked: &Check, request: &Request) -> anyhow::Result<Vec<Box<dyn World>
 
 fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow::Result<u8> {
     let worst = sweeps.iter().map(|sweep| sweep.conclusion).max().unwrap_or(Conclusion::Holds);
+    let runs = sweeps.iter().flat_map(|sweep| &sweep.runs);
+    let peak = runs.map(|run| run.peak_rss).chain([peak_resident_bytes()]).max().flatten();
     if json {
-        let mut document =
-            serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": peak_resident_bytes() });
+        let mut document = serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": peak });
         part.into_iter().for_each(|part| part.tell(&mut document));
         shown(writeln!(io::stdout().lock(), "{document}"))?;
-    } else if let Some(bytes) = peak_resident_bytes() {
+    } else if let Some(bytes) = peak {
         let mib = text::grouped(bytes >> 20);
-        shown(writeln!(io::stdout().lock(), "at most {mib} MiB of memory in all"))?;
+        shown(writeln!(io::stdout().lock(), "at most {mib} MiB of memory in one process"))?;
     }
     Ok(worst.exit_code())
 }
