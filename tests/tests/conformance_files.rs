@@ -1,10 +1,11 @@
 //! What the files of recordings show when some of them are gone, were never written, or are not what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use highwater_model::fault::Slip;
 use highwater_tests::simulation::{Control, Identities, Report, Scenario};
 use highwater_verify::trace::read::{Recording, recordings};
 use highwater_verify::trace::recording::replay;
@@ -70,6 +71,21 @@ fn files_that_follow_each_other_replay_as_one() {
     assert_eq!((tally.cut_short, tally.torn_bytes), (tally.runs, 0), "all were killed: {tally:?}");
 
     a_run_that_was_not_recorded_is_known_to_be_missing(dir.path());
+}
+
+/// An answer that is passed off as another's is known for what it is though its sender was killed, later or before.
+#[test]
+fn a_kill_excuses_no_message_of_another_moment() {
+    let scenario = Scenario { control: Control::Slipping(Slip::OtherIncarnation), ..SCENARIO };
+    let mut rules = BTreeSet::new();
+    for seed in 0..4 {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(Scenario { seed, ..scenario }.run_into(&IDENTITIES, dir.path(), 64 << 20));
+        let (findings, tally) = cluster::judge(read(dir.path()));
+        assert_eq!(tally.cut_short, tally.runs, "all were killed: {tally:?}");
+        rules.extend(findings.iter().map(|found| found.rule));
+    }
+    assert!(rules.contains("a message that is taken was sent, as it is and by whom it names"), "{rules:?}");
 }
 
 /// Copies what is recorded but for some files.

@@ -82,24 +82,30 @@ pub struct Tally {
 impl Tally {
     /// Adds another tally.
     pub fn add(&mut self, other: &Self) {
-        self.runs += other.runs;
-        self.cores += other.cores;
-        self.steps += other.steps;
-        self.acts += other.acts;
-        self.messages += other.messages;
-        self.unjudged += other.unjudged;
-        self.missing += other.missing;
-        self.cut_short += other.cut_short;
-        self.torn_bytes += other.torn_bytes;
-        self.unrecorded += other.unrecorded;
-        self.void += other.void;
-        self.messages_from_the_cut += other.messages_from_the_cut;
+        self.runs = self.runs.saturating_add(other.runs);
+        self.cores = self.cores.saturating_add(other.cores);
+        self.steps = self.steps.saturating_add(other.steps);
+        self.acts = self.acts.saturating_add(other.acts);
+        self.messages = self.messages.saturating_add(other.messages);
+        self.unjudged = self.unjudged.saturating_add(other.unjudged);
+        self.missing = self.missing.saturating_add(other.missing);
+        self.cut_short = self.cut_short.saturating_add(other.cut_short);
+        self.torn_bytes = self.torn_bytes.saturating_add(other.torn_bytes);
+        self.unrecorded = self.unrecorded.saturating_add(other.unrecorded);
+        self.void = self.void.saturating_add(other.void);
+        self.messages_from_the_cut = self.messages_from_the_cut.saturating_add(other.messages_from_the_cut);
     }
 
     /// Whether something could not be judged that a whole trace would have shown.
     #[must_use]
     pub fn has_gaps(&self) -> bool {
         self.missing > 0 || self.unjudged > 0 || self.unrecorded > 0
+    }
+
+    /// Whether something had to be believed, or could not be judged: what is clean then is so as far as it goes.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.has_gaps() || self.messages_from_the_cut > 0
     }
 }
 

@@ -16,6 +16,9 @@ const MAGIC: &[u8; 8] = b"HWTRACE\0";
 /// Bytes of a frame before its records: length, checksum, number of its first record.
 const FRAME_BYTES: usize = 4 + 4 + 8;
 
+/// About how long the frames of a recording are that is kept in memory; in files a frame is what waits to be written.
+const FRAME_OF_MEMORY: usize = 1 << 20;
+
 /// Records that wait to be written.
 pub(super) struct Buffer {
     header: Option<Header>,
@@ -142,7 +145,14 @@ impl Buffer {
     /// All that waits, as a file of its own.
     pub(super) fn take(&mut self) -> Bytes {
         let mut bytes = BytesMut::from(self.beginning(0).as_ref());
-        bytes.extend_from_slice(&self.frame());
+        let (mut rest, mut first) = (self.records.as_slice(), self.first);
+        while let Some((length, count)) = portion(rest) {
+            let (records, behind) = rest.split_at(length);
+            put_frame(&mut bytes, first, records);
+            (rest, first) = (behind, first + count);
+        }
+        self.records.clear();
+        self.first = self.next;
         bytes.freeze()
     }
 }
@@ -157,6 +167,25 @@ fn put_record(records: &mut Vec<u8>, kind: u8, body: &[u8]) {
     }
     records.push(u8::try_from(left).unwrap_or_default());
     records.extend_from_slice(body);
+}
+
+/// Bytes and number of the records that make the next frame; `None` if there are none.
+fn portion(records: &[u8]) -> Option<(usize, u64)> {
+    let (mut bytes, mut count) = (0, 0);
+    while let Some(length) = records.get(bytes..).and_then(record_bytes)
+        && (count == 0 || bytes + length <= FRAME_OF_MEMORY)
+    {
+        (bytes, count) = (bytes + length, count + 1);
+    }
+    (count > 0).then_some((bytes, count))
+}
+
+/// How long the record is that these bytes begin with, as [`put_record`] put it.
+fn record_bytes(records: &[u8]) -> Option<usize> {
+    let length = records.get(2..)?;
+    let bytes = length.iter().position(|byte| byte & 0x80 == 0)? + 1;
+    let body = length.iter().take(bytes).rev().fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
+    Some(2 + bytes + body)
 }
 
 fn put_frame(bytes: &mut BytesMut, first: u64, records: &[u8]) {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_model::id::{IncarnationId, NodeId, TopicPartition};
+use highwater_model::id::{BrokerEpoch, IncarnationId, NodeId, TopicPartition};
 use highwater_model::metadata::{Command, Image, Outcome};
 use highwater_model::trace::CoreNumber;
 use rustc_hash::FxHashSet;
@@ -17,7 +17,7 @@ use super::quorum_cluster::{self, QuorumWatch};
 use super::read::Recording;
 use super::recording::{Replay, Replayed, Shown};
 use super::replica::ReplicaLife;
-use super::spoken::Saying;
+use super::spoken::{Acquainted, Saying, Speaker};
 use super::step::soundly;
 use super::{Finding, Tally};
 
@@ -30,9 +30,11 @@ pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
     let mut runs: Vec<Replay> = Vec::new();
     for recording in recordings {
         let run = Replay::new(recording);
-        let (said, heard) = run.ever_said();
+        let (said, Acquainted { heard, registered }) = run.ever_said();
         cluster.ever_said.extend(said);
         cluster.unrecorded.extend(heard);
+        let of_run = |broker_epoch| ((run.node(), broker_epoch), run.incarnation());
+        cluster.registered.extend(registered.into_iter().map(of_run));
         runs.push(run);
     }
     for run in &runs {
@@ -59,6 +61,8 @@ struct Cluster {
     ever_said: FxHashSet<Saying>,
     /// Runs whose messages others have taken, and which are not among the recordings.
     unrecorded: BTreeSet<(NodeId, IncarnationId)>,
+    /// Which run of a node acted under a registration.
+    registered: BTreeMap<(NodeId, BrokerEpoch), IncarnationId>,
     partitions: BTreeMap<TopicPartition, PartitionWatch>,
     quorum: QuorumWatch,
     metadata: MetadataWatch,
@@ -206,20 +210,45 @@ impl Cluster {
         watch.proposal_answered(proposal, answer)
     }
 
+    /// Whether whoever this is may have said what is not recorded: in a run that is not among the recordings, where records
+    /// are missing, or behind the end of a recording, all of which has then been replayed.
+    fn may_have_said_more(&self, runs: &[Replay], speaker: Speaker) -> bool {
+        let is_unrecorded = |of: NodeId| self.unrecorded.iter().any(|(node, _)| *node == of);
+        match speaker {
+            Speaker::Run(node, incarnation) => {
+                let is_it = |run: &&Replay| (run.node(), run.incarnation()) == (node, incarnation);
+                runs.iter().find(is_it).is_none_or(Replay::may_have_said_more)
+            }
+            Speaker::Registered(node, broker_epoch) => match self.registered.get(&(node, broker_epoch)) {
+                Some(incarnation) => self.may_have_said_more(runs, Speaker::Run(node, *incarnation)),
+                None => self.may_have_said_more(runs, Speaker::Node(node)),
+            },
+            Speaker::Node(node) => {
+                let mut of_node = runs.iter().filter(|run| run.node() == node);
+                is_unrecorded(node) || of_node.any(Replay::may_have_said_more)
+            }
+            Speaker::Controller => !self.unrecorded.is_empty() || runs.iter().any(Replay::may_have_said_more),
+        }
+    }
+
     /// Nobody can go on: somebody takes a message that nobody sent, as far as is recorded.
     fn let_pass(&mut self, runs: &mut [Replay]) {
         let waiting = |(place, run): (usize, &Replay)| Some((place, run.awaits()?));
         let blocked: Vec<(usize, Saying)> = runs.iter().enumerate().filter_map(waiting).collect();
+        let may_pass = |place: usize| {
+            let speaker = runs.get(place).and_then(Replay::awaited_of);
+            speaker.is_none_or(|speaker| self.may_have_said_more(runs, speaker))
+        };
         // The others wait for what follows.
-        let never_said = blocked.iter().find(|(_, awaited)| !self.ever_said.contains(awaited));
-        let Some((place, awaited)) = never_said.or_else(|| blocked.first()).copied() else { return };
+        let is_never_said = |blocked: &&(usize, Saying)| !self.ever_said.contains(&blocked.1);
+        let passes = |blocked: &&(usize, Saying)| may_pass(blocked.0);
+        let passing = blocked.iter().filter(is_never_said).find(passes);
+        let passing = passing.or_else(|| blocked.iter().find(passes)).copied();
+        let wrong = blocked.iter().find(is_never_said).or_else(|| blocked.first()).copied();
+        let Some((place, awaited)) = passing.or(wrong) else { return };
         let from = awaited.from;
-        let may_say = |node: NodeId| from.is_none_or(|from| node == from);
-        let mut sayers = runs.iter().filter(|run| may_say(run.node()));
-        let is_whole = sayers.all(|run| run.is_closed() && !run.has_gaps())
-            && !self.unrecorded.iter().any(|(node, _)| may_say(*node));
         let Some(run) = runs.get_mut(place) else { return };
-        if is_whole {
+        if passing.is_none() {
             let from = from.map_or_else(|| "the controller".to_owned(), |from| format!("broker {from}"));
             let expected = format!("a message that {from} has sent to broker {} before", run.node());
             let recorded = run.next_in_words();

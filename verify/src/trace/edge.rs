@@ -102,6 +102,7 @@ pub(super) const EACH_EFFECT: &str = "each effect has its act, in order";
 pub(super) const EACH_ACT: &str = "each act has its effect";
 pub(super) const EACH_INPUT: &str = "an input rests on what has come to pass at the edge";
 pub(super) const EACH_END: &str = "what ends was submitted, and its end is given to the core, once";
+pub(super) const AFTER_END: &str = "nothing is done for a core whose life has ended";
 pub(super) const GENERATION: &str = "nothing is delivered to another log generation than its own";
 
 pub(super) fn wrong(
@@ -301,6 +302,20 @@ impl<K: Kind> Book<K> {
             Act::Heard { request, answer } => self.heard(*request, answer.as_ref(), act),
             Act::Noted(broker_epoch) => self.next(&Owed::Note(*broker_epoch), act),
             Act::Stands(stands) => self.next(&Owed::Stand(*stands), act),
+        }
+    }
+
+    /// Enters an act of after the end of its life: what was begun aside may come back.
+    pub(super) fn late(&mut self, act: &Act<K::Timer>) -> Result<(), Wrong> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are done by the driver, which has ended"
+        )]
+        match act {
+            Act::ProposalAnswered(answer) => self.proposal_answered(*answer, act),
+            Act::Sent { to, body, carried, .. } => self.sent(*to, body, *carried, act),
+            Act::NotSent => self.not_sent(act),
+            _ => wrong(AFTER_END, "nothing more of this core", shown::<K>(act)),
         }
     }
 

@@ -16,6 +16,7 @@ use highwater_model::id::IncarnationId;
 use highwater_model::trace::{Header, kind};
 
 pub use error::ReadError;
+pub(super) use frame::FRAME_BYTES_MAX;
 use frame::{Content, MAGIC, parse};
 
 /// One record.
@@ -29,9 +30,13 @@ pub struct Record {
     pub body: Vec<u8>,
 }
 
-/// The body of a record.
+/// The body of a record, with nothing behind it.
 pub(super) fn decode<T: serde::de::DeserializeOwned>(record: &Record) -> Result<T, String> {
-    postcard::from_bytes(&record.body).map_err(|error| error.to_string())
+    match postcard::take_from_bytes(&record.body) {
+        Ok((body, [])) => Ok(body),
+        Ok((_, rest)) => Err(format!("{} bytes behind its body", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// One run of one process.
@@ -136,6 +141,10 @@ fn joined(mut files: Vec<File>) -> Result<Recording, ReadError> {
         if first.content.torn_bytes > 0 {
             let what = "it ends within a frame, though there is a later file of its run".to_owned();
             return Err(ReadError::Damaged { path: first.path.clone(), at: first.content.torn_at, what });
+        }
+        if second.content.first < first.content.next {
+            let what = "it begins with records of numbers that the file before it has".to_owned();
+            return Err(ReadError::Damaged { path: second.path.clone(), at: 0, what });
         }
     }
     let torn_bytes = files.last().map_or(0, |last| last.content.torn_bytes);

@@ -2,6 +2,8 @@
 
 mod life;
 mod parsed;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -10,12 +12,12 @@ use highwater_model::id::{IncarnationId, NodeId, Offset};
 use highwater_model::metadata::{self, Command, Image, Record as MetadataRecord};
 use highwater_model::quorum;
 use highwater_model::replication;
-use highwater_model::trace::{Act, Began, CoreNumber, Ended, Step, kind};
+use highwater_model::trace::{Act, Began, CoreNumber, Ended, Step};
 
 use super::controller::{ControllerLife, FromQuorum, Showed};
-use super::edge::{Answer, Wrong};
-use super::read::Recording;
-use super::spoken::{Saying, Speakers};
+use super::edge::{AFTER_END, Answer, Wrong, wrong};
+use super::read::{FRAME_BYTES_MAX, Recording};
+use super::spoken::{Acquainted, Saying, Speaker, Speakers};
 use super::step::soundly;
 use super::{Finding, Tally};
 pub(super) use life::Replayed;
@@ -64,6 +66,8 @@ pub struct Replay {
     next: Option<Parsed>,
     known: BTreeMap<CoreNumber, Known>,
     lives: BTreeMap<CoreNumber, Replayed>,
+    /// Cores whose lives have ended in order; what was begun for them aside may still come back.
+    ended: BTreeMap<CoreNumber, Option<Replayed>>,
     speakers: Speakers,
     /// The controller whose life is replayed, and what it was told before it began.
     controller: Option<CoreNumber>,
@@ -99,13 +103,17 @@ impl Replay {
     pub fn new(recording: Recording) -> Self {
         let (cut_short, torn_bytes) = (u64::from(!recording.is_closed), recording.torn_bytes);
         // A run whose first files are gone begins with a later number.
-        let missing = recording.records.first().map_or(0, |first| first.number);
+        let first = recording.records.first().map_or(0, |first| first.number);
+        // More than a frame is not what a process leaves that is killed while it writes.
+        let is_torn_far = usize::try_from(torn_bytes).map_or(true, |bytes| bytes > FRAME_BYTES_MAX);
+        let missing = first.saturating_add(u64::from(is_torn_far));
         let mut replay = Self {
             recording,
             at: 0,
             next: None,
             known: BTreeMap::new(),
             lives: BTreeMap::new(),
+            ended: BTreeMap::new(),
             speakers: Speakers::default(),
             controller: None,
             told: Vec::new(),
@@ -132,8 +140,10 @@ impl Replay {
         self.recording.header.incarnation
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.recording.is_closed
+    /// Whether it may have said something that is not among what was replayed up to here: what is lost behind the end of a
+    /// recording came after all that is in it.
+    pub(super) fn may_have_said_more(&self) -> bool {
+        self.tally.missing > 0 || (self.is_over() && !self.recording.is_closed)
     }
 
     /// Whether everything has been replayed.
@@ -149,15 +159,12 @@ impl Replay {
         &mut self.tally
     }
 
-    /// Whether records are missing anywhere in this run, replayed yet or not.
-    pub(super) fn has_gaps(&self) -> bool {
-        let records = &self.recording.records;
-        let numbers = (0..).zip(records).all(|(expected, record)| record.number == expected);
-        !numbers || records.iter().any(|record| record.kind == kind::GAP)
-    }
-
     /// What the next record rests on that another must have said.
     pub(super) fn awaits(&self) -> Option<Saying> {
+        // Who is spoken to is not known any more where records are missing.
+        if self.skipped() > 0 {
+            return None;
+        }
         #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is heard of others")]
         match self.next.as_ref()? {
             Parsed::Replica(Entry::Step(step)) => {
@@ -189,12 +196,34 @@ impl Replay {
         }
     }
 
-    /// Everything that is said in this run, sooner or later; and whose messages were taken, by run.
-    pub(super) fn ever_said(&self) -> (Vec<Saying>, BTreeSet<(NodeId, IncarnationId)>) {
+    /// Who has said what is awaited, as far as it says so itself.
+    pub(super) fn awaited_of(&self) -> Option<Speaker> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are answers of the controller")]
+        match self.next.as_ref()? {
+            Parsed::Replica(Entry::Step(step)) => {
+                let Some(Replayed::Replica(life)) = self.lives.get(&step.core) else { return None };
+                let replication::Input::Message { from, message, .. } = &step.input else { return None };
+                let from = life.tenure.replicas.get(usize::from(from.0)).copied()?;
+                Some(Speaker::of_replica(from, message))
+            }
+            Parsed::Quorum(Entry::Step(step)) => {
+                let quorum::Input::Received(message) = &step.input else { return None };
+                Some(Speaker::Run(message.from.id, message.incarnation))
+            }
+            Parsed::Controller(Entry::Step(step)) => {
+                let metadata::Input::Asked { command, .. } = &step.input else { return None };
+                Speaker::of_command(command)
+            }
+            _ => Some(Speaker::Controller),
+        }
+    }
+
+    /// Everything that is said in this run, sooner or later; and what is known of other runs by it.
+    pub(super) fn ever_said(&self) -> (Vec<Saying>, Acquainted) {
         let mut speakers = Speakers::default();
         let records = self.recording.records.iter();
         let said = records.filter_map(|record| speakers.hear(self.node(), record)).collect();
-        (said, speakers.into_heard())
+        (said, speakers.into_acquainted())
     }
 
     /// The input or act that is replayed next, in words.
@@ -206,6 +235,7 @@ impl Replay {
         let judged = |core| match (self.spoilt.contains(&core), self.known.get(&core)) {
             (true, _) => Judged::Spoilt,
             (false, Some(known)) if self.lives.contains_key(&core) => Judged::As(*known),
+            (false, Some(known)) if self.ended.contains_key(&core) => Judged::As(*known),
             _ => Judged::Unknown,
         };
         self.next = self.recording.records.get(self.at).map(|record| parse(record, judged));
@@ -219,7 +249,7 @@ impl Replay {
         let number = record.number;
         // Whatever is wrong with an act, what it said was said.
         let said = self.speakers.hear(node, record);
-        let is_lost = self.skip(number);
+        let is_lost = self.skip();
         let core = parsed.core();
         let taken = soundly(&"this record", || self.take(parsed)).map_err(|wrong| (core, wrong));
         let mut shown = taken.flatten().unwrap_or_else(|(core, wrong)| {
@@ -233,14 +263,23 @@ impl Replay {
     }
 
     /// Records may be missing before this one, other than those that are said to be. Whether they are.
-    fn skip(&mut self, here: u64) -> bool {
-        let before = self.at.checked_sub(1).and_then(|at| self.recording.records.get(at));
-        let skipped = before.map_or(0, |before| here.saturating_sub(before.number + 1));
+    fn skip(&mut self) -> bool {
+        let skipped = self.skipped();
         if skipped > 0 {
-            self.tally.missing += skipped;
+            self.tally.missing = self.tally.missing.saturating_add(skipped);
             self.forget_lives();
         }
         skipped > 0
+    }
+
+    /// How many records are missing before the next one.
+    fn skipped(&self) -> u64 {
+        let record = |at: usize| self.recording.records.get(at);
+        let (before, here) = (self.at.checked_sub(1).and_then(record), record(self.at));
+        match (before, here) {
+            (Some(before), Some(here)) => here.number.saturating_sub(before.number.saturating_add(1)),
+            _ => 0,
+        }
     }
 
     /// What any core did meanwhile is not known: each is judged again from where it is shown.
@@ -251,6 +290,9 @@ impl Replay {
     }
 
     fn take(&mut self, parsed: Parsed) -> OfCore<Shown> {
+        if let Some(late) = self.take_late(&parsed) {
+            return late;
+        }
         match parsed {
             Parsed::Began(began) => self.begin(*began),
             Parsed::Replica(entry) => self.replica(entry),
@@ -258,12 +300,14 @@ impl Replay {
             Parsed::Controller(entry) => self.controller(entry),
             Parsed::Lifecycle(entry) => self.lifecycle(entry),
             Parsed::Gap(gap) => {
-                self.tally.missing += gap.records;
+                self.tally.missing = self.tally.missing.saturating_add(gap.records);
                 self.forget_lives();
                 Ok(Shown { is_lost: true, ..Shown::default() })
             }
             Parsed::Ended(Ended { core }) => {
-                let ended = self.lives.remove(&core).map_or(Ok(()), |life| life.end());
+                let life = self.lives.remove(&core);
+                let ended = life.as_ref().map_or(Ok(()), Replayed::end);
+                self.ended.insert(core, life);
                 let shown = Shown { ended: Some(core), ..Shown::default() };
                 ended.map(|()| shown).map_err(|wrong| (core, wrong))
             }
@@ -276,6 +320,22 @@ impl Replay {
                 Err((CoreNumber(0), Wrong { rule: "records are well-formed", expected, recorded }))
             }
         }
+    }
+
+    /// A record of a core whose life has ended: what was begun aside for it may come back, and nothing else.
+    fn take_late(&mut self, parsed: &Parsed) -> Option<OfCore<Shown>> {
+        if matches!(parsed, Parsed::Gap(_) | Parsed::Passed { .. } | Parsed::Malformed(_)) {
+            return None;
+        }
+        let core = parsed.core();
+        let life = self.ended.get_mut(&core)?;
+        let late = match (life, parsed) {
+            (Some(Replayed::Replica(life)), Parsed::Replica(Entry::Act(acted))) => life.book.late(&acted.act),
+            (Some(Replayed::Quorum(life)), Parsed::Quorum(Entry::Act(acted))) => life.book.late(&acted.act),
+            (None, Parsed::Replica(Entry::Act(_)) | Parsed::Quorum(Entry::Act(_))) => Ok(()),
+            _ => wrong(AFTER_END, "nothing more of this core", parsed.words()),
+        };
+        Some(late.map(|()| Shown::default()).map_err(|wrong| (core, wrong)))
     }
 
     fn begin(&mut self, began: Began) -> OfCore<Shown> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_model::id::{IncarnationId, NodeId, RequestId, TopicPartition};
+use highwater_model::id::{BrokerEpoch, IncarnationId, NodeId, RequestId, TopicPartition};
 use highwater_model::metadata::{self, BrokerRequest, Command, answer_to_proposal};
 use highwater_model::quorum;
 use highwater_model::replication::{self, AlterPartition, AlterPartitionAnswer, Batches};
@@ -71,8 +71,57 @@ impl Saying {
     }
 }
 
+/// Who has said something, as far as what is said names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// This run of this node.
+    Run(NodeId, IncarnationId),
+    /// This node under this registration.
+    Registered(NodeId, BrokerEpoch),
+    /// Any run of this node.
+    Node(NodeId),
+    /// The active controller, whoever that was.
+    Controller,
+}
+
+impl Speaker {
+    /// Of a message that a replica takes from this node.
+    pub(super) const fn of_replica(from: NodeId, message: &replication::Message) -> Self {
+        match message {
+            replication::Message::Fetch(fetch) => Self::Registered(from, fetch.broker_epoch),
+            replication::Message::Progress(progress) => Self::Registered(from, progress.broker_epoch),
+            // It echoes the registration of whom it answers.
+            replication::Message::FetchAnswer(_) => Self::Node(from),
+        }
+    }
+
+    /// Of a command, if it is one that a broker sends by itself.
+    pub(super) fn of_command(command: &Command) -> Option<Self> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others come from clients")]
+        match command {
+            Command::RegisterBroker(registration) => {
+                Some(Self::Run(registration.node, registration.incarnation))
+            }
+            Command::Heartbeat(heartbeat) => Some(Self::Registered(heartbeat.node, heartbeat.broker_epoch)),
+            Command::AlterPartition { node, proposal, .. } => {
+                Some(Self::Registered(*node, proposal.broker_epoch))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a run knows of runs.
+#[derive(Debug, Default)]
+pub(super) struct Acquainted {
+    /// Runs of other nodes whose messages were taken: as members of the quorum, or observers, all nodes speak to each other.
+    pub(super) heard: BTreeSet<(NodeId, IncarnationId)>,
+    /// Registrations under which this run itself acted.
+    pub(super) registered: BTreeSet<BrokerEpoch>,
+}
+
 /// What is known of a core for what it says.
-enum Speaker {
+enum Voice {
     Replica(NodeId, TopicPartition),
     Quorum,
     Controller,
@@ -82,10 +131,9 @@ enum Speaker {
 /// What the cores of a run say, record by record.
 #[derive(Default)]
 pub(super) struct Speakers {
-    known: BTreeMap<CoreNumber, Speaker>,
+    known: BTreeMap<CoreNumber, Voice>,
     commands: BTreeMap<RequestId, Command>,
-    /// Runs of other nodes whose messages were taken.
-    heard: BTreeSet<(NodeId, IncarnationId)>,
+    acquainted: Acquainted,
 }
 
 impl Speakers {
@@ -101,54 +149,61 @@ impl Speakers {
     }
 
     fn meet(&mut self, node: NodeId, began: &Began) {
-        let speaker = match &began.life {
-            Life::Replica { tenure, .. } => Speaker::Replica(node, tenure.partition),
-            Life::Quorum { .. } => Speaker::Quorum,
-            Life::Controller { .. } => Speaker::Controller,
-            Life::Lifecycle { .. } => Speaker::Lifecycle,
+        let voice = match &began.life {
+            Life::Replica { tenure, .. } => {
+                self.acquainted.registered.insert(tenure.broker_epoch);
+                Voice::Replica(node, tenure.partition)
+            }
+            Life::Quorum { .. } => Voice::Quorum,
+            Life::Controller { .. } => Voice::Controller,
+            Life::Lifecycle { .. } => Voice::Lifecycle,
         };
-        self.known.insert(began.core, speaker);
+        self.known.insert(began.core, voice);
     }
 
     fn note_step(&mut self, record: &Record) {
-        match speaker(&self.known, record) {
-            Some(Speaker::Controller) => {
+        match voice(&self.known, record) {
+            Some(Voice::Controller) => {
                 if let Ok(Step { input: metadata::Input::Asked { request, command, .. }, .. }) =
                     decode(record)
                 {
                     self.commands.insert(request, command);
                 }
             }
-            Some(Speaker::Quorum) => {
+            Some(Voice::Quorum) => {
                 if let Ok(Step { input: quorum::Input::Received(message), .. }) = decode(record) {
-                    self.heard.insert((message.from.id, message.incarnation));
+                    self.acquainted.heard.insert((message.from.id, message.incarnation));
                 }
             }
-            Some(Speaker::Replica(..) | Speaker::Lifecycle) | None => {}
+            Some(Voice::Replica(..) | Voice::Lifecycle) | None => {}
         }
     }
 
-    /// Runs of other nodes whose messages were taken: as members of the quorum, or observers, all nodes speak to each other.
-    pub(super) fn into_heard(self) -> BTreeSet<(NodeId, IncarnationId)> {
-        self.heard
+    /// What has been learned of runs.
+    pub(super) fn into_acquainted(self) -> Acquainted {
+        self.acquainted
     }
 
     fn act(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
-        let speaker = speaker(&self.known, record)?;
+        let voice = voice(&self.known, record)?;
         // What is said names no timer, so that any timers will do.
         let Acted { act, .. } = decode::<Acted<replication::Timer>>(record).ok()?;
-        match (speaker, act) {
-            (Speaker::Replica(..), Act::Sent { to, body, carried, .. }) => {
+        match (voice, act) {
+            (Voice::Replica(..), Act::Sent { to, body, carried, .. }) => {
                 Some(Saying::new(Some(node), &("message", to, body, carried)))
             }
-            (Speaker::Replica(node, partition), Act::Proposed(proposal)) => {
+            (Voice::Replica(node, partition), Act::Proposed(proposal)) => {
                 Saying::command(&Command::AlterPartition { node: *node, partition: *partition, proposal })
             }
-            (Speaker::Quorum, Act::Sent { to, body, .. }) => {
+            (Voice::Quorum, Act::Sent { to, body, .. }) => {
                 Some(Saying::new(Some(node), &("quorum", to, body)))
             }
-            (Speaker::Lifecycle, Act::Asked { body, .. }) => Saying::command(&body.into_command()),
-            (Speaker::Controller, Act::Answered { request, answer }) => {
+            (Voice::Lifecycle, Act::Asked { body, .. }) => Saying::command(&body.into_command()),
+            (Voice::Lifecycle, Act::Noted(broker_epoch)) => {
+                self.acquainted.registered.insert(broker_epoch);
+                None
+            }
+            (Voice::Controller, Act::Answered { request, answer }) => {
                 answered(self.commands.remove(&request)?, &answer)
             }
             _ => None,
@@ -156,7 +211,7 @@ impl Speakers {
     }
 }
 
-fn speaker<'a>(known: &'a BTreeMap<CoreNumber, Speaker>, record: &Record) -> Option<&'a Speaker> {
+fn voice<'a>(known: &'a BTreeMap<CoreNumber, Voice>, record: &Record) -> Option<&'a Voice> {
     let (core, _) = postcard::take_from_bytes::<CoreNumber>(&record.body).ok()?;
     known.get(&core)
 }

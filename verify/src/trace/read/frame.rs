@@ -10,14 +10,21 @@ use super::{ReadError, Record};
 pub(super) const MAGIC: &[u8; 8] = b"HWTRACE\0";
 /// Bytes before the records of a frame: length, checksum, number of the first record.
 const FRAME_BYTES: usize = 4 + 4 + 8;
-/// No frame is larger: what waits to be written is bounded, by less than this.
-const FRAME_BYTES_MAX: usize = 1 << 30;
+/// No frame is larger: at most 16 MiB wait to be written, and what is said of those that found no room.
+pub(in crate::trace) const FRAME_BYTES_MAX: usize = (16 << 20) + (1 << 10);
+/// How many bytes are looked through at most for a whole frame behind one that looks cut off.
+const LOOKED_THROUGH_MAX: usize = 256 << 20;
 
 /// What a file holds.
+#[derive(Default)]
 pub(super) struct Content {
     /// Whose recording it is; `None` if the process ended before that was written.
     pub(super) header: Option<Header>,
     pub(super) records: Vec<Record>,
+    /// Number of its first record; of the next one, if it has none.
+    pub(super) first: u64,
+    /// Number of the record after its last.
+    pub(super) next: u64,
     /// Bytes at its end that are part of a frame.
     pub(super) torn_bytes: u64,
     /// Where they begin.
@@ -32,11 +39,10 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, ReadError> {
     let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
         // A process may end while it writes the very first bytes.
         let is_begun = MAGIC.starts_with(bytes);
-        let nothing = Content { header: None, records: Vec::new(), torn_bytes: 0, torn_at: 0 };
         let error = ReadError::NotARecording { path: path.to_owned() };
-        return if is_begun { Ok(nothing) } else { Err(error) };
+        return if is_begun { Ok(Content::default()) } else { Err(error) };
     };
-    let mut content = Content { header: None, records: Vec::new(), torn_bytes: 0, torn_at: 0 };
+    let mut content = Content::default();
     loop {
         let at = position(bytes, rest);
         let damaged = |what: &str| ReadError::Damaged { path: path.to_owned(), at, what: what.to_owned() };
@@ -44,6 +50,9 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Content, ReadError> {
             Frame::Whole { first, records, after } => {
                 take(path, at, (first, records), &mut content)?;
                 rest = after;
+            }
+            Frame::Torn if is_followed(rest, content.next) => {
+                return Err(damaged("a frame of another length than its own"));
             }
             Frame::Torn => {
                 content.torn_bytes = u64::try_from(rest.len()).unwrap_or(u64::MAX);
@@ -92,6 +101,39 @@ fn frame(bytes: &[u8]) -> Frame<'_> {
     }
 }
 
+/// Whether a whole frame lies behind the beginning of these bytes, of records from `next` on: what was cut off has
+/// nothing behind it.
+fn is_followed(bytes: &[u8], next: u64) -> bool {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return false;
+    }
+    let last = next.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    let mut looked_through = 0_usize;
+    for at in 1..bytes.len().saturating_sub(FRAME_BYTES) {
+        let Some(behind) = bytes.get(at..) else { return false };
+        let Some((length, first)) = claimed(behind) else { continue };
+        // Each record takes bytes, so that no number is further on than there are bytes.
+        if !(next..=last).contains(&first) {
+            continue;
+        }
+        looked_through = looked_through.saturating_add(length);
+        if looked_through > LOOKED_THROUGH_MAX || matches!(frame(behind), Frame::Whole { .. }) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Length and first number of the frame that these bytes begin with, if they begin with one and hold it.
+fn claimed(bytes: &[u8]) -> Option<(usize, u64)> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let content = rest.get(4..)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (first, _) = content.split_first_chunk::<8>()?;
+    let is_possible = (8..=FRAME_BYTES_MAX.min(content.len())).contains(&length);
+    is_possible.then_some((length, u64::from_be_bytes(*first)))
+}
+
 /// Takes the records of a frame.
 fn take(
     path: &Path,
@@ -107,17 +149,33 @@ fn take(
         }
         left = next;
         if kind == kind::HEADER {
-            let header = postcard::from_bytes(body).map_err(|_| damaged("a malformed header"))?;
+            if content.header.is_some() {
+                return Err(damaged("a second header"));
+            }
+            (content.first, content.next) = (number, number);
+            let header = decoded(body).ok_or_else(|| damaged("a malformed header"))?;
             content.header = Some(header);
             continue;
         }
         if content.header.is_none() {
             return Err(ReadError::NoHeader { path: path.to_owned() });
         }
+        if number < content.next {
+            return Err(damaged("records whose numbers have been before"));
+        }
+        if content.records.is_empty() {
+            content.first = number;
+        }
         content.records.push(Record { number, kind, body: body.to_vec() });
-        number = number.saturating_add(1);
+        number = number.checked_add(1).ok_or_else(|| damaged("more records than there are numbers"))?;
+        content.next = number;
     }
     Ok(())
+}
+
+/// A body with nothing behind it.
+fn decoded(body: &[u8]) -> Option<Header> {
+    postcard::take_from_bytes(body).ok().filter(|(_, rest)| rest.is_empty()).map(|(header, _)| header)
 }
 
 /// The next record: kind, version, body, what follows.

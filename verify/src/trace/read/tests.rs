@@ -85,6 +85,89 @@ fn every_flipped_bit_of_a_frame_is_found_or_makes_it_look_cut_off() {
     }
 }
 
+/// Three frames of a record each, in the last file of a run, and where they begin.
+fn three() -> ([usize; 3], Vec<u8>) {
+    let mut bytes = golden()[..SECOND].to_vec();
+    let mut starts = [0; 3];
+    for (number, start) in (0..).zip(&mut starts) {
+        *start = bytes.len();
+        bytes.extend_from_slice(&framed(number, &[5, 0, 1, 7]));
+    }
+    (starts, bytes)
+}
+
+#[test]
+fn a_changed_length_with_more_behind_it_is_damage_and_not_a_kill() {
+    let (starts, whole) = three();
+    // The header's, too, without which nobody would know whose file it is.
+    for at in [8, starts[0], starts[1]] {
+        let mut changed = whole.clone();
+        changed[at + 2] ^= 0x10;
+        let said = of(&changed).unwrap_err().to_string();
+        assert!(said.contains(&format!("a frame of another length than its own at byte {at}")), "{said}");
+    }
+    let mut changed = whole;
+    changed[starts[2] + 2] ^= 0x10;
+    let read = of(&changed).unwrap();
+    assert_eq!((read.records.len(), read.torn_bytes), (2, 20), "nothing tells it from one that was cut off");
+}
+
+#[test]
+fn no_frame_is_longer_than_what_may_wait_to_be_written() {
+    let mut long = golden();
+    long[SECOND + 1..SECOND + 4].copy_from_slice(&[0xff; 3]);
+    assert!(of(&long).is_ok(), "one byte less than 16 MiB");
+    long[SECOND..SECOND + 4].copy_from_slice(&[1, 0, 4, 1]);
+    let said = of(&long).unwrap_err().to_string();
+    assert!(said.contains("a frame of an impossible length at byte 35"), "{said}");
+}
+
+#[test]
+fn looking_for_what_lies_behind_ends_on_any_bytes() {
+    // Each byte is the beginning of something that may be a frame.
+    let crafted = [&golden()[..SECOND], &[1, 0, 0, 0], &[0; 1 << 16]].concat();
+    assert!(of(&crafted).is_ok());
+    let crafted = [&golden()[..SECOND], &[1, 0, 0, 0], &[0, 0, 0, 9, 0].repeat(1 << 14)].concat();
+    drop(of(&crafted));
+}
+
+#[test]
+fn numbers_of_records_ascend_and_a_file_has_one_header() {
+    let with = |frames: &[Vec<u8>]| [&golden()[..SECOND], &frames.concat()].concat();
+    let record = [5, 0, 1, 7];
+    for again in [[framed(3, &record), framed(3, &record)], [framed(3, &record), framed(1, &record)]] {
+        let said = of(&with(&again)).unwrap_err().to_string();
+        assert!(said.contains("records whose numbers have been before at byte 55"), "{said}");
+    }
+    let said = of(&with(&[framed(u64::MAX, &record)])).unwrap_err().to_string();
+    assert!(said.contains("more records than there are numbers"), "{said}");
+    let header = [0, 0, 8, 3, 3, 0xac, 2, 1, b'1', 0, 0];
+    let said = of(&with(&[framed(0, &header)])).unwrap_err().to_string();
+    assert!(said.contains("a second header at byte 35"), "{said}");
+    let longer = [MAGIC.as_slice(), &framed(0, &[&[0, 0, 9], &header[3..], &[0]].concat())].concat();
+    let said = of(&longer).unwrap_err().to_string();
+    assert!(said.contains("a malformed header"), "{said}");
+}
+
+#[test]
+fn files_whose_records_overlap_are_damage() {
+    let header = |file: u8| framed(0, &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, file]);
+    let file =
+        |number: u8, first: u64| [MAGIC.as_slice(), &header(number), &framed(first, &[5, 0, 1, 7])].concat();
+    let said = read(&[("a.trace", &file(0, 4)), ("b.trace", &file(1, 4))]).unwrap_err().to_string();
+
+    assert!(said.contains("it begins with records of numbers that the file before it has"), "{said}");
+}
+
+#[test]
+fn nothing_follows_the_body_of_a_record() {
+    use highwater_model::trace::Gap;
+    let body = |bytes: &[u8]| Record { number: 0, kind: kind::GAP, body: bytes.to_vec() };
+
+    assert_eq!(decode(&body(&[1])), Ok(Gap { records: 1 }));
+    assert_eq!(decode::<Gap>(&body(&[1, 1])), Err("1 bytes behind its body".to_owned()));
+}
+
 #[test]
 fn a_damaged_frame_says_where_and_what_to_do() {
     let mut changed = golden();
