@@ -56,7 +56,8 @@ pub struct Header {
     pub node: NodeId,
     /// This run of its process.
     pub incarnation: IncarnationId,
-    /// When it started, in milliseconds since 1970: only to tell runs of one node apart and to sort them.
+    /// When it started, in milliseconds since 1970, or right after the start of the last run of the node whose files lay
+    /// there, if the clock was set back since: only to tell runs of one node apart and to sort them.
     pub started_ms: u64,
     /// Version of the program.
     pub build: String,

@@ -86,8 +86,11 @@ impl Recorder {
     }
 
     /// Begins to record. Nothing before this is kept.
-    pub(crate) fn begin(&self, env: &Env, header: Header) {
+    pub(crate) fn begin(&self, env: &Env, mut header: Header) {
         let Some(shared) = &self.shared else { return };
+        if let Target::Files { dir, .. } = &shared.target {
+            header.started_ms = file::after_all(dir, &header);
+        }
         shared.locked().begin(header);
         if let Target::Files { dir, bytes_max } = &shared.target {
             let (shared, dir, bytes_max) = (Arc::clone(shared), dir.clone(), *bytes_max);

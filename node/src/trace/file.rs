@@ -1,10 +1,11 @@
 //! Writing records into files that together stay below a bound.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use highwater_model::trace::Header;
 use highwater_transport::env::Env;
 
 use super::{Shared, WAIT_MAX};
@@ -12,6 +13,8 @@ use crate::disk::{Disk, Fault, FileRef, Open, RealDisk};
 
 /// How many files the bound is spread over.
 const FILES: u64 = 8;
+/// What has 16 digits in a name is below this.
+const STARTED_MAX: u64 = 9_999_999_999_999_999;
 /// How the name of a file ends.
 const SUFFIX: &str = ".trace";
 
@@ -25,6 +28,24 @@ struct Files {
     bytes_max: u64,
     current: Option<FileRef>,
     next: u32,
+}
+
+/// When a run has started, and at the least after every run of its node whose files are there: its clock may have been set
+/// back, but neither who reads the files nor who makes room may take an older run for the newer.
+pub(super) fn after_all(dir: &Path, header: &Header) -> u64 {
+    // Whoever writes will say what is wrong with the directory.
+    let names = RealDisk::open(dir).and_then(|disk| disk.list("")).unwrap_or_default();
+    let node = format!("node-{}-", header.node);
+    let started = |name: &str| {
+        let (started, _) = name.strip_prefix(&node)?.split_once('-')?;
+        started.parse::<u64>().ok().filter(|started| *started < STARTED_MAX)
+    };
+    let last = names
+        .iter()
+        .filter(|entry| entry.name.ends_with(SUFFIX))
+        .filter_map(|entry| started(&entry.name))
+        .max();
+    last.map_or(header.started_ms, |last| header.started_ms.max(last + 1))
 }
 
 /// Writes what is recorded until the recording is closed.
