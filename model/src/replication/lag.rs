@@ -3,30 +3,27 @@
 
 use super::{Effect, Effects, Refusal, Replica, ReplicaIdx, Tenure, Timer};
 use crate::fault::{Bug, Faults};
-use crate::id::Offset;
 
 impl<F: Faults> Replica<F> {
-    /// A follower has told how far it is; `fetched` is the offset of its fetch, if this was a new one.
+    /// A follower has told how far it is: by a new fetch, or by amending the last one.
     ///
     /// It is caught up, and stays so, by reaching its goal with what counts as held: syncing late is lagging. The goal of one
     /// that is not moves with each new fetch from below it: so it comes back by fetching from where the log ended at its fetch
     /// before. From then on the goal stays, until what counts as held has reached it: one whose syncs never end does not come
     /// back by fetching on, and holds up no watermark (RL5, RL9).
-    pub(super) fn note_lag(&mut self, from: ReplicaIdx, fetched: Option<Offset>) {
+    pub(super) fn note_lag(&mut self, from: ReplicaIdx, is_new_fetch: bool) {
         let (end, flush) = (self.log.end(), self.view.flush);
-        let stays_out = self.faults.has(Bug::LateSyncStaysOut);
-        let unsynced = self.faults.has(Bug::UnsyncedComesBack);
+        let unsynced_too = self.faults.has(Bug::UnsyncedComesBack);
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
         let Some(progress) = &follower.progress else { return };
-        let told = follower.caught_up || fetched.is_some() || !stays_out;
-        let is_there = fetched.is_some_and(|fetched| fetched >= follower.goal);
-        let held = progress.counted(flush) >= follower.goal && told;
-        if held || (unsynced && is_there && !follower.caught_up) {
+        let all = unsynced_too && !follower.caught_up;
+        let held = if all { progress.end } else { progress.counted(flush) };
+        if held >= follower.goal {
             follower.caught_up = true;
             // The timer starts anew, if there is still anything to reach.
             follower.restart = true;
             follower.goal = end;
-        } else if fetched.is_some() && !is_there && !follower.caught_up {
+        } else if is_new_fetch && progress.end < follower.goal && !follower.caught_up {
             follower.goal = end;
         }
     }

@@ -66,13 +66,14 @@ impl<F: Faults> Replica<F> {
     /// What was heard already is told again, perhaps with a sync that has ended since. Of one that is caught up nothing is new but
     /// what it counts as holding now; one that is not may have reached its goal by another policy.
     fn amend(&mut self, from: ReplicaIdx, durable_end: Offset) {
-        let flush = self.view.flush;
+        let (flush, stays_out) = (self.view.flush, self.faults.has(Bug::LateSyncStaysOut));
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
         let Some(progress) = &mut follower.progress else { return };
         let before = progress.counted(flush);
         progress.durable_end = progress.durable_end.max(durable_end.min(progress.end));
-        if progress.counted(flush) > before || !follower.caught_up {
-            self.note_lag(from, None);
+        let is_news = if follower.caught_up { progress.counted(flush) > before } else { !stays_out };
+        if is_news {
+            self.note_lag(from, false);
         }
     }
 
@@ -128,7 +129,6 @@ impl<F: Faults> Replica<F> {
     /// R12: a valid fetch says what the follower has. A repetition says nothing new of its log: that it was repeated does not
     /// make it any more caught up. Nor must one that was overtaken take back what an amendment told.
     fn count_fetch(&mut self, from: ReplicaIdx, fetch: &Fetch) {
-        let taken_as_new = self.faults.has(Bug::UnsyncedComesBack);
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
         let same = |known: &FollowerProgress| {
             known.request_id == fetch.request_id
@@ -137,9 +137,6 @@ impl<F: Faults> Replica<F> {
         };
         if follower.progress.as_ref().is_some_and(same) {
             self.amend(from, fetch.durable_end);
-            if taken_as_new {
-                self.note_lag(from, Some(fetch.fetch_offset));
-            }
             return;
         }
         follower.progress = Some(FollowerProgress {
@@ -149,7 +146,7 @@ impl<F: Faults> Replica<F> {
             durable_end: fetch.durable_end,
             round: fetch.round,
         });
-        self.note_lag(from, Some(fetch.fetch_offset));
+        self.note_lag(from, true);
     }
 
     fn park(&mut self, from: ReplicaIdx, answered: Answered) {
