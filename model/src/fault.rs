@@ -178,6 +178,10 @@ bugs! {
     HeardForGood, "L-07", "KAFKA-15489 by way of a voter change", "whom a leader heard before its check-quorum timer was armed again goes on counting";
     UnsyncedComesBack, "L-08", "the twin of L-03, RL9", "a member that was dropped for syncing late is taken back by what it has fetched, or by fetching that again";
 }
+    UnfencedTooLate, "L-09", "rule Q54, kin to KAFKA-13959", "a fenced broker is unfenced only by metadata beyond its own registration, which may be the last there is";
+    WrittenWakesNobody, "L-10", "rule R10", "a fetch that waits is answered when the log grows, and not when what it waits for is written";
+    DeposedTellsNobody, "L-11", "KAFKA-2960", "a leader that is deposed tells nobody whose produce waits for it";
+    SyncsForNothing, "L-12", "TurboDB 106, kin to etcd 2486", "a sync that ended is followed by another, though nothing was written";
 
 #[cfg(test)]
 mod tests {

@@ -87,7 +87,7 @@ impl<F: Faults> Replica<F> {
 
     /// R6: whoever waits is told, and every timer of the role stops.
     fn leave_role(&mut self, tenure: &Tenure, effects: &mut Effects) {
-        let refusal = self.not_leader();
+        let (refusal, tells_nobody) = (self.not_leader(), self.faults.has(Bug::DeposedTellsNobody));
         match core::mem::take(&mut self.role) {
             Role::Idle => {}
             Role::Following(following) => {
@@ -101,8 +101,8 @@ impl<F: Faults> Replica<F> {
             Role::Leading(lead) => {
                 let produces = lead.for_commit.iter().chain(&lead.for_local).map(|wait| wait.request_id);
                 let reads = lead.end_reads.iter().map(|wait| wait.request_id);
-                effects
-                    .extend(produces.chain(reads).map(|request_id| Effect::Refuse { request_id, refusal }));
+                let waiting = produces.chain(reads).filter(|_| !tells_nobody);
+                effects.extend(waiting.map(|request_id| Effect::Refuse { request_id, refusal }));
                 let armed = |replica: &ReplicaIdx| lead.follower(*replica).is_some_and(|known| known.armed);
                 effects.extend(tenure.others().filter(armed).map(|known| Effect::Disarm(Timer::Lag(known))));
                 if lead.change.has_timer() {

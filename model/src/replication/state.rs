@@ -50,6 +50,7 @@ impl<F: Faults> Replica<F> {
     /// When an assertion on the own state fails: a defect of this core, never of an input.
     pub fn step(&mut self, tenure: &Tenure, input: Input, effects: &mut Effects) -> Result<(), Refusal> {
         let isr_before = self.view.isr;
+        let wakes = !(self.faults.has(Bug::WrittenWakesNobody) && matches!(input, Input::Written { .. }));
         match input {
             Input::View(view) => self.on_view(tenure, view, effects)?,
             Input::Produce { acks, request_id, batch } => {
@@ -79,13 +80,13 @@ impl<F: Faults> Replica<F> {
         // R22: whatever changed, evaluate the watermark again.
         let isr_changed = isr_before != self.view.isr;
         let reevaluate = !(isr_changed && self.faults.has(Bug::WatermarkNotReevaluated));
-        self.settle(tenure, reevaluate, effects);
+        self.settle(tenure, reevaluate, wakes, effects);
         self.assert_sound();
         Ok(())
     }
 
     /// Does what has become possible: syncs, the watermark, answers that waited, proposals, the next fetch.
-    fn settle(&mut self, tenure: &Tenure, reevaluate: bool, effects: &mut Effects) {
+    fn settle(&mut self, tenure: &Tenure, reevaluate: bool, wakes: bool, effects: &mut Effects) {
         self.sync_if_needed(effects);
         match self.role {
             Role::Idle => {}
@@ -96,7 +97,9 @@ impl<F: Faults> Replica<F> {
                 }
                 self.acknowledge(effects);
                 self.answer_end_reads(tenure, effects);
-                self.answer_parked(effects);
+                if wakes {
+                    self.answer_parked(effects);
+                }
                 self.arm_lag_timers(tenure, effects);
                 self.propose_isr(tenure, effects);
             }

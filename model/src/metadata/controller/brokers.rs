@@ -134,10 +134,12 @@ impl<F: Faults> Scene<'_, F> {
         let stopping = heartbeat.want_shutdown || broker.stopping.is_some();
         let must_fence = heartbeat.want_fence || !heartbeat.offline_directories.is_empty();
         Ok(if stopping {
+        let beyond = u64::from(self.faults.has(Bug::UnfencedTooLate));
+        let has_read_of_itself = heartbeat.metadata_offset.0 > broker.broker_epoch.0 + beyond;
             self.shut_down(broker)
         } else if must_fence && !broker.fenced {
             standing(self.fence(broker), true)
-        } else if !must_fence && broker.fenced && heartbeat.metadata_offset.0 > broker.broker_epoch.0 {
+        } else if !must_fence && broker.fenced && has_read_of_itself {
             standing(self.unfence(broker), false)
         } else {
             Decision::nothing(Outcome::Heartbeat { fenced: broker.fenced, may_stop: false })

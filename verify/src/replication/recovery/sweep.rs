@@ -3,7 +3,7 @@
 use highwater_model::fault::Bug;
 
 use super::ends::name;
-use crate::recovery::Table;
+use crate::recovery::{COMES_TO_REST, Table};
 
 /// The recovery runs of this world.
 pub(super) const RECOVERIES: Table = Table {
@@ -69,5 +69,20 @@ pub(super) const RECOVERIES: Table = Table {
             // The ISR flaps for ever, and nothing is committed meanwhile: whichever the run is cut off at.
             &[name::NO_CHANGE_IS_OPEN, name::ALL_IS_COMMITTED],
         ),
+        (
+            Bug::UnfencedTooLate,
+            "rule Q54, kin to KAFKA-13959",
+            // Whoever is unfenced after it has lost its session has read of that, which is beyond its registration.
+            "brokers=2 kills=1 flush=os in-flight=1",
+            &[name::EVERY_BROKER_IS_ACTIVE],
+        ),
+        (Bug::WrittenWakesNobody, "rule R10", "brokers=2 flush=os in-flight=1", &[name::LOGS_ARE_ONE]),
+        (
+            Bug::DeposedTellsNobody,
+            "KAFKA-2960",
+            "brokers=2 elections=1 flush=os in-flight=1",
+            &[name::PRODUCES_ARE_ANSWERED],
+        ),
+        (Bug::SyncsForNothing, "TurboDB 106, kin to etcd 2486", "brokers=1", &[COMES_TO_REST]),
     ],
 };
