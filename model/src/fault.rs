@@ -98,7 +98,7 @@ macro_rules! bugs {
 bugs! {
     TruncateToHighWatermark, "B-01", "KIP-101, scenario 1", "on a new leader epoch a follower cuts its log to its own high watermark";
     SkipDivergenceTest, "B-02", "KIP-101, scenario 2", "the leader does not test a fetch that is within its log for divergence";
-    TruncateToLeaderEnd, "B-03", "KAFKA-6361, KIP-279", "a diverging follower cuts to the leader's end offset without looking at its own epochs";
+    TruncateToLeaderEnd, "B-03", "KAFKA-6361, KIP-279", "a diverging follower cuts to the leader's end offset and goes on from there, without anybody looking at its own epochs";
     UnfencedFetch, "B-04", "KAFKA-6880, KIP-320", "the leader counts a fetch of another leader epoch";
     JoinAtStaleHighWatermark, "B-05", "KAFKA-7128", "a follower joins the ISR without having reached the leader epoch's start";
     CommittedIsrOnly, "B-06", "KIP-497", "the high watermark ignores an expansion in flight";

@@ -6,6 +6,7 @@
 //! that end, clients. Records are numbers beside the messages: no core sees them.
 
 mod action;
+mod aside;
 mod bounds;
 mod claims;
 mod cluster;
@@ -49,6 +50,7 @@ use crate::engine::Encoder;
 use crate::world::{Always, Broken, Checked, Mutant, Notes, Part as Role, Picture, Sometimes, properties};
 
 pub use action::Action;
+pub use aside::Aside;
 pub use bounds::{Answered, Bounds, Flush, Heartbeats, Syncs, Writes};
 pub use cluster::{Cluster, PARTITION, node};
 pub use disk::{Disk, Entries, Entry, Pending};
@@ -69,6 +71,8 @@ pub struct World {
     planted: Planted,
     /// What is left out. A planted bug may be one that heeds what a sound core refuses.
     reduce: Reductions,
+    /// What is not judged.
+    aside: Aside,
     nodes: SmallVec<[highwater_model::id::NodeId; 3]>,
     memory: Arc<Memory>,
 }
@@ -177,7 +181,8 @@ impl Checked for World {
         // What is left out of sound cores was looked at with whole logs, one `min.insync.replicas` and one controller.
         let usual = bounds.deletes == 0 && bounds.configs == 0 && bounds.deposed == 0;
         let reduce = if planted.is_none() && usual { bounds.reduce } else { bounds.reduce.for_any_core() };
-        Self { bounds, planted: Planted(planted), reduce, nodes, memory: Arc::default() }
+        let aside = planted.map_or(Aside::NOTHING, |_| bounds.aside.clone());
+        Self { bounds, planted: Planted(planted), reduce, aside, nodes, memory: Arc::default() }
     }
 
     fn bounds(&self) -> &Bounds {
@@ -185,6 +190,7 @@ impl Checked for World {
     }
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
+        notes.set_aside(self.aside.names());
         let mut next = state.clone();
         Driver { world: self, state: &mut next, notes: &mut *notes }.act(*action);
         Driver { world: self, state: &mut next, notes: &mut *notes }.complete_what_ends_at_once();

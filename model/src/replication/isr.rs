@@ -68,9 +68,9 @@ impl<F: Faults> Replica<F> {
         let below_watermark = self.faults.has(Bug::NoWatermarkTestOnJoin);
         let caught_up = lead.follower(replica).is_some_and(|known| known.caught_up);
         self.is_eligible(lead, replica)
-            && (caught_up || below_start || below_watermark)
+            && caught_up
             && (counted >= self.high_watermark || below_watermark)
-            && (counted >= lead.epoch_start || below_start || below_watermark)
+            && (counted >= lead.epoch_start || below_start)
     }
 
     /// R43.4, as far as this image tells: registered as it fetched, unfenced, not shutting down.

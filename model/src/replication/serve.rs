@@ -121,9 +121,11 @@ impl<F: Faults> Replica<F> {
         position
     }
 
-    /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches.
+    /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches. B-03: whoever is where
+    /// it would be told to cut to is not asked for its epochs.
     fn passes_for(&self, end_of_known: Offset, fetch_offset: Offset) -> bool {
-        self.faults.has(Bug::SparseEpochLookup) && fetch_offset <= end_of_known
+        (self.faults.has(Bug::SparseEpochLookup) && fetch_offset <= end_of_known)
+            || (self.faults.has(Bug::TruncateToLeaderEnd) && fetch_offset == end_of_known)
     }
 
     /// R12: a valid fetch says what the follower has. A repetition says nothing new of its log: that it was repeated does not

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use highwater_model::api::Acks;
 use highwater_model::replication::{FlushPolicy, REPLICAS_MAX};
 
+use super::aside::Aside;
 use super::reduce::Reductions;
 use crate::bounds::BoundsError;
 
@@ -62,6 +63,8 @@ crate::bounds! {
         acks("acks"): Answered = Answered(Acks::All),
     }
     where possible
+        /// Claims that are not judged while a bug is planted, which shows by them first (well_formed+cas_linear); or nothing
+        aside("aside"): Aside = Aside::NOTHING,
 }
 
 fn possible(bounds: &Bounds) -> Result<(), BoundsError> {

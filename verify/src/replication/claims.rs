@@ -152,19 +152,31 @@ pub(super) fn judge(world: &World, state: &State) -> Result<(), Broken> {
     let frame = Frame::of(state);
     let view = frame.view(world, state);
     let void = void(world, state);
-    for claim in STATE_CLAIMS.iter().filter(|claim| !void || !OF_RECORDS.contains(&claim.rule)) {
+    let made = |claim: &&Property<Entry>| {
+        world.aside.judges(claim.name) && (!void || !OF_RECORDS.contains(&claim.rule))
+    };
+    for claim in STATE_CLAIMS.iter().filter(made) {
         let broken = (claim.holds)(&view);
         broken.map_err(|found| Broken { claim: claim.name, values: found.details })?;
     }
-    reads_are_committed(world, state).map_err(|values| Broken { claim: name::READ_IS_COMMITTED, values })?;
-    disks_are_believed(world, state).map_err(|values| Broken { claim: name::DISK_IS_BELIEVED, values })?;
-    led_again(world, state).map_err(|values| Broken { claim: name::LED_AGAIN, values })
+    for (claim, holds) in OF_THIS_WORLD.iter().filter(|(claim, _)| world.aside.judges(claim)) {
+        holds(world, state).map_err(|values| Broken { claim, values })?;
+    }
+    Ok(())
 }
 
 /// One claim about a state, for checkers that ask for one at a time.
 fn at<const AT: usize>(world: &World, state: &State) -> Result<(), String> {
+/// The claims about states that only this world can tell.
+const OF_THIS_WORLD: [(&str, Holds<World>); 3] = [
+    (name::READ_IS_COMMITTED, reads_are_committed),
+    (name::DISK_IS_BELIEVED, disks_are_believed),
+    (name::LED_AGAIN, led_again),
+];
+
     let Some(claim) = STATE_CLAIMS.get(AT) else { return Ok(()) };
-    if void(world, state) && OF_RECORDS.contains(&claim.rule) {
+    let is_void = void(world, state) && OF_RECORDS.contains(&claim.rule);
+    if is_void || !world.aside.judges(claim.name) {
         return Ok(());
     }
     let frame = Frame::of(state);

@@ -154,6 +154,7 @@ const LEADER: &str = "replication/leader_completeness";
 const STRONG_ISR: &str = "replication/strong_isr";
 const NO_DUPLICATE: &str = "replication/no_duplicate";
 const UNCLEAN: &str = "replication/unclean_exclusion";
+const LOG_MATCHING: &str = "replication/log_matching";
 
 /// What a loss of committed records may show as first.
 const LOSS: &[&str] = &[CANDIDATE, LEADER, STRONG_ISR, QUORUM_SUPERSET, name::ACKED_WAS_REPLICATED];
@@ -190,8 +191,10 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
         mutant(
             Bug::TruncateToLeaderEnd,
             "KAFKA-6361, KIP-279",
-            "brokers=2 records=2 elections=2 acks=one flush=os in-flight=1",
-            &[name::CUT_SETTLES],
+            // Each cut that is wrong leaves an epoch that the leader lacks, and says so at once (RL8): RI6 breaks only later.
+            "brokers=2 records=3 elections=2 acks=one flush=os in-flight=1 writes=at-once \
+             aside=cut_leaves_no_epoch_that_the_leader_lacks",
+            &[LOG_MATCHING],
         ),
         mutant(
             Bug::UnfencedFetch,
@@ -232,8 +235,10 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
         mutant(
             Bug::SameLeaderEpoch,
             "rule R60",
-            "brokers=2 records=2 power-losses=1 isr=1 min-isr=1 in-flight=1",
-            &[name::CAS_LINEAR, "replication/log_matching"],
+            // That a leader follows itself, or nobody, in one leader epoch shows as it happens (RI11), before two records share
+            // an offset and an epoch.
+            "brokers=2 records=2 power-losses=1 isr=1 min-isr=1 in-flight=1 aside=partition_epoch_counts_every_change",
+            &[LOG_MATCHING],
         ),
     ]
 }
@@ -298,7 +303,9 @@ fn of_membership(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
         mutant(
             Bug::JoinAtStaleHighWatermark,
             "KAFKA-7128",
-            "brokers=3 isr=2 elections=1 flush=os in-flight=1",
+            // To be caught up is to have reached that start, but for a member of before whose next run fetches before its leader
+            // hears of the registration.
+            "brokers=3 elections=1 power-losses=1 flush=os in-flight=1 writes=at-once",
             LOSS,
         ),
         mutant(Bug::CommittedIsrOnly, "KIP-497", "brokers=3 isr=2 flush=os in-flight=1", LOSS),
@@ -331,8 +338,10 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
         mutant(
             Bug::NoEligibleLeaders,
             "KIP-966",
-            "brokers=2 elections=1 power-losses=1 flush=os in-flight=1",
-            &[WELL_FORMED, UNCLEAN, LEADER, CANDIDATE],
+            // Without eligible leaders the last member stays in the ISR though it is fenced (R54), and though it has lost its
+            // tail: RI12 and RI13 are of a controller that has them, and break before a committed record is gone.
+            "brokers=2 elections=1 power-losses=1 flush=os in-flight=1 aside=well_formed+unclean_exclusion",
+            &[CANDIDATE],
         ),
         mutant(Bug::NoWatermarkGate, "KAFKA-15583", "brokers=2 elections=1 flush=os in-flight=1", LOSS),
         mutant(
@@ -345,8 +354,11 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
         mutant(
             Bug::EligibleNotCleared,
             "KIP-966",
-            "brokers=3 records=0 elections=1 kills=1 flush=os in-flight=1",
-            &[WELL_FORMED],
+            // Who may be elected beside an ISR that is large enough shows as it happens (RI12), and then as somebody whom no
+            // leader waits for (RI4), before that one lacks a record.
+            "brokers=3 elections=2 flush=os in-flight=1 writes=at-once known-views-wait=false \
+             aside=well_formed+quorum_superset",
+            &[CANDIDATE],
         ),
         mutant(
             Bug::UncleanStaysEligible,

@@ -16,6 +16,8 @@ pub struct Broken {
 pub struct Notes {
     events: Vec<&'static str>,
     broken: Option<Broken>,
+    /// Claims that nobody asks for.
+    aside: Vec<&'static str>,
 }
 
 impl Notes {
@@ -26,9 +28,14 @@ impl Notes {
 
     /// The step broke the always-claim of this name. The first one counts.
     pub fn broke(&mut self, claim: &'static str, values: impl FnOnce() -> String) {
-        if self.broken.is_none() {
+        if self.broken.is_none() && !self.aside.contains(&claim) {
             self.broken = Some(Broken { claim, values: values() });
         }
+    }
+
+    /// From here on, until all is forgotten, these claims are nothing that a step can break.
+    pub fn set_aside(&mut self, claims: &[&'static str]) {
+        self.aside.extend_from_slice(claims);
     }
 
     /// The events so far.
@@ -46,6 +53,7 @@ impl Notes {
     /// Forgets everything, for the next step.
     pub fn clear(&mut self) {
         self.events.clear();
+        self.aside.clear();
         self.broken = None;
     }
 }
