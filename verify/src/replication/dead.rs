@@ -3,7 +3,9 @@
 //! A bound keeps them, and a planted bug does, since it may be one that heeds them.
 
 use highwater_model::id::{BrokerEpoch, LeaderEpoch, RequestId};
-use highwater_model::replication::{AlterPartitionAnswer, AlterPartitionOutcome, Message, ReplicaIdx};
+use highwater_model::replication::{
+    AlterPartitionAnswer, AlterPartitionOutcome, Fetch, Message, Progress, ReplicaIdx,
+};
 
 use super::network::Envelope;
 use super::part::Part;
@@ -18,7 +20,8 @@ pub(super) fn epoch_of(message: &Message) -> LeaderEpoch {
     }
 }
 
-/// Why nothing can come of a message, now and ever: epochs, incarnations and request ids never return.
+/// Why nothing can come of a message, now and ever: epochs and incarnations never return, nor do request ids at a leader that
+/// remembers them ([`may_forget`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     /// There is nobody to hear it: its receiver is down, or on the connection of another incarnation.
@@ -48,6 +51,12 @@ impl Why {
     }
 }
 
+/// Whether a leader may yet forget what its followers have told it, as one does whose write finds no room: then it would heed
+/// again what it refuses for now as overtaken or known.
+fn may_forget(state: &State) -> bool {
+    state.left.full_disks > 0
+}
+
 /// Why a message may be dropped by one of these reductions, if it may.
 pub(super) fn why_dead(state: &State, envelope: &Envelope, reduce: Reductions) -> Option<Why> {
     let first = |reasons: &[(Why, &dyn Fn() -> bool)]| {
@@ -57,12 +66,13 @@ pub(super) fn why_dead(state: &State, envelope: &Envelope, reduce: Reductions) -
     let unheard = || reduce.has(Reduction::Dead).then_some(Why::Unheard);
     // Whether a leader that has proposed does nothing more about it until it is told.
     let waits = state.left.timeouts == 0;
+    let is_remembered = !may_forget(state);
     match envelope {
         Envelope::Peer { from, to, message, .. } => {
             let Some(run) = state.run(*to) else { return unheard() };
             let cannot_reach = || state.past_receiver(envelope).is_some_and(|past| !past.may_reach());
             first(&[
-                (Why::Refused, &|| is_dead_message(run, *from, message)),
+                (Why::Refused, &|| is_dead_message(run, *from, message, is_remembered)),
                 (Why::Told, &|| is_told(state, run, *from, message)),
                 (Why::Heard, &|| is_heard(state, run, *from, message)),
                 (Why::Past, &cannot_reach),
@@ -107,17 +117,18 @@ fn tells_to_wait(answer: &AlterPartitionAnswer) -> bool {
     matches!(answer.outcome, AlterPartitionOutcome::Behind(_))
 }
 
-/// A receiver that is down comes back as another incarnation, in a later leader epoch if it leads.
-pub(super) fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) -> bool {
+/// A receiver that is down comes back as another incarnation, in a later leader epoch if it leads. `is_remembered` says whether
+/// a leader that has heard of a fetch goes on knowing of it.
+pub(super) fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message, is_remembered: bool) -> bool {
+    let is_outdated = |leader_epoch, broker_epoch, request_id| {
+        run.known > leader_epoch
+            || is_of_former_run(run, from, broker_epoch)
+            || (is_remembered && is_overtaken(run, from, leader_epoch, (broker_epoch, request_id)))
+    };
     match message {
-        Message::Fetch(fetch) => {
-            let (leader_epoch, broker_epoch) = (fetch.leader_epoch, fetch.broker_epoch);
-            run.known > leader_epoch || is_outdated(run, from, leader_epoch, broker_epoch, fetch.request_id)
-        }
-        Message::Progress(progress) => {
-            let (leader_epoch, broker_epoch) = (progress.leader_epoch, progress.broker_epoch);
-            run.known > leader_epoch
-                || is_outdated(run, from, leader_epoch, broker_epoch, progress.request_id)
+        Message::Fetch(Fetch { leader_epoch, broker_epoch, request_id, .. })
+        | Message::Progress(Progress { leader_epoch, broker_epoch, request_id, .. }) => {
+            is_outdated(*leader_epoch, *broker_epoch, *request_id)
         }
         Message::FetchAnswer(answer) => {
             let answered = answer.answered;
@@ -130,19 +141,22 @@ pub(super) fn is_dead_message(run: &Run, from: ReplicaIdx, message: &Message) ->
     }
 }
 
-/// Whether a later registration of the sender is known to the receiver, or a later request: of those that it knows only
-/// where both are of the leader epoch that it leads in, since ids begin anew with each.
-fn is_outdated(
+/// Whether a later registration of the sender is known to the receiver.
+fn is_of_former_run(run: &Run, from: ReplicaIdx, broker_epoch: BrokerEpoch) -> bool {
+    let registered = run.core.view().replica(from).and_then(|replica| replica.broker_epoch);
+    registered.is_some_and(|registered| registered > broker_epoch)
+}
+
+/// Whether a later request of the sender is known to the receiver: of those that it knows only where both are of the leader
+/// epoch that it leads in, since ids begin anew with each.
+fn is_overtaken(
     run: &Run,
     from: ReplicaIdx,
     leader_epoch: LeaderEpoch,
-    broker_epoch: BrokerEpoch,
-    request_id: RequestId,
+    request: (BrokerEpoch, RequestId),
 ) -> bool {
-    let registered = run.core.view().replica(from).and_then(|replica| replica.broker_epoch);
     let last = run.core.last_fetch(from).filter(|_| run.known == leader_epoch);
-    registered.is_some_and(|registered| registered > broker_epoch)
-        || last.is_some_and(|last| last > (broker_epoch, request_id))
+    last.is_some_and(|last| last > request)
 }
 
 /// Whether a fetch is a repetition of what its receiver has heard, and nobody waits for the answer: of one that is caught up,
@@ -155,6 +169,7 @@ fn is_heard(state: &State, leader: &Run, from: ReplicaIdx, message: &Message) ->
             && run.core.open_fetch() == Some(fetch.request_id)
     };
     state.left.shrinks == 0
+        && !may_forget(state)
         && leader.known == fetch.leader_epoch
         && leader.core.last_fetch(from) == Some((fetch.broker_epoch, fetch.request_id))
         && leader.core.is_caught_up(from)
@@ -167,7 +182,8 @@ fn is_told(state: &State, leader: &Run, from: ReplicaIdx, message: &Message) -> 
     let Message::Progress(progress) = message else { return false };
     let amends = (progress.broker_epoch, progress.request_id);
     if leader.known == progress.leader_epoch && leader.core.last_fetch(from) == Some(amends) {
-        return leader.core.follower_durable_end(from) >= Some(progress.durable_end);
+        let is_known = leader.core.follower_durable_end(from) >= Some(progress.durable_end);
+        return is_known && !may_forget(state);
     }
     let amended = |envelope: &Part<Envelope>| match &**envelope {
         Envelope::Peer { from: sender, message: Message::Fetch(fetch), .. } => {

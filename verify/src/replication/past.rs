@@ -192,7 +192,8 @@ fn may_be_heard(state: &State, run: &Run, leader: ReplicaIdx, sender: ReplicaIdx
 fn under_way(state: &State, run: &Run, leader: ReplicaIdx, member: ReplicaIdx) -> Offset {
     let told = |envelope: &Envelope| match envelope {
         Envelope::Peer { from, to, message, .. } if *from == member && *to == leader => {
-            if is_dead_message(run, member, message) {
+            // No write of this leader is under way any more that could find no room: it forgets nothing.
+            if is_dead_message(run, member, message, true) {
                 Offset::ZERO
             } else {
                 told_by(state, run, member, message)

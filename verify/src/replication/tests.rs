@@ -11,6 +11,7 @@ use crate::bounds::Bounds as _;
 use crate::engine::{Encoder, Limits, Outcome, Verdict, alike, search};
 use crate::world::{Checked as _, Notes, misdeclared};
 
+mod dead;
 mod dropped;
 mod past;
 mod reduce;

@@ -77,6 +77,21 @@ fn the_epoch_of_a_leader_that_never_wrote_what_it_had_fetched_begins_where_its_l
 }
 
 #[test]
+fn a_leader_that_has_forgotten_a_follower_heeds_an_earlier_request_of_it_again() {
+    let mut leader = writing_follower(None);
+    leader.take(Input::View(view(2, R0, 2, &[R0, R1, R2])));
+    let of_epoch = |fetch| Fetch { leader_epoch: LeaderEpoch(2), ..fetch };
+    leader.take(from(R2, Message::Fetch(of_epoch(fetch(R2, 2, 2)))));
+    let earlier = of_epoch(fetch(R2, 1, 0));
+    let overtaken = Refusal::StaleRequest { given: RequestId(1), known: RequestId(2) };
+    assert_eq!(leader.refuse(from(R2, Message::Fetch(earlier))), overtaken);
+
+    leader.take(failed(0, 0));
+    leader.take(from(R2, Message::Fetch(earlier)));
+    assert_eq!(leader.replica.follower_end(R2), Some(Offset(0)));
+}
+
+#[test]
 fn a_follower_without_room_fetches_again_after_a_while() {
     let mut follower = writing_follower(None);
 
