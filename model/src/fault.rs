@@ -169,6 +169,7 @@ bugs! {
     CommitTrustedAtOnce, "P-08", "rules R60, X13a", "flush=commit vouches for records that were counted before it was set";
     ProgressOutlivesTail, "P-09", "a full disk", "a leader that could not write its log's tail goes on counting who seemed to hold it";
     LaterEpochUnheeded, "P-10", "rule Q2", "a replica stays in its epoch though the answer to its vote request tells of a later one";
+    AnyStopVouches, "P-11", "Kafka before KIP-966", "a clean-stop marker vouches for its disk whichever run it is of";
     ProposalNotRepeated, "L-01", "rule R45", "a leader does not repeat a proposal that was lost, or whose answer was";
     FetchNotRepeated, "L-02", "rule R10", "a follower does not repeat a fetch that was lost, or whose answer was";
     LateSyncStaysOut, "L-03", "Highwater's own, found by recovery runs", "a member that was dropped for syncing late is not taken back when it has synced";
@@ -177,11 +178,11 @@ bugs! {
     RemovedWaits, "L-06", "PHD 4.2.2", "a replica that an uncommitted record removes from the voters no longer stands for election";
     HeardForGood, "L-07", "KAFKA-15489 by way of a voter change", "whom a leader heard before its check-quorum timer was armed again goes on counting";
     UnsyncedComesBack, "L-08", "the twin of L-03, RL9", "a member that was dropped for syncing late is taken back by what it has fetched, or by fetching that again";
-}
     UnfencedTooLate, "L-09", "rule Q54, kin to KAFKA-13959", "a fenced broker is unfenced only by metadata beyond its own registration, which may be the last there is";
     WrittenWakesNobody, "L-10", "rule R10", "a fetch that waits is answered when the log grows, and not when what it waits for is written";
     DeposedTellsNobody, "L-11", "KAFKA-2960", "a leader that is deposed tells nobody whose produce waits for it";
     SyncsForNothing, "L-12", "TurboDB 106, kin to etcd 2486", "a sync that ended is followed by another, though nothing was written";
+}
 
 #[cfg(test)]
 mod tests {

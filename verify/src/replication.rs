@@ -53,7 +53,7 @@ pub use action::Action;
 pub use aside::Aside;
 pub use bounds::{Answered, Bounds, Flush, Heartbeats, Syncs, Writes};
 pub use cluster::{Cluster, PARTITION, node};
-pub use disk::{Disk, Entries, Entry, Pending};
+pub use disk::{Backup, Disk, Entries, Entry, Pending};
 pub use network::{Envelope, Network};
 pub use part::{Kind, Part};
 pub use recovery::Calm;

@@ -41,6 +41,8 @@ pub enum Action {
     Kill(ReplicaIdx, u8),
     /// The power fails; that many records remain.
     PowerLoss(ReplicaIdx, u8),
+    /// The broker's machine is put back to what it was when the broker last stopped under control.
+    Restore(ReplicaIdx),
     /// The broker starts again and registers.
     Start(ReplicaIdx),
     /// The broker's session ends.
@@ -82,6 +84,7 @@ pub(super) const KINDS: &[&str] = &[
     "records are deleted",
     "min.insync.replicas changes",
     "a proposal reaches a deposed controller",
+    "a disk is put back",
 ];
 
 /// Index into [`KINDS`].
@@ -108,6 +111,7 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::Delete(_) => 18,
         Action::Configure => 19,
         Action::AskDeposed(_) => 20,
+        Action::Restore(_) => 21,
     }
 }
 
@@ -137,6 +141,7 @@ pub(super) fn party(state: &State, action: Action) -> u64 {
         | Action::Room(replica)
         | Action::Kill(replica, _)
         | Action::PowerLoss(replica, _)
+        | Action::Restore(replica)
         | Action::Start(replica)
         | Action::Unfence(replica)
         | Action::Stop(replica)
@@ -323,6 +328,11 @@ fn of_faults(state: &State, replica: ReplicaIdx, actions: &mut Vec<Action>) {
     }
     if state.left.power_losses > 0 {
         actions.extend((disk.flushed..=disk.end()).map(|kept| Action::PowerLoss(replica, kept)));
+    }
+    // What one that is fenced has fetched since it stopped counts for nothing.
+    let counts = state.cluster.broker(replica).is_active();
+    if state.left.restores > 0 && counts && disk.loses_by_restoring() {
+        actions.push(Action::Restore(replica));
     }
 }
 

@@ -29,6 +29,8 @@ crate::bounds! {
         full_disks("full-disks"): u8 = 0,
         /// Controlled shutdowns
         shutdowns("shutdowns"): u8 = 0,
+        /// Disks that are put back as they were when their broker last stopped under control: of flush=os alone
+        restores("restores"): u8 = 0,
         /// Expiries of a leader's wait for the answer to a proposal
         timeouts("timeouts"): u8 = 0,
         /// Repetitions of a produce by its client; above 0 the producer is idempotent
@@ -61,15 +63,19 @@ crate::bounds! {
         symmetry("symmetry"): bool = true,
         /// When producers are answered: all or one
         acks("acks"): Answered = Answered(Acks::All),
-    }
-    where possible
         /// Claims that are not judged while a bug is planted, which shows by them first (well_formed+cas_linear); or nothing
         aside("aside"): Aside = Aside::NOTHING,
+    }
+    where possible
 }
 
 fn possible(bounds: &Bounds) -> Result<(), BoundsError> {
     BoundsError::within("brokers", bounds.brokers.into(), 1, REPLICAS_MAX.into())?;
     BoundsError::within("min-isr", bounds.min_isr.into(), 0, REPLICAS_MAX.into())?;
+    if bounds.restores > 0 && bounds.flush.0 == FlushPolicy::Commit {
+        // A log under flush=commit is taken for kept wherever its directory is (R60).
+        return Err(BoundsError::impossible("a disk that is put back is noticed under flush=os alone"));
+    }
     BoundsError::within("records", bounds.records.into(), 0, 200)
 }
 

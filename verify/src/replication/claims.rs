@@ -49,6 +49,7 @@ pub(super) mod name {
     pub(crate) const BEGUN_ANEW: &str = "replication/log_begins_anew_at_its_leaders_start";
     pub(crate) const CONFIGURED: &str = "replication/min_isr_is_configured";
     pub(crate) const ASKED_DEPOSED: &str = "replication/deposed_controller_is_asked";
+    pub(crate) const RESTORED: &str = "replication/old_disk_is_put_back";
     pub(crate) const NEW_LEADER: &str = "replication/another_leader_follows";
 }
 
@@ -139,6 +140,7 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::BEGUN_ANEW, seen: Seen::Step },
     Sometimes { name: name::CONFIGURED, seen: Seen::Step },
     Sometimes { name: name::ASKED_DEPOSED, seen: Seen::Step },
+    Sometimes { name: name::RESTORED, seen: Seen::Step },
     Sometimes { name: name::NEW_LEADER, seen: Seen::Step },
 ];
 
@@ -165,8 +167,6 @@ pub(super) fn judge(world: &World, state: &State) -> Result<(), Broken> {
     Ok(())
 }
 
-/// One claim about a state, for checkers that ask for one at a time.
-fn at<const AT: usize>(world: &World, state: &State) -> Result<(), String> {
 /// The claims about states that only this world can tell.
 const OF_THIS_WORLD: [(&str, Holds<World>); 3] = [
     (name::READ_IS_COMMITTED, reads_are_committed),
@@ -174,6 +174,8 @@ const OF_THIS_WORLD: [(&str, Holds<World>); 3] = [
     (name::LED_AGAIN, led_again),
 ];
 
+/// One claim about a state, for checkers that ask for one at a time.
+fn at<const AT: usize>(world: &World, state: &State) -> Result<(), String> {
     let Some(claim) = STATE_CLAIMS.get(AT) else { return Ok(()) };
     let is_void = void(world, state) && OF_RECORDS.contains(&claim.rule);
     if is_void || !world.aside.judges(claim.name) {

@@ -49,6 +49,17 @@ pub struct Pending {
     pub covers: u8,
 }
 
+/// A disk as it was when its broker stopped under control, all of it synced.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Backup {
+    /// The records.
+    pub entries: Entries,
+    /// Offset of the first record that was not deleted.
+    pub start: u8,
+    /// Broker epoch in the clean-stop marker.
+    pub stopped: BrokerEpoch,
+}
+
 /// A replica's disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disk {
@@ -73,6 +84,8 @@ pub struct Disk {
     pub same_boot: Option<BrokerEpoch>,
     /// Broker epoch in the clean-stop marker (R60).
     pub clean_stop: Option<BrokerEpoch>,
+    /// What was there when its broker last stopped under control, where it may be put back (X12).
+    pub backup: Option<Backup>,
     /// Whether records that it had counted were lost since it was last taken into the ISR: a ghost, for RI13.
     pub unclean: bool,
 }
@@ -170,6 +183,31 @@ impl Disk {
         self.writes.clear();
         self.syncs.clear();
         self.lowers = false;
+    }
+
+    /// The broker has stopped under control: all is synced, and the marker says so (R60).
+    pub(super) fn stop(&mut self, stopped: BrokerEpoch, keeps_backup: bool) {
+        self.lose(self.end());
+        self.flushed = self.end();
+        self.claimed = self.end();
+        self.clean_stop = Some(stopped);
+        if keeps_backup {
+            self.backup = Some(Backup { entries: self.entries.clone(), start: self.start, stopped });
+        }
+    }
+
+    /// Whether to put back what was there lost records that count.
+    pub(super) fn loses_by_restoring(&self) -> bool {
+        let counted = self.entries.get(..usize::from(self.written));
+        self.backup.as_ref().is_some_and(|backup| backup.entries.get(..usize::from(self.written)) != counted)
+    }
+
+    /// What was there when the broker last stopped is put back, with the marker that says so. What is lost counted.
+    pub(super) fn restore(&mut self) {
+        let Some(Backup { entries, start, stopped }) = self.backup.take() else { return };
+        let end = len(&entries);
+        *self = Self { entries, start, clean_stop: Some(stopped), unclean: true, ..Self::default() };
+        (self.written, self.flushed, self.claimed) = (end, end, end);
     }
 
     /// What a recovery finds (R63): epochs as the records tell them, and synced what the file beside the log says.

@@ -91,10 +91,12 @@ impl Driver<'_> {
         ruling
     }
 
-    /// Whether whoever registers may have lost what it had counted: its kernel does not run on since, nor did it stop cleanly (R60).
+    /// Whether whoever registers may have lost what it had counted: its kernel does not run on since, nor did it stop cleanly
+    /// (R60); or it lost it to an older disk.
     fn has_lost(&self, request: Request) -> bool {
-        matches!(request, Request::Register { same_boot: None, clean_stop: None, .. })
-            && self.world.counts_unsynced()
+        let Request::Register { replica, same_boot, clean_stop } = request else { return false };
+        let is_unsure = same_boot.or(clean_stop).is_none() && self.world.counts_unsynced();
+        is_unsure || self.state.broker(replica).disk.unclean
     }
 
     /// Sends a message that no turn sends.

@@ -44,6 +44,7 @@ pub(super) fn part(before: &State, action: Action) -> Part {
         | Action::Room(replica)
         | Action::Kill(replica, _)
         | Action::PowerLoss(replica, _)
+        | Action::Restore(replica)
         | Action::Delete(replica)
         | Action::Hear(replica) => Part::of(replica),
         Action::Configure => Part::of(CONTROLLER),

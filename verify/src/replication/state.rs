@@ -100,6 +100,8 @@ pub struct Left {
     pub full_disks: u8,
     /// Controlled shutdowns.
     pub shutdowns: u8,
+    /// Disks that are put back.
+    pub restores: u8,
     /// Expiries of waits for the controller.
     pub timeouts: u8,
     /// Repeated produces.
@@ -135,9 +137,9 @@ impl Left {
         let Self {
             elections, shrinks, kills, power_losses, full_disks, shutdowns, timeouts, retries, ..
         } = self;
-        let Self { deletes, configs, deposed, .. } = self;
+        let Self { deletes, configs, deposed, restores, .. } = self;
         let faults = [elections, shrinks, kills, power_losses, full_disks, shutdowns, timeouts, retries];
-        [u64::from_le_bytes(faults), u64::from_le_bytes([deletes, configs, deposed, 0, 0, 0, 0, 0])]
+        [u64::from_le_bytes(faults), u64::from_le_bytes([deletes, configs, deposed, restores, 0, 0, 0, 0])]
     }
 
     /// All of the bounds.
@@ -149,6 +151,7 @@ impl Left {
             full_disks: bounds.full_disks,
             power_losses: bounds.power_losses,
             shutdowns: bounds.shutdowns,
+            restores: bounds.restores,
             timeouts: bounds.timeouts,
             retries: bounds.retries,
             deletes: bounds.deletes,

@@ -66,6 +66,12 @@ impl Driver<'_> {
                 self.end(replica, |disk| disk.lose(kept));
             }
             Action::PowerLoss(replica, kept) => self.lose_power(replica, kept),
+            Action::Restore(replica) => {
+                self.state.left.restores -= 1;
+                self.notes.event(name::RESTORED);
+                self.record(|ledger| ledger.ghost.lossy += 1);
+                self.end(replica, Disk::restore);
+            }
             Action::Start(replica) => self.start(replica),
             Action::Expire(replica) => {
                 self.state.left.elections -= u8::from(self.state.run(replica).is_some());
@@ -301,12 +307,8 @@ impl Driver<'_> {
         self.state.left.shutdowns -= u8::from(first);
         let broker_epoch = self.state.run(replica).expect("a running broker").broker_epoch;
         if self.heartbeat(replica, true) {
-            self.end(replica, |disk| {
-                disk.lose(disk.end());
-                disk.flushed = disk.end();
-                disk.claimed = disk.end();
-                disk.clean_stop = Some(broker_epoch);
-            });
+            let keeps_backup = self.state.left.restores > 0;
+            self.end(replica, |disk| disk.stop(broker_epoch, keeps_backup));
         }
     }
 }

@@ -35,6 +35,7 @@ const QUICK: &[&str] = &[
     "brokers=2 elections=1 shrinks=2 min-isr=1 flush=os writes=at-once in-flight=1 reduce=views+parked",
     "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
     "brokers=2 elections=1 shutdowns=1",
+    "brokers=2 elections=1 shutdowns=1 restores=1 flush=os in-flight=1 writes=at-once",
     "brokers=2 elections=1 kills=1",
     "brokers=2 power-losses=1 shrinks=1",
     "brokers=2 power-losses=1 shrinks=1 flush=os",
@@ -70,6 +71,7 @@ const SMALL: &[&str] = &[
     "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os writes=at-once reduce=views+parked",
     "brokers=2 elections=1 shrinks=2 min-isr=1 flush=os writes=at-once in-flight=1 reduce=views+parked",
     "brokers=2 elections=1 shutdowns=1",
+    "brokers=2 elections=1 shutdowns=1 restores=1 flush=os in-flight=1 writes=at-once",
     "brokers=2 elections=1 kills=1",
     "brokers=2 power-losses=1 shrinks=1",
     "brokers=2 kills=2 flush=os",
@@ -152,9 +154,9 @@ const QUORUM_SUPERSET: &str = "replication/quorum_superset";
 const CANDIDATE: &str = "replication/candidate_completeness";
 const LEADER: &str = "replication/leader_completeness";
 const STRONG_ISR: &str = "replication/strong_isr";
+const LOG_MATCHING: &str = "replication/log_matching";
 const NO_DUPLICATE: &str = "replication/no_duplicate";
 const UNCLEAN: &str = "replication/unclean_exclusion";
-const LOG_MATCHING: &str = "replication/log_matching";
 
 /// What a loss of committed records may show as first.
 const LOSS: &[&str] = &[CANDIDATE, LEADER, STRONG_ISR, QUORUM_SUPERSET, name::ACKED_WAS_REPLICATED];
@@ -375,8 +377,15 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
         mutant(
             Bug::UnnoticedBounce,
             "KIP-380",
-            "brokers=2 power-losses=1 flush=os in-flight=1",
-            &[WELL_FORMED, UNCLEAN],
+            // A new registration is fenced, and still in the ISR: that shows first, and also of one that lost nothing.
+            "brokers=2 power-losses=1 flush=os in-flight=1 aside=well_formed",
+            &[UNCLEAN],
+        ),
+        mutant(
+            Bug::AnyStopVouches,
+            "Kafka before KIP-966",
+            "brokers=2 elections=1 shutdowns=1 restores=1 flush=os in-flight=1 writes=at-once",
+            &[UNCLEAN],
         ),
         mutant(
             Bug::WatermarkNotReevaluated,

@@ -37,6 +37,9 @@ pub(super) fn describe(before: &State, action: Action) -> String {
         Action::PowerLoss(replica, kept) => {
             format!("{replica} loses power; {kept} records remain in its log")
         }
+        Action::Restore(replica) => {
+            format!("{replica} ends, and its disk is put back as it was when it last stopped under control")
+        }
         Action::Start(replica) => format!("{replica} starts again and registers"),
         Action::Expire(replica) => format!("the controller fences {replica}: its session has ended"),
         Action::Unfence(replica) => format!("the controller hears from {replica} and unfences it"),

@@ -120,8 +120,9 @@ impl<F: Faults> Scene<'_, F> {
         let whole = |directory: &DirectoryId| {
             let facts = registration.directories.iter().find(|facts| facts.directory == *directory);
             facts.is_some_and(|facts| {
-                let safe =
-                    synced || broker.is_vouched_by(facts.clean_stop) || broker.is_vouched_by(facts.same_boot);
+                let of_any_run = self.faults.has(Bug::AnyStopVouches) && facts.clean_stop.is_some();
+                let vouched = broker.is_vouched_by(facts.clean_stop) || broker.is_vouched_by(facts.same_boot);
+                let safe = synced || vouched || of_any_run;
                 safe && !facts.incomplete && !facts.damaged.contains(&at)
             })
         };
@@ -133,9 +134,9 @@ impl<F: Faults> Scene<'_, F> {
         let broker = self.registered(heartbeat.node, heartbeat.broker_epoch)?;
         let stopping = heartbeat.want_shutdown || broker.stopping.is_some();
         let must_fence = heartbeat.want_fence || !heartbeat.offline_directories.is_empty();
-        Ok(if stopping {
         let beyond = u64::from(self.faults.has(Bug::UnfencedTooLate));
         let has_read_of_itself = heartbeat.metadata_offset.0 > broker.broker_epoch.0 + beyond;
+        Ok(if stopping {
             self.shut_down(broker)
         } else if must_fence && !broker.fenced {
             standing(self.fence(broker), true)

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::canon::Canon;
 use super::space::Space;
 use crate::replication::cluster::Cluster;
-use crate::replication::disk::{Disk, Entries, small};
+use crate::replication::disk::{Backup, Disk, Entries, small};
 use crate::replication::network::Envelope;
 use crate::replication::state::{Broker, Ledger, Run, Standing};
 
@@ -26,7 +26,12 @@ fn disk_into(replica: ReplicaIdx, disk: &Disk, canon: &mut Canon) {
     canon.byte(disk.flushed);
     canon.byte(disk.start);
     canon.byte(disk.claimed);
-    canon.byte(u8::from(disk.lowers));
+    canon.byte(u8::from(disk.lowers) | u8::from(disk.backup.is_some()) << 1);
+    if let Some(Backup { entries, start, stopped }) = &disk.backup {
+        entries_into(entries, canon);
+        canon.byte(*start);
+        canon.rank(Space::BrokerEpoch(replica), stopped.0);
+    }
     for pending in [&disk.writes, &disk.syncs] {
         for one in pending {
             canon.byte(one.covers + 1);

@@ -28,7 +28,8 @@ use crate::engine::Encoder;
 /// The leader whose reign nothing can end, if there is one and followers are to be interchangeable.
 pub(in super::super) fn settled(state: &State) -> Option<ReplicaIdx> {
     let left = &state.left;
-    if left.elections + left.kills + left.power_losses + left.shutdowns > 0 || !state.cluster.is_symmetric() {
+    let ends = left.elections + left.kills + left.power_losses + left.shutdowns + left.restores;
+    if ends > 0 || !state.cluster.is_symmetric() {
         return None;
     }
     let leader = state.cluster.current().leader?;
