@@ -89,7 +89,7 @@ fn a_planted_bug_is_found_where_its_mutant_says() {
 
 #[test]
 fn the_sound_core_is_clean_where_a_planted_bug_is_found() {
-    let small = ["B-14", "B-20", "B-21", "B-23", "B-27d", "B-28", "P-03"];
+    let small = ["B-03", "B-14", "B-20", "B-21", "B-23", "B-27d", "B-28", "P-03", "P-11"];
     for mutant in World::mutants().into_iter().filter(|mutant| small.contains(&mutant.bug.id())) {
         let (id, bounds) = (mutant.bug.id(), mutant.bounds);
         let broken = search(&World::new(bounds.clone(), Some(mutant.bug)), Limits::default(), &mut |_| {});

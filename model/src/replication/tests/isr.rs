@@ -174,7 +174,7 @@ fn is_taken_back(bug: Option<Bug>, fenced: bool, offset: u64) -> bool {
 
 #[test]
 fn planted_a_member_of_before_joins_below_the_epoch_start_or_below_the_watermark() {
-    // Below the epoch's start, which is what the watermark of one that waits for it stays below.
+    // Below the epoch's start, at a watermark that is still the one of before.
     assert!(!is_taken_back(None, false, 1));
     assert!(is_taken_back(Some(Bug::JoinAtStaleHighWatermark), false, 1));
     assert!(!is_taken_back(Some(Bug::NoWatermarkTestOnJoin), false, 1));
