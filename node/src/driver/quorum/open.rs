@@ -144,7 +144,7 @@ impl<F: Faults> QuorumDriver<F> {
             segment_bytes_max: (parts.snapshot_bytes / 2).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
             may_start_damaged: Quorum::may_start(parts.faults, true),
         };
-        let Loaded { log, tail, recovered, image } = load(stored, &parts.formatted, vote).await?;
+        let Loaded { mut log, tail, recovered, image } = load(stored, &parts.formatted, vote).await?;
         let mut begun = Vec::new();
         let mut trace = parts.recorder.core();
         let found = trace.is_on().then(|| recovered.clone());
@@ -152,6 +152,7 @@ impl<F: Faults> QuorumDriver<F> {
         let monitor = QuorumMonitor::new(place(Place::Quorum), &parts.tenure, &recovered);
         let image_monitor = ImageMonitor::new(place(Place::Metadata));
         let core = Quorum::recover(&parts.tenure, parts.faults, recovered, &mut begun);
+        trim_as_recovered(&mut log, core.log().start(), &begun)?;
         monitor.judge_start(&parts.tenure, &core);
         recording::begin(&mut trace, &parts.tenure, found, &begun);
         let mut controller_trace = parts.recorder.core();
@@ -203,6 +204,13 @@ impl<F: Faults> QuorumDriver<F> {
         let feeds = QuorumFeeds { asks, images: images_fed, leader: leader_fed, voters: voters_fed };
         Ok((driver, begun, feeds))
     }
+}
+
+/// Trims the log to where the core has found that it begins: on the disk it begins with a segment, which may hold records
+/// that a snapshot stands for (Q41). One that is to begin anew stays as it is until then.
+fn trim_as_recovered(log: &mut PartitionLog, start: Offset, begun: &[Effect]) -> Result<(), Fault> {
+    let begins_anew = begun.iter().any(|effect| matches!(effect, Effect::RestartLog { .. }));
+    if begins_anew { Ok(()) } else { log.trim(start) }
 }
 
 /// Where the metadata log is, and what is known of it before it is read.

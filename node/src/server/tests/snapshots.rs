@@ -24,6 +24,8 @@ struct Machine {
     process: Process,
     disk: SimDisk,
     identity: Identity,
+    /// Of all its runs.
+    monitors: Monitors,
 }
 
 struct Cluster {
@@ -52,7 +54,8 @@ impl Cluster {
             let formatted = Formatted { cluster: ClusterId(7), node, directory, voters: voters.clone() };
             disk.mount(None).replace(FILE_NAME, formatted.render().into_bytes().into()).await.unwrap();
             let (process, identity) = (sim.process(&name, host(number)), authority.broker(node).unwrap());
-            machines.push(Machine { node, process, disk, identity });
+            let monitors = Monitors::every(NonZeroU32::MIN);
+            machines.push(Machine { node, process, disk, identity, monitors });
         }
         let bootstrap_servers = (1..=NODES).map(|number| format!("{}:{PORT}", host(number))).collect();
         let settings = ClientSettings { bootstrap_servers, ..ClientSettings::default() };
@@ -109,8 +112,18 @@ impl Machine {
         let disks = vec![self.disk.mount(Some(env.clone()))];
         let limits = Limits { metadata_snapshot_bytes: SNAPSHOT_BYTES, ..Limits::default() };
         let listen = SocketAddr::new(self.process.address(), PORT);
-        let settings = Settings { node: self.node, listen, limits, ..settings() };
+        let monitors = self.monitors.clone();
+        let settings = Settings { node: self.node, listen, limits, monitors, ..settings() };
         Box::pin(Server::start(env, disks, &self.identity, settings, Sound)).await.unwrap()
+    }
+
+    /// Its monitors have looked at where its metadata log begins, and nothing that they looked at is violated.
+    fn assert_sound(&self) {
+        let counts = self.monitors.counts();
+        let start = counts.iter().find(|count| count.name == "quorum/log_start_has_a_snapshot");
+        assert!(start.is_some_and(|start| start.evaluated > 0), "{start:?}");
+        let violated: Vec<_> = counts.iter().filter(|count| count.violated > 0).collect();
+        assert!(violated.is_empty(), "node {}: {violated:?}", self.node);
     }
 
     /// The snapshots, oldest first.
@@ -153,6 +166,8 @@ async fn run(sim: &Simulation, seed: u64) {
     }
     cluster.start(0..3).await;
     assert_eq!(cluster.value().await.as_deref(), Some("249"));
+    // Their logs began with a segment, and begin where a snapshot ends.
+    cluster.machines.iter().for_each(Machine::assert_sound);
     cluster.change(250..260).await;
 
     // The one that was away alone with one of the others: what it has is enough.
@@ -160,6 +175,7 @@ async fn run(sim: &Simulation, seed: u64) {
     cluster.machines[0].disk.kill();
     cluster.change(260..270).await;
     assert_eq!(cluster.value().await.as_deref(), Some("269"));
+    cluster.machines.iter().for_each(Machine::assert_sound);
 }
 
 #[test]
