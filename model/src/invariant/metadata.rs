@@ -7,6 +7,7 @@ mod accepted_change_is_the_next_one;
 mod alive_member_leads;
 mod answer_is_committed;
 mod decision_is_whole;
+mod earlier;
 mod epochs_only_grow;
 mod every_image_is_a_prefix_of_the_log;
 mod fenced_broker_leads_nothing;
@@ -27,6 +28,7 @@ pub use accepted_change_is_the_next_one::{ACCEPTED_CHANGE_IS_THE_NEXT_ONE, accep
 pub use alive_member_leads::{ALIVE_MEMBER_LEADS, alive_member_leads};
 pub use answer_is_committed::{ANSWER_IS_COMMITTED, Subject, answer_is_committed, registration_is_committed};
 pub use decision_is_whole::{DECISION_IS_WHOLE, decision_is_whole};
+pub use earlier::{Earlier, Named};
 pub use epochs_only_grow::{EPOCHS_ONLY_GROW, epochs_only_grow};
 pub use every_image_is_a_prefix_of_the_log::{
     EVERY_IMAGE_IS_A_PREFIX_OF_THE_LOG, every_image_is_a_prefix_of_the_log,

@@ -63,14 +63,14 @@ monitors! {
     NameHasOneTopic, metadata::NAME_HAS_ONE_TOPIC, Sampled;
     ReplicasAreDistinctBrokers, metadata::REPLICAS_ARE_DISTINCT_BROKERS, Sampled;
     DecisionIsWhole, metadata::DECISION_IS_WHOLE, Sampled;
-    EpochsOnlyGrow, metadata::EPOCHS_ONLY_GROW, Sampled;
+    EpochsOnlyGrow, metadata::EPOCHS_ONLY_GROW, Each;
     MinIsrFollowsTheConfiguration, metadata::MIN_ISR_FOLLOWS_THE_CONFIGURATION, Sampled;
     ReplayGivesTheSameImage, metadata::REPLAY_GIVES_THE_SAME_IMAGE, Sampled;
-    OneLeaderPerLeaderEpoch, metadata::ONE_LEADER_PER_EPOCH, Sampled;
+    OneLeaderPerLeaderEpoch, metadata::ONE_LEADER_PER_EPOCH, Each;
     AcceptedChangeIsTheNextOne, metadata::ACCEPTED_CHANGE_IS_THE_NEXT_ONE, Each;
     PartitionSetsAreWellFormed, metadata::PARTITION_SETS_ARE_WELL_FORMED, Sampled;
     AliveMemberLeads, metadata::ALIVE_MEMBER_LEADS, Sampled;
-    LeaderComesFromTheEligible, metadata::LEADER_COMES_FROM_THE_ELIGIBLE, Sampled;
+    LeaderComesFromTheEligible, metadata::LEADER_COMES_FROM_THE_ELIGIBLE, Each;
     AnswerIsCommitted, metadata::ANSWER_IS_COMMITTED, Each;
 
     QuorumSuperset, replication::name::QUORUM_SUPERSET, Sampled;

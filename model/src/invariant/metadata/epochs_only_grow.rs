@@ -5,18 +5,18 @@
 
 use alloc::format;
 
-use super::ensure;
+use super::{Earlier, ensure};
 use crate::invariant::Violation;
 use crate::metadata::Image;
 
 /// The property's name.
 pub const EPOCHS_ONLY_GROW: &str = "metadata/epochs_only_grow";
 
-/// From one image to the one a batch later, for every partition in both.
+/// From before a batch to the image after it, for every partition in both.
 ///
 /// # Errors
 /// With the values that break it.
-pub fn epochs_only_grow(before: &Image, after: &Image) -> Result<(), Violation> {
+pub fn epochs_only_grow(before: &impl Earlier, after: &Image) -> Result<(), Violation> {
     for (at, was) in before.partitions() {
         let Some(is) = after.partition(at).filter(|is| *is != was) else { continue };
         let counted = is.partition_epoch == was.partition_epoch.next();

@@ -4,29 +4,28 @@
 
 use alloc::format;
 
-use super::ensure;
+use super::{Earlier, ensure};
 use crate::invariant::Violation;
 use crate::metadata::Image;
 
 /// The property's name.
 pub const LEADER_COMES_FROM_THE_ELIGIBLE: &str = "metadata/leader_comes_from_the_eligible";
 
-/// From one image to the one a batch later, where no operator asked for an unclean election.
+/// From before a batch to the image after it, where no operator asked for an unclean election.
 ///
 /// # Errors
 /// With the values that break it.
-pub fn leader_comes_from_the_eligible(before: &Image, after: &Image) -> Result<(), Violation> {
-    for topic in after.topics().filter(|topic| !topic.config.unclean_leader_election()) {
-        for (at, is) in topic.named_partitions() {
-            let Some((was, leader)) = before.partition(at).zip(is.leader) else { continue };
-            let eligible = was.leader == is.leader || was.isr.union(was.eligible_leaders).contains(leader);
-            ensure(LEADER_COMES_FROM_THE_ELIGIBLE, eligible, || {
-                format!(
-                    "{leader} leads {at}, which had isr {:?} and eligible leaders {:?}",
-                    was.isr, was.eligible_leaders
-                )
-            })?;
-        }
+pub fn leader_comes_from_the_eligible(before: &impl Earlier, after: &Image) -> Result<(), Violation> {
+    for (at, was) in before.partitions() {
+        let topic = after.topic(at.topic).filter(|topic| !topic.config.unclean_leader_election());
+        let Some(leader) = topic.and_then(|topic| topic.partition(at.partition)?.leader) else { continue };
+        let eligible = was.leader == Some(leader) || was.isr.union(was.eligible_leaders).contains(leader);
+        ensure(LEADER_COMES_FROM_THE_ELIGIBLE, eligible, || {
+            format!(
+                "{leader} leads {at}, which had isr {:?} and eligible leaders {:?}",
+                was.isr, was.eligible_leaders
+            )
+        })?;
     }
     Ok(())
 }

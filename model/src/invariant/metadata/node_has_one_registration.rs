@@ -5,7 +5,7 @@
 use alloc::collections::BTreeSet;
 use alloc::format;
 
-use super::ensure;
+use super::{Earlier, ensure};
 use crate::invariant::Violation;
 use crate::metadata::Image;
 
@@ -25,16 +25,20 @@ pub fn node_has_one_registration(image: &Image) -> Result<(), Violation> {
             && epochs.insert(broker.broker_epoch)
             && broker.directories.iter().all(|directory| directories.insert(*directory));
         let within = broker.broker_epoch.0 < image.end().0;
-        ensure(NODE_HAS_ONE_REGISTRATION, once && within, || format!("{broker:?} in {:?}", image.brokers()))?;
+        ensure(NODE_HAS_ONE_REGISTRATION, once && within, || {
+            let wrong =
+                if once { "lies beyond" } else { "shares its node, epoch or directory with another, in" };
+            format!("{broker:?} {wrong} the image up to metadata offset {}", image.end())
+        })?;
     }
     Ok(())
 }
 
-/// From one image to a later one the registration of a node changes only to a larger broker epoch.
+/// From before a batch to an image after it the registration of a node changes only to a larger broker epoch.
 ///
 /// # Errors
 /// With the values that break it.
-pub fn registrations_only_grow(before: &Image, after: &Image) -> Result<(), Violation> {
+pub fn registrations_only_grow(before: &impl Earlier, after: &Image) -> Result<(), Violation> {
     for was in before.brokers() {
         let is = after.broker(was.node);
         let grows = is.is_some_and(|is| {

@@ -5,7 +5,7 @@
 use alloc::collections::BTreeSet;
 use alloc::format;
 
-use super::ensure;
+use super::{Earlier, ensure};
 use crate::invariant::Violation;
 use crate::metadata::Image;
 
@@ -31,11 +31,11 @@ pub fn replicas_are_distinct_brokers(image: &Image) -> Result<(), Violation> {
     Ok(())
 }
 
-/// From one image to a later one no topic loses partitions, and no partition its replicas.
+/// From before a batch to an image after it no topic loses partitions, and no partition its replicas.
 ///
 /// # Errors
 /// With the values that break it.
-pub fn topics_never_shrink(before: &Image, after: &Image) -> Result<(), Violation> {
+pub fn topics_never_shrink(before: &impl Earlier, after: &Image) -> Result<(), Violation> {
     for (at, was) in before.partitions().filter(|(at, _)| after.topic(at.topic).is_some()) {
         let is = after.partition(at);
         ensure(REPLICAS_ARE_DISTINCT_BROKERS, is.is_some_and(|is| is.replicas == was.replicas), || {

@@ -1,6 +1,7 @@
 //! Each monitor of the metadata is shown the fault that it is for: a batch that no controller may decide on.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use highwater_model::id::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, NodeId, PartitionEpoch, PartitionIndex,
@@ -154,21 +155,90 @@ fn a_leader_from_outside_of_those_in_sync_is_noticed() {
     assert_eq!(violated(&alone, &[other]), ["metadata/leader_comes_from_the_eligible"]);
 }
 
-#[test]
-fn a_large_image_is_looked_at_once_in_as_many_records_as_it_is_large() {
-    let mut image = healthy();
-    for index in 1..200 {
-        let at = TopicPartition { partition: PartitionIndex(index), ..AT };
-        let Record::Partition(first) = partition(|_| {}) else { continue };
-        image = after(&image, &[Record::Partition(PartitionRecord { partition: at, ..first })]);
-    }
-    let mut monitor = ImageMonitor::new(Monitors::every(NonZeroU32::MIN).core(&Env::real(), Place::Metadata));
-    let input = Input::Committed {
-        end: image.end().after(1),
-        quorum_epoch: QuorumEpoch(1),
-        records: vec![partition(|_| {})],
+/// A topic of so many partitions, as [`healthy`] has one.
+fn large(partitions: u32) -> Image {
+    let Record::Partition(first) = partition(|state| state.partition_epoch = PartitionEpoch(5)) else {
+        panic!("it is a partition's record")
     };
+    let at = |index| TopicPartition { partition: PartitionIndex(index), ..AT };
+    let other = |index| PartitionRecord { partition: at(index), state: first.state.clone() };
+    let records: Vec<Record> = (1..partitions).map(other).map(Record::Partition).collect();
+    after(&healthy(), &records)
+}
 
-    let looked = (0..10).filter(|_| monitor.before(&image, &input).is_some()).count();
+fn committed(image: &Image, records: &[Record]) -> Input {
+    let end = image.end().after(records.len() as u64);
+    Input::Committed { end, quorum_epoch: QuorumEpoch(1), records: records.to_vec() }
+}
+
+#[test]
+fn a_large_image_is_looked_at_as_a_whole_once_in_as_many_records_as_it_is_large() {
+    let image = large(200);
+    let mut monitor = ImageMonitor::new(Monitors::every(NonZeroU32::MIN).core(&Env::real(), Place::Metadata));
+    let input = committed(&image, &[partition(|_| {})]);
+
+    let mut whole = || matches!(monitor.before(&image, &input), Some(Before::Whole { .. }));
+    let looked = (0..10).filter(|_| whole()).count();
     assert_eq!(looked, 4, "200 partitions are worth three records");
+}
+
+/// What is violated by this batch upon a large image, which is not looked at as a whole then.
+fn violated_between_looks(records: &[Record]) -> Vec<String> {
+    let image = large(200);
+    let monitors = Monitors::every(NonZeroU32::MIN);
+    let mut monitor = ImageMonitor::new(monitors.core(&Env::real(), Place::Metadata));
+    drop(monitor.before(&image, &committed(&image, &[partition(|_| {})])));
+
+    let before = monitor.before(&image, &committed(&image, records)).expect("each batch is judged");
+    assert!(matches!(before, Before::Named(_)), "{before:?}");
+    monitor.judge(before, &after(&image, records));
+    monitors.counts().into_iter().filter(|count| count.violated > 0).map(|count| count.name).collect()
+}
+
+#[test]
+fn a_wrong_step_of_a_large_image_is_noticed_in_whichever_batch_it_is() {
+    let sound = partition(|state| state.isr = IsrSet::first(2));
+    assert_eq!(violated_between_looks(&[sound]), Vec::<String>::new());
+
+    let falls = partition(|state| state.partition_epoch = PartitionEpoch(4));
+    assert_eq!(violated_between_looks(&[falls]), ["metadata/epochs_only_grow"]);
+    // No record names a partition: the node leads as another run what it led before.
+    assert_eq!(violated_between_looks(&[registered(1, 1)]), ["metadata/one_leader_per_epoch"]);
+    let fewer = partition(|state| state.replicas.truncate(2));
+    assert_eq!(violated_between_looks(&[fewer]), ["metadata/replicas_are_distinct_brokers"]);
+}
+
+#[test]
+fn an_unclean_election_that_nobody_asked_for_is_noticed_though_it_says_what_it_is() {
+    let alone = after(&healthy(), &[partition(|state| state.isr = IsrSet::only(ReplicaIdx(0)))]);
+    let unclean = partition(|state| {
+        state.isr = IsrSet::only(ReplicaIdx(1));
+        state.leader = Some(ReplicaIdx(1));
+        state.recovering = true;
+        state.leader_epoch = LeaderEpoch(4);
+        state.partition_epoch = PartitionEpoch(7);
+    });
+
+    assert_eq!(violated(&alone, &[unclean]), ["metadata/leader_comes_from_the_eligible"]);
+}
+
+/// The shortest of some times that it takes to judge a batch by a whole image of so many partitions.
+fn time_to_look(partitions: u32) -> Duration {
+    let (env, image, records) = (Env::real(), large(partitions), [partition(|_| {})]);
+    let next = after(&image, &records);
+    let look = || {
+        let mut monitor = ImageMonitor::new(Monitors::every(NonZeroU32::MIN).core(&env, Place::Metadata));
+        let begun = env.now();
+        let before = monitor.before(&image, &committed(&image, &records)).expect("it is on");
+        monitor.judge(before, &next);
+        env.now().since(begun)
+    };
+    (0..5).map(|_| look()).min().expect("it was looked at")
+}
+
+#[test]
+fn to_look_at_sixteen_times_the_partitions_takes_about_sixteen_times_as_long() {
+    let (small, large) = (time_to_look(1_000), time_to_look(16_000));
+    eprintln!("1,000 partitions: {small:?}; 16,000: {large:?}");
+    assert!(large < small * 64, "{small:?} and {large:?}: 256 times were quadratic");
 }
