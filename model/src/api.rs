@@ -16,7 +16,7 @@ pub use cluster::{
     BrokerDetail, ClusterDetail, MetadataAnswer, PartitionDetail, QuorumDetail, ReplicaDetail, TopicDetail,
     VoterDetail,
 };
-pub use monitors::{MonitorCount, MonitorFinding, MonitorsDetail};
+pub use monitors::{MonitorCount, MonitorFinding, MonitorPlace, MonitorsDetail};
 pub use records::{
     Acks, FetchAnswer, FetchPartition, FetchedPartition, ListOffsetsPartition, ListedOffset, OffsetSpec,
     ProduceAnswer, ProducePartition, ProducedPartition, ProducerIdentity,

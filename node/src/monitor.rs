@@ -12,13 +12,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater_model::api::{MonitorCount, MonitorFinding};
+use highwater_model::api::{MonitorCount, MonitorFinding, MonitorPlace};
 use highwater_model::id::TopicPartition;
 use highwater_model::invariant::{Monitor, Violation};
 use highwater_transport::env::{Env, Instant};
 
-/// How often violations of one property are logged at most.
+/// How often violations of one property in one place are logged at most.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// So many places are kept apart for each property; what is beyond is one more.
+const PLACES_MAX: usize = 64;
+
+/// So many bytes of the values of a violation are kept and logged.
+const VALUES_BYTES_MAX: usize = 4 << 10;
 
 /// The counts of a node's monitors. A cheap handle; the default evaluates nothing.
 #[derive(Clone, Default)]
@@ -41,11 +47,21 @@ struct Counter {
     found: Mutex<Found>,
 }
 
-/// What a monitor found, and when that was last told.
+/// What a monitor found.
 #[derive(Default)]
 struct Found {
     first: Option<MonitorFinding>,
     last: Option<MonitorFinding>,
+    /// In the order in which they were found; at most [`PLACES_MAX`].
+    places: Vec<(Place, Tally)>,
+    /// Of all other places.
+    elsewhere: Tally,
+}
+
+/// Violations in one place, and when that was last told.
+#[derive(Default)]
+struct Tally {
+    violated: u64,
     logged_at: Option<Instant>,
     /// Violations since then.
     unlogged: u64,
@@ -83,6 +99,8 @@ impl Monitors {
                 violated: counter.violated.load(Ordering::Relaxed),
                 first: found.first.clone(),
                 last: found.last.clone(),
+                places: found.places.iter().map(|(place, tally)| tally.at(*place)).collect(),
+                elsewhere: found.elsewhere.violated,
             }
         };
         let rows = self.shared.iter().flat_map(|shared| Monitor::ALL.iter().map(|at| row(shared, at)));
@@ -105,6 +123,34 @@ impl Shared {
 impl Counter {
     fn locked(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    fn tally_at(&mut self, place: Place) -> &mut Tally {
+        let known = self.places.iter().position(|(at, _)| *at == place);
+        let at = known.unwrap_or(self.places.len());
+        if known.is_none() && at < PLACES_MAX {
+            self.places.push((place, Tally::default()));
+        }
+        self.places.get_mut(at).map_or(&mut self.elsewhere, |(_, tally)| tally)
+    }
+}
+
+impl Tally {
+    fn at(&self, place: Place) -> MonitorPlace {
+        MonitorPlace { place: place.to_string(), violated: self.violated }
+    }
+
+    /// Counts a violation now, and tells how many were left out of the log before it, if it is to be logged.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.violated += 1;
+        if self.logged_at.is_some_and(|at| now < at + LOG_INTERVAL) {
+            self.unlogged += 1;
+            return None;
+        }
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -179,19 +225,25 @@ impl CoreMonitor {
     }
 
     fn keep(&self, counter: &Counter, Violation { property, details }: Violation) {
-        let finding =
-            MonitorFinding { at_ms: self.env.wall_ms(), place: self.place.to_string(), values: details };
+        let values = bounded(details);
+        let finding = MonitorFinding { at_ms: self.env.wall_ms(), place: self.place.to_string(), values };
         let mut found = counter.locked();
-        found.first.get_or_insert_with(|| finding.clone());
-        let now = self.env.now();
-        if found.logged_at.is_some_and(|at| now < at + LOG_INTERVAL) {
-            found.unlogged += 1;
-        } else {
-            let more = std::mem::take(&mut found.unlogged);
-            found.logged_at = Some(now);
+        if let Some(more) = found.tally_at(self.place).count(self.env.now()) {
             let (at, values) = (&finding.place, &finding.values);
             tracing::error!(property, %at, %values, more, "an invariant does not hold on this node");
         }
+        found.first.get_or_insert_with(|| finding.clone());
         found.last = Some(finding);
     }
+}
+
+/// What is kept of these values: an answer with those of all properties must fit a frame.
+fn bounded(mut values: String) -> String {
+    let kept = values.floor_char_boundary(VALUES_BYTES_MAX);
+    let left_out = values.len() - kept;
+    if left_out > 0 {
+        values.truncate(kept);
+        values.push_str(&format!(" ... and {left_out} bytes more"));
+    }
+    values
 }

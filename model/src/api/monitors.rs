@@ -30,6 +30,19 @@ pub struct MonitorCount {
     pub first: Option<MonitorFinding>,
     /// The last one.
     pub last: Option<MonitorFinding>,
+    /// Where it did not hold, in the order in which that was found, as far as they are kept apart.
+    pub places: Vec<MonitorPlace>,
+    /// Violations in places beyond those.
+    pub elsewhere: u64,
+}
+
+/// How often a property did not hold in one place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorPlace {
+    /// Where, as in [`MonitorFinding::place`].
+    pub place: String,
+    /// How often it did not hold there.
+    pub violated: u64,
 }
 
 /// The runtime monitors of one node.

@@ -7,6 +7,7 @@ mod accepted_change_is_the_next_one;
 mod alive_member_leads;
 mod answer_is_committed;
 mod decision_is_whole;
+mod difference;
 mod earlier;
 mod epochs_only_grow;
 mod every_image_is_a_prefix_of_the_log;

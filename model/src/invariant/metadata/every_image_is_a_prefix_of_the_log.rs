@@ -5,6 +5,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::difference::first_difference;
 use super::ensure;
 use crate::id::Offset;
 use crate::invariant::Violation;
@@ -26,7 +27,8 @@ pub fn every_image_is_a_prefix_of_the_log(
         prefix.apply(*end, records);
     }
     ensure(EVERY_IMAGE_IS_A_PREFIX_OF_THE_LOG, prefix == *image, || {
-        format!("the log up to metadata offset {} gives {prefix:?}, and the image is {image:?}", image.end())
+        let (end, differs) = (image.end(), first_difference(&prefix, image));
+        format!("the log up to metadata offset {end} gives another image than is there: {differs}")
     })
 }
 

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::difference::first_difference;
 use super::ensure;
 use crate::id::Offset;
 use crate::invariant::Violation;
@@ -31,10 +32,8 @@ pub fn replay_gives_the_same_image(
         replayed.apply(*end, records);
     }
     ensure(REPLAY_GIVES_THE_SAME_IMAGE, replayed == *image, || {
-        format!(
-            "from metadata offset {} the log gives {replayed:?}, and the image is {image:?}",
-            earlier.end()
-        )
+        let (earlier, differs) = (earlier.end(), first_difference(&replayed, image));
+        format!("from metadata offset {earlier} the log gives another image than is there: {differs}")
     })
 }
 

@@ -1,7 +1,7 @@
 //! `highwater cluster monitors`: what each broker's runtime monitors have counted.
 
 use highwater_client::error::ClientError;
-use highwater_model::api::{MonitorCount, MonitorFinding, MonitorsDetail};
+use highwater_model::api::{MonitorCount, MonitorFinding, MonitorPlace, MonitorsDetail};
 use highwater_model::id::NodeId;
 use serde_json::{Value, json};
 
@@ -31,10 +31,17 @@ pub(super) async fn run(session: &Session, all: bool) -> Result<u8, Failure> {
     let data: Vec<Value> = told.iter().map(Told::value).collect();
     session.output.document("cluster.monitors", Some(cluster.cluster), Some(&data), &failures)?;
     failures.iter().for_each(|failure| session.output.failure(failure));
-    // A violation is worse than a broker that does not answer, or that has evaluated nothing.
-    let worst =
-        failures.iter().map(|failure| failure.exit).max_by_key(|code| (*code == exit::CHECK_FAILED, *code));
-    Ok(worst.unwrap_or(exit::DONE))
+    Ok(worst(&failures))
+}
+
+/// A violation is worse than a broker that does not answer, and that is worse than one that has evaluated nothing.
+fn worst(failures: &[Failure]) -> u8 {
+    let rank = |code: &u8| match *code {
+        exit::CHECK_FAILED => 3,
+        exit::INCONCLUSIVE => 1,
+        _ => 2,
+    };
+    failures.iter().map(|failure| failure.exit).max_by_key(rank).unwrap_or(exit::DONE)
 }
 
 fn show(session: &Session, told: &[Told], all: bool) -> Result<(), Failure> {
@@ -55,8 +62,21 @@ fn show(session: &Session, told: &[Told], all: bool) -> Result<(), Failure> {
                 .output
                 .text(format!("broker {node}, {place}: {name}, {which} at {at_ms} ms: {values}"))?;
         }
+        if count.violated > 0 {
+            session.output.text(places_line(node, count))?;
+        }
     }
     Ok(())
+}
+
+/// Where a property is violated, and how often.
+fn places_line(node: NodeId, count: &MonitorCount) -> String {
+    let mut places: Vec<String> =
+        count.places.iter().map(|at| format!("{} ({})", at.place, thousands(at.violated))).collect();
+    if count.elsewhere > 0 {
+        places.push(format!("others ({})", thousands(count.elsewhere)));
+    }
+    format!("broker {node}: {}, in all: {}", count.name, places.join(", "))
 }
 
 fn property_row(node: NodeId, count: &MonitorCount) -> Vec<String> {
@@ -91,9 +111,12 @@ impl Told {
             let found = found.as_ref();
             found.map(|found| json!({"at_ms": found.at_ms, "place": found.place, "values": found.values}))
         };
+        let place = |at: &MonitorPlace| json!({"place": at.place, "violated": at.violated});
         let count = |(_, count): (NodeId, &MonitorCount)| {
             json!({"property": count.name, "evaluated": count.evaluated, "violated": count.violated,
-                   "first": finding(&count.first), "last": finding(&count.last)})
+                   "first": finding(&count.first), "last": finding(&count.last),
+                   "places": count.places.iter().map(place).collect::<Vec<_>>(),
+                   "elsewhere": count.elsewhere})
         };
         let steps = self.answer.as_ref().ok().and_then(|detail| detail.interval);
         json!({"broker": self.node, "answered": self.answer.is_ok(), "steps": steps,
@@ -109,7 +132,10 @@ impl Told {
                 let message = format!("{} evaluations found an invariant broken", thousands(self.violated()));
                 Failure::new(exit::CHECK_FAILED, message, HINT)
             }
-            Ok(MonitorsDetail { interval: Some(_), .. }) if self.evaluated() == 0 => Failure::new(
+            Ok(MonitorsDetail { interval: None, .. }) => {
+                Failure::new(exit::INCONCLUSIVE, "its monitors are off", "set monitor.enable=true")
+            }
+            Ok(_) if self.evaluated() == 0 => Failure::new(
                 exit::INCONCLUSIVE,
                 "its monitors have evaluated nothing",
                 "ask again in a while",
@@ -131,6 +157,8 @@ mod tests {
             violated: *violated,
             first: None,
             last: None,
+            places: Vec::new(),
+            elsewhere: 0,
         };
         let detail = MonitorsDetail { node: NodeId(3), interval, counts: counts.iter().map(count).collect() };
         Told { node: NodeId(3), answer: Ok(detail) }
@@ -143,7 +171,40 @@ mod tests {
         assert_eq!(exit_of(told(Some(256), &[(9, 0), (0, 0)])), None);
         assert_eq!(exit_of(told(Some(256), &[(9, 0), (5, 1)])), Some(exit::CHECK_FAILED));
         assert_eq!(exit_of(told(Some(256), &[(0, 0)])), Some(exit::INCONCLUSIVE));
-        assert_eq!(exit_of(told(None, &[])), None, "whoever turned them off knows");
+        assert_eq!(exit_of(told(None, &[])), Some(exit::INCONCLUSIVE), "nobody has looked");
+    }
+
+    #[test]
+    fn a_violation_comes_before_a_broker_that_is_not_heard_and_that_before_one_that_says_nothing() {
+        let codes = |codes: &[u8]| -> Vec<Failure> {
+            codes.iter().map(|code| Failure::new(*code, String::new(), String::new())).collect()
+        };
+
+        assert_eq!(worst(&[]), exit::DONE);
+        assert_eq!(worst(&codes(&[exit::INCONCLUSIVE])), exit::INCONCLUSIVE);
+        let both = [exit::INCONCLUSIVE, exit::UNREACHABLE, exit::INCONCLUSIVE];
+        assert_eq!(worst(&codes(&both)), exit::UNREACHABLE);
+        assert_eq!(worst(&codes(&[both.as_slice(), &[exit::CHECK_FAILED]].concat())), exit::CHECK_FAILED);
+    }
+
+    #[test]
+    fn every_place_is_named_with_how_often() {
+        let at = |place: &str, violated| MonitorPlace { place: place.to_owned(), violated };
+        let places = vec![at("partition 1-2", 1_234), at("partition 1-5", 1)];
+        let count = MonitorCount {
+            name: "replication/watermark_order".to_owned(),
+            evaluated: 2_000,
+            violated: 1_245,
+            first: None,
+            last: None,
+            places,
+            elsewhere: 10,
+        };
+        let line = places_line(NodeId(3), &count);
+        assert_eq!(
+            line,
+            "broker 3: replication/watermark_order, in all: partition 1-2 (1 234), partition 1-5 (1), others (10)"
+        );
     }
 
     #[test]
