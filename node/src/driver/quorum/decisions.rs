@@ -115,9 +115,7 @@ impl<F: Faults> QuorumDriver<F> {
         let quorum_epoch = self.learned_in(self.core.quorum_epoch());
         for batch in self.committed_tail(up_to) {
             self.snapshots.note_committed(batch.len_bytes());
-            if let quorum::BatchKind::Voters(voters) = records::summary(&batch)?.kind {
-                self.monitor.voters_committed(batch.header().base_offset, voters);
-            }
+            self.monitor.committed(&batch);
             let records = records::decode_decision(&batch)?;
             self.decisions.push_back(Input::Committed {
                 end: batch.header().end_offset(),

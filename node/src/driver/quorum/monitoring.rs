@@ -15,11 +15,12 @@ use highwater_model::invariant::quorum::{
 };
 use highwater_model::invariant::{Monitor, Violation};
 use highwater_model::quorum::{
-    Body, Effect, Input, Message, Quorum, Recovered, Refusal, SnapshotId, Tenure, Vote, VoterHistory,
-    VoterKey, VoterSet,
+    BatchKind, Body, Effect, Input, Message, Quorum, Recovered, Refusal, SnapshotId, Tenure, Vote,
+    VoterHistory, VoterKey, VoterSet,
 };
+use highwater_transport::batch::Batch;
 
-use super::QuorumDriver;
+use super::{QuorumDriver, records};
 use crate::monitor::CoreMonitor;
 
 /// What the driver remembers, and the monitors of its member.
@@ -77,8 +78,19 @@ impl QuorumMonitor {
         });
     }
 
+    /// A batch is committed, which may say who votes.
+    pub(super) fn committed(&mut self, batch: &Batch) {
+        if !self.core.is_on() {
+            return;
+        }
+        // One that cannot be read has not been taken into the log.
+        if let Ok(BatchKind::Voters(voters)) = records::summary(batch).map(|summary| summary.kind) {
+            self.voters_committed(batch.header().base_offset, voters);
+        }
+    }
+
     /// A voters record is committed.
-    pub(super) fn voters_committed(&mut self, offset: Offset, voters: VoterSet) {
+    fn voters_committed(&mut self, offset: Offset, voters: VoterSet) {
         if self.committed.last_offset() < Some(offset) {
             self.committed.append(offset, voters);
         }

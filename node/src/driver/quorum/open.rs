@@ -145,8 +145,7 @@ impl<F: Faults> QuorumDriver<F> {
             may_start_damaged: Quorum::may_start(parts.faults, true),
         };
         let Loaded { mut log, tail, recovered, image } = load(stored, &parts.formatted, vote).await?;
-        let mut begun = Vec::new();
-        let mut trace = parts.recorder.core();
+        let (mut begun, mut trace) = (Vec::new(), parts.recorder.core());
         let found = trace.is_on().then(|| recovered.clone());
         let place = |place| parts.monitors.core(&parts.env, place);
         let monitor = QuorumMonitor::new(place(Place::Quorum), &parts.tenure, &recovered);

@@ -48,7 +48,7 @@ impl<F: Faults> ReplicaDriver<F> {
                 self.after_cut(cut, at);
             }
             Effect::TrimLog { to } => {
-                self.monitor.trimmed(to);
+                self.monitor.trimmed(to, self.log.end());
                 if let Err(fault) = self.log.trim(to) {
                     self.fail(&fault);
                 }

@@ -118,7 +118,7 @@ impl ReplicaMonitor {
 
     /// These batches were submitted.
     pub(super) fn appended(&mut self, batches: &[Batch]) {
-        for header in batches.iter().map(Batch::header) {
+        for header in batches.iter().filter(|_| self.core.is_on()).map(Batch::header) {
             self.epochs.assign(epoch_of(header), header.base_offset);
         }
     }
@@ -154,9 +154,11 @@ impl ReplicaMonitor {
         self.generation = generation;
     }
 
-    /// The log begins here now.
-    pub(super) fn trimmed(&mut self, start: Offset) {
+    /// The log begins here now, and ends there.
+    pub(super) fn trimmed(&mut self, start: Offset, end: Offset) {
         self.epochs.trim(start);
+        // It has no records: the core may keep the last epoch, or replace it by the next one.
+        self.epochs.truncate(end);
     }
 }
 

@@ -234,3 +234,19 @@ fn an_early_answer_and_a_snapshot_of_other_voters_are_noticed() {
     });
     assert_eq!(found, ["quorum/snapshot_is_the_fold_of_the_log"]);
 }
+
+#[test]
+fn what_is_off_does_not_even_parse() {
+    let kind = BatchKind::Voters(set(&[1, 2]));
+    let mut bytes = records::encode_control(&kind, 0).unwrap().unwrap();
+    let batch = Batch::split_first(&mut bytes).unwrap().stamped(Offset(4), 3, None);
+    let known = |monitors: Monitors| {
+        let core = monitors.core(&Env::real(), Place::Quorum);
+        let mut monitor = QuorumMonitor::new(core, &tenure(), &found(&[]));
+        monitor.committed(&batch);
+        monitor.committed.last_offset()
+    };
+
+    assert_eq!(known(Monitors::every(NonZeroU32::MIN)), Some(Offset(4)));
+    assert_eq!(known(Monitors::default()), None);
+}

@@ -209,3 +209,28 @@ async fn a_high_watermark_below_the_log_is_noticed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_log_that_is_trimmed_to_its_end_has_no_epoch_of_a_record() {
+    let (mut driver, monitors) = watched(None).await;
+    driver.step(Input::View(reign())).unwrap();
+    let end = driver.core.log().end();
+    driver.step(Input::RaiseLogStart { to: end }).unwrap();
+    assert_eq!((driver.log.start(), driver.monitor.epochs.starts()), (end, [].as_slice()));
+
+    let (leader_epoch, partition_epoch) = (LeaderEpoch(2), PartitionEpoch(2));
+    let again = PartitionView { metadata_offset: Offset(20), leader_epoch, partition_epoch, ..reign() };
+    driver.step(Input::View(again)).unwrap();
+    assert!(driver.core.is_leading());
+    assert_eq!(violated(&monitors), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_off_keeps_no_epochs() {
+    let (failures, _) = mpsc::channel(1);
+    let mut driver = driver_with(&SimDisk::new("sim", 7), failures, Planted(None), Monitors::default()).await;
+    driver.step(Input::View(reign())).unwrap();
+    drop(produce(&mut driver));
+
+    assert_eq!(driver.monitor.epochs.starts(), []);
+}
