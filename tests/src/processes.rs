@@ -180,6 +180,19 @@ impl Cluster {
         }
     }
 
+    /// Where the first file of a node's metadata log begins.
+    ///
+    /// # Panics
+    /// If it has none.
+    #[must_use]
+    pub fn metadata_log_base(&self, node: NodeId) -> Offset {
+        let directory = self.cluster.layout.data_dir(node).join("__cluster_metadata-0");
+        let files = std::fs::read_dir(directory).expect("a node has a metadata log");
+        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let bases = names.filter_map(|name| name.strip_suffix(".log")?.parse().ok());
+        bases.min().map(Offset).expect("a log has a file")
+    }
+
     /// Every node that is a broker.
     #[must_use]
     pub fn brokers(&self) -> Vec<NodeId> {

@@ -3,7 +3,7 @@
 
 use highwater_client::settings::ProducerSettings;
 use highwater_model::fault::Bug;
-use highwater_model::id::NodeId;
+use highwater_model::id::{NodeId, Offset};
 use highwater_tests::processes::{Cluster, Ledger};
 use highwater_tests::simulation::{Control, Identities, Report, Scenario};
 use serde_json::Value;
@@ -180,6 +180,29 @@ async fn an_operator_sees_that_sound_brokers_evaluate_and_find_nothing() {
         assert!(table.contains(property), "{table}");
     }
     assert!(table.contains("every 256 steps"), "{table}");
+}
+
+/// How the metadata log begins is looked at after a start: on the disk with a file, for the core where a snapshot ends.
+#[tokio::test]
+async fn restarts_with_a_metadata_log_that_snapshots_have_shortened_violate_nothing() {
+    let mut cluster = Cluster::with_observer(PROGRAM, 3).await;
+    let all = [1, 2, 3, 4].map(NodeId);
+    let replicas: &[NodeId] = &[NodeId(1), NodeId(2), NodeId(3)];
+    for topic in 0..8 {
+        cluster.create_topic(&format!("visits-{topic}"), &[replicas; 24], 1).await;
+    }
+    for _ in 0..2 {
+        cluster.kill(&all).await;
+        assert!(replicas.iter().all(|node| cluster.metadata_log_base(*node) > Offset(0)), "it was shortened");
+        cluster.start_all(&all);
+        cluster.all_admitted().await;
+        let output = cluster.highwater(&[&MONITORS[..], &["-o", "json"]].concat()).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let document: Value = serde_json::from_str(&said).expect("it prints one document");
+        let [evaluated, violated] = counted(&document, "quorum/log_start_has_a_snapshot");
+        assert!(evaluated > 0 && violated == 0, "{evaluated} evaluations, {violated} violations");
+    }
 }
 
 #[tokio::test]
