@@ -36,7 +36,11 @@ pub mod kind {
 }
 
 /// The version of every body here.
-pub const VERSION: u8 = 0;
+pub const VERSION: u8 = 1;
+
+/// Messages to one node that wait at most until their records are read: one more is not sent, as if it were lost. Whoever
+/// asks again so often is not helped by more answers, and each holds memory.
+pub const READS_MAX: usize = 8;
 
 /// One life of one core within one run of a process: from its recovery to its end, numbered from 1 in the order of their
 /// beginnings.
@@ -142,8 +146,8 @@ pub struct Shown {
     pub under_way: UnderWay,
 }
 
-/// How many acts of each kind have been submitted and have not come back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How many acts of each kind have been submitted and have not come back, and what else the edge keeps for a core.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {
     /// Writes.
     pub writes: u32,
@@ -153,6 +157,10 @@ pub struct UnderWay {
     pub stores: u32,
     /// Messages that wait for records to be read.
     pub sends: u32,
+    /// How many writes wait for room; `None` if nothing does, not even a vote.
+    pub stalled: Option<u32>,
+    /// The timers that run: the postcard bytes of their list.
+    pub armed: Vec<u8>,
 }
 
 /// A core took an input.
@@ -351,6 +359,15 @@ pub enum Act<T> {
     Noted(BrokerEpoch),
     /// The rest of the broker was told how it stands.
     Stands(Stands),
+    /// A message will not be sent, nor its records read: [`READS_MAX`] to this node wait already.
+    Unread {
+        /// To whom.
+        to: NodeId,
+        /// From where on, inclusive.
+        from: Offset,
+        /// Where to stop, exclusive.
+        end: Offset,
+    },
 }
 
 /// Records are missing here: of every core, whatever it did since the record before is not known.

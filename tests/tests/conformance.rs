@@ -91,6 +91,21 @@ fn processes_follow_their_cores_through_a_kill() {
 }
 
 #[test]
+fn a_step_after_the_end_of_a_life_is_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let id = Slip::StepAfterEnd.id();
+    let mut story = highwater_tests::command::highwater(env!("CARGO_BIN_EXE_highwater-planted"), id);
+    story.args(["quickstart", "--records", "60000", "--seed", "4", "--trace", "trace"]);
+    let output = story.current_dir(dir.path()).output().expect("the binary was built with the tests");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let (findings, _) = judged(&dir.path().join("trace"));
+
+    let rules: Vec<_> = findings.iter().map(|found| found.rule).collect();
+    assert!(rules.contains(&"nothing is done for a core whose life has ended"), "{rules:?}");
+}
+
+#[test]
 fn what_finds_no_room_is_known_to_be_missing_and_the_rest_is_judged() {
     // Nobody takes anything while it runs, so that all after the bound is missing.
     let (findings, tally) = judged(trace_of(&run(0, Control::Nothing, Some(10_000))).path());
@@ -155,6 +170,31 @@ fn a_core_with_a_bug_is_shown() {
 
     let rule = "the core gives the effects that were recorded";
     assert!(together.contains(&rule) && alone.contains(&rule), "{together:?}");
+}
+
+#[test]
+fn a_proposal_that_is_dropped_is_shown() {
+    assert_shown(Slip::DropProposal, "each effect has its act, in order");
+}
+
+#[test]
+fn records_that_are_read_and_never_sent_are_shown() {
+    assert_shown(Slip::DropReads, "each effect has its act, in order");
+}
+
+#[test]
+fn metadata_that_is_read_and_never_sent_is_shown() {
+    assert_shown(Slip::DropMetadataReads, "each act has its effect");
+}
+
+#[test]
+fn a_replica_that_goes_on_after_a_failed_cut_is_shown() {
+    assert_shown(Slip::GoOnUncut, "nothing is done for a core whose storage has failed");
+}
+
+#[test]
+fn an_expiry_of_a_timer_that_does_not_run_is_shown() {
+    assert_shown(Slip::ExpireUnarmed, "each act has its effect");
 }
 
 #[test]

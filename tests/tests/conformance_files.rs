@@ -88,6 +88,27 @@ fn a_kill_excuses_no_message_of_another_moment() {
     assert!(rules.contains("a message that is taken was sent, as it is and by whom it names"), "{rules:?}");
 }
 
+/// What a driver does wrong is shown though the beginning of its run was rotated away.
+#[test]
+fn slips_are_shown_in_what_is_left_of_a_run() {
+    let slips = [
+        (Slip::ExpireUnarmed, "each act has its effect"),
+        (Slip::DropEffect, "each effect has its act, in order"),
+        (Slip::BeforeSync, "an input rests on what has come to pass at the edge"),
+    ];
+    for (slip, rule) in slips {
+        let rules_of = |seed| {
+            let dir = tempfile::tempdir().expect("a directory");
+            let scenario = Scenario { seed, control: Control::Slipping(slip), ..SCENARIO };
+            drop(scenario.run_into(&IDENTITIES, dir.path(), LITTLE_ROOM));
+            // Only of what has lost its beginning, and from where the cores are shown.
+            let rotated = read(dir.path()).into_iter().filter(|run| run.header.file > 0);
+            rotated.flat_map(|run| replay(run).0).map(|found| found.rule).collect::<Vec<_>>()
+        };
+        assert!((0..4).any(|seed| rules_of(seed).contains(&rule)), "{slip:?}");
+    }
+}
+
 /// Copies what is recorded but for some files.
 fn without(dir: &Path, gone: impl Fn(&Path) -> bool) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a directory");

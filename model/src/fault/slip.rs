@@ -60,6 +60,12 @@ slips! {
     StandBeforeNoted, "D-19", "a broker acts under a registration before its start-up record is written";
     AnswerToAnother, "D-20", "an answer to an earlier request of a broker is passed off as one to the open request";
     AheadOfMetadata, "D-21", "a broker reports metadata as applied that is not committed";
+    DropProposal, "D-22", "a proposal to change the in-sync replicas is not handed to the controller";
+    DropReads, "D-23", "a leader reads records for its followers, and sends none of them";
+    DropMetadataReads, "D-24", "the leader of the quorum reads records for one of the nodes, and sends it none of them";
+    GoOnUncut, "D-25", "a replica goes on after a cut of its log that has failed";
+    StepAfterEnd, "D-26", "a core takes a step after its life has ended";
+    ExpireUnarmed, "D-27", "a timer is reported as run out that does not run";
 }
 
 /// Sound cores, and one mistake of their drivers.

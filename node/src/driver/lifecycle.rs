@@ -143,6 +143,7 @@ impl<F: Faults> LifecycleDriver<F> {
             }
         }
         self.trace.ended();
+        self.step_after_end().await;
     }
 
     /// How far the broker has applied the metadata.

@@ -34,6 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
+use crate::driver::replication::Reading;
 use crate::driver::timers::Deferral;
 use crate::log::{Flushed, OffsetCheckpoint, Written};
 use crate::peers::Peers;
@@ -144,6 +145,8 @@ pub(crate) struct QuorumDriver<F: Faults> {
     writes: Issued<Watched<Written>, LogGeneration>,
     syncs: Issued<Watched<Flushed>, LogGeneration>,
     votes: Issued<Watched<()>, Vote>,
+    /// Messages that wait for their records, with the number of cuts before them.
+    sends: Issued<Reading, (u64, NodeId, Message)>,
     /// What finds no room.
     stalled: room::Stalled,
     deferral: Deferral,
@@ -177,6 +180,8 @@ enum Turn {
     Room,
     Quorum(Input),
     Controller(metadata::Input),
+    /// The records of a message were read, or not.
+    Read(Result<Bytes, Fault>, (u64, NodeId, Message)),
     /// A snapshot was published, or could not be.
     Published(snapshots::Kept, Result<(), Fault>),
     Asked(Ask),
@@ -196,8 +201,13 @@ impl<F: Faults> QuorumDriver<F> {
                 Turn::Room => self.try_room()?,
                 Turn::Quorum(input) => self.step(input)?,
                 Turn::Controller(input) => self.decisions.push_back(input),
+                Turn::Read(read, message) => {
+                    self.send_read(read, message);
+                    continue;
+                }
                 Turn::Published(kept, published) => self.on_published(kept, published)?,
                 Turn::Asked(Ask::Close(closed)) => {
+                    self.forget_sends();
                     self.controller_trace.ended();
                     self.trace.ended();
                     self.log.close().await?;
@@ -244,6 +254,7 @@ impl<F: Faults> QuorumDriver<F> {
             (flushed, generation) = self.syncs.next() => {
                 flushed.map(|flushed| Turn::Quorum(Input::Flushed { end: flushed.end, generation }))
             }
+            (read, message) = self.sends.next() => return Ok(Turn::Read(read, message)),
             (published, kept) = self.snapshots.published() => return Ok(Turn::Published(kept, published)),
             ask = self.inbox.recv() => return Ok(ask.map_or(Turn::Ended, Turn::Asked)),
             () = asleep => return Box::pin(self.turn()).await,

@@ -24,7 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use highwater_model::api::{Acks, ApiError, OffsetSpec, ReplicaDetail};
 use highwater_model::error_code::ErrorCode;
-use highwater_model::fault::Faults;
+use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{DirectoryId, LeaderEpoch, LogGeneration, NodeId, Offset, RequestId};
 use highwater_model::metadata::Image;
 use highwater_model::replication::{
@@ -186,8 +186,6 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     syncs: Issued<Watched<Flushed>, LogGeneration>,
     /// Records to be sent, and how often the log had been cut when they were asked for.
     sends: Issued<Reading, (u64, NodeId, ReplicaMessage)>,
-    /// How often the log has been cut.
-    cuts: u64,
     /// Whether the last write found no room.
     lacks_room: bool,
     portions: Portions,
@@ -271,7 +269,6 @@ impl<F: Faults> ReplicaDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             sends: Issued::new(),
-            cuts: 0,
             lacks_room: false,
             portions: Portions::new(parts.limits.replica_fetch_bytes_max),
             open: BTreeMap::new(),
@@ -346,11 +343,15 @@ impl<F: Faults> ReplicaDriver<F> {
                 Err(fault) => Turn::Failed(fault),
             },
             (read, (cuts, to, message)) = self.sends.next() => match read {
+                _ if self.parts.faults.slips(Slip::DropReads) => Turn::Nothing,
                 // The log was cut meanwhile: the read may have met anything, and the message is void with it.
-                _ if cuts != self.cuts => self.not_sent(),
+                _ if cuts != self.log.cuts() => self.not_sent(),
                 Ok(bytes) => Turn::Send(bytes, to, message),
-                Err(Fault::OutOfRange { .. }) => self.not_sent(),
-                Err(fault) => Turn::Failed(fault),
+                Err(fault) => {
+                    let is_gone = matches!(fault, Fault::OutOfRange { .. });
+                    let not_sent = self.not_sent();
+                    if is_gone { not_sent } else { Turn::Failed(fault) }
+                }
             },
             command = self.inbox.recv() => command.map_or(Turn::Ended, Turn::Command),
             () = asleep => Turn::Nothing,
@@ -533,6 +534,7 @@ impl<F: Faults> ReplicaDriver<F> {
 
     /// Tells everyone who waits that no answer will come from here.
     fn let_go(&mut self, why: &str) {
+        self.forget_sends();
         self.trace.did(|| Act::Offline);
         for open in std::mem::take(&mut self.open).into_values() {
             let error =

@@ -36,6 +36,11 @@ impl<T: Ord + Copy, I: Ord + Copy> Timers<T, I> {
         self.armed.contains_key(&timer)
     }
 
+    /// The timers that are armed, in the order of their names.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = T> + '_ {
+        self.armed.keys().copied()
+    }
+
     /// When the next timer expires.
     pub(crate) fn next(&self) -> Option<I> {
         self.order.first().map(|(at, _)| *at)

@@ -11,7 +11,7 @@ use highwater_transport::env::Instant;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{CoreTrace, carried};
+use super::{CoreTrace, carried, encoded};
 use crate::disk::{Completion, Fault};
 use crate::driver::timers::Timers;
 use crate::log::{Flushed, PartitionLog, Truncated, Written};
@@ -71,6 +71,8 @@ pub(crate) fn how<T>(result: Result<&T, &Fault>, end: impl FnOnce(&T) -> Offset)
 pub(crate) struct EdgeLog {
     log: PartitionLog,
     trace: CoreTrace,
+    /// How often it was cut: what is read across a cut may be anything.
+    cuts: u64,
 }
 
 impl std::ops::Deref for EdgeLog {
@@ -83,7 +85,12 @@ impl std::ops::Deref for EdgeLog {
 
 impl EdgeLog {
     pub(crate) fn new(log: PartitionLog, trace: &CoreTrace) -> Self {
-        Self { log, trace: trace.clone() }
+        Self { log, trace: trace.clone(), cuts: 0 }
+    }
+
+    /// How often it was cut or begun again.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.cuts
     }
 
     pub(crate) fn into_inner(self) -> PartitionLog {
@@ -141,7 +148,8 @@ impl EdgeLog {
         self.cut(cut, Act::Restart)
     }
 
-    fn cut(&self, cut: Completion<Truncated>, act: fn(How) -> Act<()>) -> Completion<Truncated> {
+    fn cut(&mut self, cut: Completion<Truncated>, act: fn(How) -> Act<()>) -> Completion<Truncated> {
+        self.cuts += 1;
         match cut.now() {
             Ok(result) => {
                 self.trace.did(|| act(how(result.as_ref(), |truncated| truncated.end)));
@@ -193,6 +201,11 @@ impl<T: Ord + Copy + Serialize> EdgeTimers<T> {
         }
     }
 
+    /// The timers that run, for the record.
+    pub(crate) fn armed(&self) -> Vec<u8> {
+        encoded(&self.timers.armed().collect::<Vec<T>>())
+    }
+
     pub(crate) fn next(&self) -> Option<Instant> {
         self.timers.next()
     }
@@ -202,6 +215,11 @@ impl<T: Ord + Copy + Serialize> EdgeTimers<T> {
         let timer = self.timers.expired(now)?;
         self.trace.act(|| Act::Expired(timer));
         Some(timer)
+    }
+
+    /// Reports a timer as run out, whether it runs or not: what a driver must never do.
+    pub(crate) fn report_expired(&self, timer: T) {
+        self.trace.act(|| Act::Expired(timer));
     }
 
     /// Lets a timer run out now. Whether it was armed.

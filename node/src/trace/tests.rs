@@ -33,15 +33,15 @@ async fn a_recording_keeps_its_bytes() {
     let golden = [
         b"HWTRACE\0".as_slice(),
         // The header, in a frame of its own.
-        &[0, 0, 0, 19, 0xf5, 0x52, 0xfd, 0xef, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, 0],
+        &[0, 0, 0, 19, 0x3e, 0x04, 0x86, 0x4a, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 1, 8, 2, 3, 0xac, 2, 1, b'1', 0, 0],
         // An act, a step that was taken, and one that was refused.
-        &[0, 0, 0, 35, 0xef, 0x69, 0x02, 0x79, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[3, 0, 3, 1, 13, 0],
-        &[2, 0, 9, 1, 1, 2, 0xf1, 0xf0, 0xcf, 0x83, 0x0b, 7],
-        &[2, 0, 3, 1, 0, 8],
+        &[0, 0, 0, 35, 0xaf, 0x1a, 0x94, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[3, 1, 3, 1, 13, 0],
+        &[2, 1, 9, 1, 1, 2, 0xf1, 0xf0, 0xcf, 0x83, 0x0b, 7],
+        &[2, 1, 3, 1, 0, 8],
         // The end, in order.
-        &[6, 0, 0],
+        &[6, 1, 0],
     ];
     assert_eq!(recorder.take(), golden.concat());
 }
@@ -65,7 +65,7 @@ async fn a_large_recording_has_many_frames_and_all_its_records() {
         (rest, frames, first) = (&behind[4 + length..], frames + 1, number);
     }
     assert_eq!(frames, 4, "a header, and three MB");
-    assert_eq!(taken[taken.len() - 3..], [kind::CLOSED, 0, 0]);
+    assert_eq!(taken[taken.len() - 3..], [kind::CLOSED, 1, 0]);
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn what_finds_no_room_is_counted_and_every_core_shown_anew() {
 
     assert!(core.is_stale(), "what was dropped may have been anything");
     let second = taken();
-    assert_eq!(second.get(51..54), Some([kind::GAP, 0, 1].as_slice()), "{second:?}");
+    assert_eq!(second.get(51..54), Some([kind::GAP, 1, 1].as_slice()), "{second:?}");
 }
 
 /// The names of the files that are there, in order.

@@ -20,7 +20,6 @@ pub(super) struct OfController;
 
 impl Kind for OfController {
     type Timer = Timer;
-    const READS_IN_ORDER: bool = false;
     const ASKERS_GO: bool = true;
 
     fn spoken(_: &[u8]) -> String {
@@ -75,7 +74,7 @@ impl ControllerLife {
         let (core, book, is_in_step) = match from {
             Beginning::Recovered(image, _) => (Controller::new(Sound, image), Book::new(), true),
             Beginning::Shown(shown) => {
-                (step::shown(&shown.state, "a controller")?, Book::partial(shown.under_way), false)
+                (step::shown(&shown.state, "a controller")?, Book::partial(&shown.under_way)?, false)
             }
         };
         Ok(Self { tenure, core, book, told: VecDeque::new(), is_in_step, asked: BTreeMap::new() })

@@ -7,6 +7,8 @@
 mod controller;
 mod message;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -18,15 +20,14 @@ use highwater_model::quorum::{ProposalId, SnapshotId, Vote};
 use highwater_model::replication::{AlterPartition, AlterPartitionAnswer};
 use highwater_model::trace::{Act, Carried, Stands, Told, UnderWay};
 
+use super::step;
 pub(super) use controller::Answer;
 use words::{shown, shown_owed};
 
 /// What differs between the kinds of cores.
 pub(super) trait Kind {
     /// Names of its timers.
-    type Timer: Copy + Ord + Debug;
-    /// Whether messages that wait for their records leave in order, and not at all once the log was cut.
-    const READS_IN_ORDER: bool;
+    type Timer: Copy + Ord + Debug + serde::de::DeserializeOwned;
     /// Whether somebody who asked may be gone before the core answers.
     const ASKERS_GO: bool;
 
@@ -60,6 +61,7 @@ pub(super) enum Owed<T> {
     Store(Vote),
     Send { to: NodeId, body: Vec<u8> },
     Read(Reading),
+    Propose(AlterPartition),
     Arm(T),
     Disarm(T),
     Reply { request: u64, told: Told },
@@ -103,6 +105,7 @@ pub(super) const EACH_ACT: &str = "each act has its effect";
 pub(super) const EACH_INPUT: &str = "an input rests on what has come to pass at the edge";
 pub(super) const EACH_END: &str = "what ends was submitted, and its end is given to the core, once";
 pub(super) const AFTER_END: &str = "nothing is done for a core whose life has ended";
+pub(super) const GIVE_UP: &str = "nothing is done for a core whose storage has failed";
 pub(super) const GENERATION: &str = "nothing is delivered to another log generation than its own";
 
 pub(super) fn wrong(
@@ -141,7 +144,6 @@ pub(super) struct Book<K: Kind> {
     due: Option<Cause<K::Timer>>,
     /// Whether what is due may just as well be left out.
     is_due_optional: bool,
-    proposals: Vec<AlterPartition>,
     proposed: Vec<AlterPartition>,
     answered: Vec<AlterPartitionAnswer>,
     /// What the quorum was given to place last.
@@ -153,9 +155,23 @@ pub(super) struct Book<K: Kind> {
     has_stalled: bool,
     /// Whether it begins in the midst of a life.
     is_partial: bool,
+    /// What was asked first under a name since it is known, and what came of earlier names: each is excused once.
+    first_asked: Option<RequestId>,
+    excused: BTreeSet<(Excused, RequestId)>,
     /// Whether the next step may have been brought about before the records begin.
     is_first: bool,
     is_offline: bool,
+    /// Whether storage has failed, so that the driver goes no further.
+    must_give_up: bool,
+}
+
+/// What may rest on what was asked before the records begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Excused {
+    /// The controller's answer has come.
+    Came,
+    /// The core is given it.
+    Taken,
 }
 
 impl<K: Kind> Book<K> {
@@ -173,7 +189,6 @@ impl<K: Kind> Book<K> {
             armed: BTreeSet::new(),
             due: None,
             is_due_optional: false,
-            proposals: Vec::new(),
             proposed: Vec::new(),
             answered: Vec::new(),
             placing: None,
@@ -181,24 +196,31 @@ impl<K: Kind> Book<K> {
             stalled: 0,
             has_stalled: false,
             is_partial: false,
+            first_asked: None,
+            excused: BTreeSet::new(),
             is_first: false,
             is_offline: false,
+            must_give_up: false,
         }
     }
 
     /// The book of a core that is shown in the midst of its life.
-    pub(super) fn partial(under_way: UnderWay) -> Self {
+    pub(super) fn partial(under_way: &UnderWay) -> Result<Self, Wrong> {
+        let armed: Vec<K::Timer> = step::shown(&under_way.armed, "timers that run")?;
         let unknown = |count: u32| (0..count).map(|_| UNKNOWN).collect::<VecDeque<_>>();
-        Self {
+        Ok(Self {
             writes: unknown(under_way.writes),
             writes_submitted: under_way.writes.into(),
             syncs: unknown(under_way.syncs),
             stores: (0..under_way.stores).map(|_| None).collect(),
             reading_unknown: under_way.sends,
+            armed: armed.into_iter().collect(),
+            stalled: under_way.stalled.unwrap_or_default(),
+            has_stalled: under_way.stalled.is_some(),
             is_partial: true,
             is_first: true,
             ..Self::new()
-        }
+        })
     }
 
     pub(super) fn owe(&mut self, owed: Owed<K::Timer>) {
@@ -207,7 +229,23 @@ impl<K: Kind> Book<K> {
 
     /// The core's life ends in order.
     pub(super) fn end(&self) -> Result<(), Wrong> {
-        self.nothing_owed(&"the end of its life")
+        self.nothing_owed(&"the end of its life")?;
+        self.may_go_on(&"the end of its life")?;
+        if self.is_offline { Ok(()) } else { self.nothing_waits(&"the end of its life") }
+    }
+
+    /// Whether something that is not known may rest on what was asked under this name before the records begin: once.
+    fn excuse(&mut self, what: Excused, request: RequestId) -> bool {
+        let is_earlier = self.first_asked.is_none_or(|first| request < first);
+        self.is_partial && is_earlier && self.excused.insert((what, request))
+    }
+
+    /// What has failed must be followed by nothing.
+    fn may_go_on(&self, next: &dyn Debug) -> Result<(), Wrong> {
+        match self.must_give_up {
+            true => wrong(GIVE_UP, "nothing more, but that the core goes offline", format!("{next:?}")),
+            false => Ok(()),
+        }
     }
 
     fn nothing_owed(&self, next: &dyn Debug) -> Result<(), Wrong> {
@@ -219,6 +257,7 @@ impl<K: Kind> Book<K> {
 
     /// The core takes an input that was brought about so.
     pub(super) fn step(&mut self, cause: &Cause<K::Timer>, input: &dyn Debug) -> Result<(), Wrong> {
+        self.may_go_on(input)?;
         self.nothing_owed(input)?;
         if std::mem::take(&mut self.is_first) {
             self.due = None;
@@ -259,7 +298,10 @@ impl<K: Kind> Book<K> {
     /// Enters an act.
     pub(super) fn act(&mut self, act: &Act<K::Timer>) -> Result<(), Wrong> {
         if self.is_offline {
-            return Ok(());
+            return still_done(act).map_or(Ok(()), |what| wrong(GIVE_UP, "nothing more", what));
+        }
+        if !matches!(act, Act::Offline | Act::NotSent | Act::ProposalAnswered(_)) {
+            self.may_go_on(act)?;
         }
         match act {
             Act::Write { from, end, carried } => self.write(*from, *end, *carried, act),
@@ -275,6 +317,7 @@ impl<K: Kind> Book<K> {
             Act::Sent { to, body, carried, .. } => self.sent(*to, body, *carried, act),
             Act::NotSent => self.not_sent(act),
             Act::Reading { to, from, end } => self.read(*to, (*from, *end), act),
+            Act::Unread { to, from, end } => self.unread(*to, (*from, *end), act),
             Act::Armed(timer) => self.next(&Owed::Arm(*timer), act).map(|()| {
                 self.armed.insert(*timer);
             }),
@@ -293,8 +336,8 @@ impl<K: Kind> Book<K> {
             Act::ProposalAnswered(answer) => self.proposal_answered(*answer, act),
             Act::FetchingSnapshot(id) => self.next(&Owed::FetchSnapshot(*id), act),
             Act::Offline => {
-                self.is_offline = true;
-                Ok(())
+                (self.is_offline, self.must_give_up) = (true, false);
+                self.nothing_waits(act)
             }
             Act::Decided { proposal, carried } => self.decided(*proposal, *carried, act),
             Act::Answered { request, answer } => self.answered(*request, answer, act),
@@ -313,8 +356,6 @@ impl<K: Kind> Book<K> {
         )]
         match act {
             Act::ProposalAnswered(answer) => self.proposal_answered(*answer, act),
-            Act::Sent { to, body, carried, .. } => self.sent(*to, body, *carried, act),
-            Act::NotSent => self.not_sent(act),
             _ => wrong(AFTER_END, "nothing more of this core", shown::<K>(act)),
         }
     }
@@ -334,11 +375,27 @@ impl<K: Kind> Book<K> {
     fn expired(&mut self, timer: K::Timer, act: &Act<K::Timer>) -> Result<(), Wrong> {
         self.nothing_owed(act)?;
         self.no_end_is_due(act)?;
-        if !self.armed.remove(&timer) && !self.is_partial {
+        if !self.armed.remove(&timer) {
             return wrong(EACH_ACT, "no timer that was not armed", shown::<K>(act));
         }
         self.is_due_optional = false;
         self.due = Some(Cause::Expired(timer));
         Ok(())
     }
+}
+
+/// An act of a core that does nothing more, if it is one that changes or tells anything.
+fn still_done<T: Debug>(act: &Act<T>) -> Option<String> {
+    let is_done = matches!(
+        act,
+        Act::Write { .. }
+            | Act::Sync(_)
+            | Act::Cut(_)
+            | Act::Restart(_)
+            | Act::Sent { .. }
+            | Act::Reading { .. }
+            | Act::Unread { .. }
+            | Act::Proposed(_)
+    );
+    is_done.then(|| format!("{act:?}"))
 }

@@ -14,7 +14,6 @@ pub(super) struct OfLifecycle;
 
 impl Kind for OfLifecycle {
     type Timer = LifecycleTimer;
-    const READS_IN_ORDER: bool = false;
     const ASKERS_GO: bool = false;
 
     fn spoken(_: &[u8]) -> String {
@@ -39,7 +38,7 @@ impl LifecycleLife {
         let (core, book) = match from {
             Beginning::Recovered((), _) => (Lifecycle::new(), Book::new()),
             Beginning::Shown(shown) => {
-                (step::shown(&shown.state, "a lifecycle")?, Book::partial(shown.under_way))
+                (step::shown(&shown.state, "a lifecycle")?, Book::partial(&shown.under_way)?)
             }
         };
         Ok(Self { tenure, core, book })

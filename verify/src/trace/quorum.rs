@@ -16,7 +16,6 @@ pub(super) struct OfQuorum;
 
 impl Kind for OfQuorum {
     type Timer = Timer;
-    const READS_IN_ORDER: bool = false;
     const ASKERS_GO: bool = true;
 
     fn spoken(body: &[u8]) -> String {
@@ -59,7 +58,7 @@ impl QuorumLife {
             Beginning::Recovered(found, recorded) => Self::recover(tenure, found, recorded),
             Beginning::Shown(shown) => {
                 let core = step::shown(&shown.state, "a member of the quorum")?;
-                Ok(Self { tenure, core, book: Book::partial(shown.under_way), told: Vec::new() })
+                Ok(Self { tenure, core, book: Book::partial(&shown.under_way)?, told: Vec::new() })
             }
         }
     }

@@ -331,8 +331,7 @@ impl Replay {
         let life = self.ended.get_mut(&core)?;
         let late = match (life, parsed) {
             (Some(Replayed::Replica(life)), Parsed::Replica(Entry::Act(acted))) => life.book.late(&acted.act),
-            (Some(Replayed::Quorum(life)), Parsed::Quorum(Entry::Act(acted))) => life.book.late(&acted.act),
-            (None, Parsed::Replica(Entry::Act(_)) | Parsed::Quorum(Entry::Act(_))) => Ok(()),
+            (None, Parsed::Replica(Entry::Act(_))) => Ok(()),
             _ => wrong(AFTER_END, "nothing more of this core", parsed.words()),
         };
         Some(late.map(|()| Shown::default()).map_err(|wrong| (core, wrong)))

@@ -17,7 +17,6 @@ pub(super) struct OfReplicas;
 
 impl Kind for OfReplicas {
     type Timer = Timer;
-    const READS_IN_ORDER: bool = true;
     const ASKERS_GO: bool = false;
 
     fn spoken(body: &[u8]) -> String {
@@ -59,7 +58,7 @@ impl ReplicaLife {
                 (soundly(&"its recovery", recover)?, Book::new())
             }
             Beginning::Shown(shown) => {
-                (step::shown(&shown.state, "a replica")?, Book::partial(shown.under_way))
+                (step::shown(&shown.state, "a replica")?, Book::partial(&shown.under_way)?)
             }
         };
         Ok(Self { tenure, core, book, asked_all: Vec::new() })
@@ -114,7 +113,7 @@ impl ReplicaLife {
             Effect::TrimLog { to } => Owed::Trim(to),
             Effect::Sync { generation, .. } => Owed::Sync { generation },
             Effect::Send { to, message } => self.spoken(self.node(to), message),
-            Effect::ProposeIsr(proposal) => return self.book.owe_proposal(proposal),
+            Effect::ProposeIsr(proposal) => Owed::Propose(proposal),
             Effect::Acknowledge(acknowledgement) => {
                 let request = acknowledgement.request_id();
                 if let Some(at) = self.asked_all.iter().position(|asked| *asked == request) {

@@ -47,11 +47,16 @@ pub(super) fn digest_of<E: Serialize>(effects: &[E]) -> Effects {
     Effects { count, digest: if effects.is_empty() { 0 } else { digest(effects) } }
 }
 
-/// A core that is shown in the midst of its life.
+/// A core that is shown in the midst of its life, or what is shown with it.
 pub(super) fn shown<C: DeserializeOwned>(state: &[u8], what: &str) -> Result<C, Wrong> {
-    postcard::from_bytes(state).map_err(|error| Wrong {
+    let unreadable = |why: String| Wrong {
         rule: "a core that is shown can be read",
         expected: what.to_owned(),
-        recorded: error.to_string(),
-    })
+        recorded: why,
+    };
+    match postcard::take_from_bytes(state) {
+        Ok((shown, [])) => Ok(shown),
+        Ok((_, rest)) => Err(unreadable(format!("{} bytes behind it", rest.len()))),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
 }

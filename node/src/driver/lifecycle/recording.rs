@@ -36,9 +36,9 @@ impl<F: Faults> LifecycleDriver<F> {
         if !self.trace.is_stale() {
             return;
         }
-        let (core, tenure) = (&self.core, &self.parts.tenure);
+        let (core, tenure, armed) = (&self.core, &self.parts.tenure, self.timers.armed());
         self.trace.began(|| {
-            let shown = Shown { state: encoded(core), under_way: UnderWay::default() };
+            let shown = Shown { state: encoded(core), under_way: UnderWay { armed, ..UnderWay::default() } };
             Life::Lifecycle { tenure: tenure.clone(), from: Beginning::Shown(shown) }
         });
     }

@@ -3,7 +3,7 @@
 
 use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{BrokerEpoch, Offset};
-use highwater_model::metadata::{BrokerAnswer, LifecycleEffect};
+use highwater_model::metadata::{BrokerAnswer, LifecycleEffect, LifecycleInput};
 use highwater_model::trace::Stands;
 
 use super::LifecycleDriver;
@@ -47,6 +47,13 @@ impl<F: Faults> LifecycleDriver<F> {
             self.earlier.replace(answer).unwrap_or(answer)
         } else {
             answer
+        }
+    }
+
+    /// D-26.
+    pub(super) async fn step_after_end(&mut self) {
+        if self.parts.faults.slips(Slip::StepAfterEnd) {
+            self.step(LifecycleInput::StopAsked).await;
         }
     }
 

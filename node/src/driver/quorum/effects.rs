@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use highwater_model::fault::Faults;
 use highwater_model::id::{LogGeneration, NodeId, Offset, QuorumEpoch};
 use highwater_model::metadata;
 use highwater_model::quorum::{self, Body, Effect, Fetched, Message, Origin, Timer};
-use highwater_model::trace::{Act, Told};
+use highwater_model::trace::{Act, READS_MAX, Told};
 use highwater_transport::batch::{self, Batch};
 
 use super::{QuorumDriver, QuorumStopped, records};
+use crate::disk::Fault;
 use crate::peers::Lane;
 use crate::peers::wire::{ControllerAnswer, PeerFrame};
 
@@ -152,27 +154,47 @@ impl<F: Faults> QuorumDriver<F> {
         self.peers.send(to, Lane::Control, PeerFrame::quorum(message, Vec::new()), &self.trace);
     }
 
-    /// Reads from the log and sends, aside: the core does not care in which order messages leave.
-    fn send_records(&self, to: NodeId, mut message: Message, from: Offset, end: Offset) {
+    /// Reads from the log, to send once that is done. A message that too many wait before is as good as lost.
+    fn send_records(&mut self, to: NodeId, message: Message, from: Offset, end: Offset) {
+        if self.sends.count(|(_, waiting, _)| *waiting == to) >= READS_MAX {
+            self.trace.did(|| Act::Unread { to, from, end });
+            return;
+        }
         self.trace.did(|| Act::Reading { to, from, end });
         let reading = self.log.read(from, RECORDS_BYTES_MAX, end);
-        let (peers, trace) = (self.peers.clone(), self.trace.clone());
-        let sending = async move {
-            let filled = match reading.await {
-                Ok(bytes) => fill(&mut message, &bytes).map(|()| bytes),
-                Err(fault) => Err(fault.to_string()),
-            };
-            match filled {
-                Ok(bytes) => {
-                    peers.send(to, Lane::Control, PeerFrame::quorum(&message, vec![bytes]), &trace);
-                }
-                Err(what) => {
-                    trace.did(|| Act::NotSent);
-                    tracing::warn!(%to, what, "cannot read the metadata log for another node");
-                }
-            }
+        self.sends.push(Box::pin(reading), (self.log.cuts(), to, message));
+    }
+
+    /// Sends what was read, unless the log was cut meanwhile: the read may have met anything.
+    pub(super) fn send_read(
+        &self,
+        read: Result<Bytes, Fault>,
+        (cuts, to, mut message): (u64, NodeId, Message),
+    ) {
+        if self.drops_read(to) {
+            return;
+        }
+        let filled = match read {
+            _ if cuts != self.log.cuts() => Err("the log was cut".to_owned()),
+            Ok(bytes) => fill(&mut message, &bytes).map(|()| bytes),
+            Err(fault) => Err(fault.to_string()),
         };
-        drop(self.env.spawn("quorum records", sending));
+        match filled {
+            Ok(bytes) => {
+                self.peers.send(to, Lane::Control, PeerFrame::quorum(&message, vec![bytes]), &self.trace);
+            }
+            Err(what) => {
+                self.trace.did(|| Act::NotSent);
+                tracing::warn!(%to, what, "cannot read the metadata log for another node");
+            }
+        }
+    }
+
+    /// No message that waits for its records will be sent.
+    pub(super) fn forget_sends(&mut self) {
+        for _ in 0..self.sends.forget() {
+            self.trace.did(|| Act::NotSent);
+        }
     }
 
     /// How long a timer runs. What waits for an election is drawn anew each time, so that candidates part.
@@ -195,7 +217,7 @@ impl<F: Faults> QuorumDriver<F> {
 }
 
 /// Names the batches in `bytes` in a message that has none yet.
-fn fill(message: &mut Message, bytes: &bytes::Bytes) -> Result<(), String> {
+fn fill(message: &mut Message, bytes: &Bytes) -> Result<(), String> {
     let found = batch::split(bytes.clone()).map_err(|error| error.to_string())?;
     let summaries: Result<Vec<_>, _> = found.iter().map(records::summary).collect();
     let summaries = summaries.map_err(|error| error.to_string())?;

@@ -154,8 +154,7 @@ impl<F: Faults> QuorumDriver<F> {
         trim_as_recovered(&mut log, core.log().start(), &begun)?;
         monitor.judge_start(&parts.tenure, &core);
         recording::begin(&mut trace, &parts.tenure, found, &begun);
-        let mut controller_trace = parts.recorder.core();
-        recording::begin_controller(&mut controller_trace, &parts.controller_tenure, &image);
+        let controller_trace = recording::begin_controller(&parts.recorder, &parts.controller_tenure, &image);
         let (asks, inbox) = mpsc::channel(parts.inbox_length);
         let (images, images_fed) = watch::channel(Arc::new(image.clone()));
         let (leader, leader_fed) = watch::channel(None);
@@ -187,6 +186,7 @@ impl<F: Faults> QuorumDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             votes: Issued::new(),
+            sends: Issued::new(),
             stalled: super::room::Stalled::default(),
             deferral: Deferral::default(),
             unapplied: tail,

@@ -10,7 +10,7 @@ use highwater_model::trace::{Act, Beginning, Carried, Effects, Life, Shown, Told
 use highwater_transport::batch::Batch;
 
 use super::{QuorumDriver, records};
-use crate::trace::{CoreTrace, carried_records, digest, encoded};
+use crate::trace::{CoreTrace, Recorder, carried_records, digest, encoded};
 
 /// Records what a member is recovered from, and what that asks for.
 pub(super) fn begin(trace: &mut CoreTrace, tenure: &Tenure, found: Option<Recovered>, begun: &[Effect]) {
@@ -19,11 +19,13 @@ pub(super) fn begin(trace: &mut CoreTrace, tenure: &Tenure, found: Option<Recove
 }
 
 /// Records what a controller begins from.
-pub(super) fn begin_controller(trace: &mut CoreTrace, tenure: &metadata::Tenure, image: &Image) {
+pub(super) fn begin_controller(recorder: &Recorder, tenure: &metadata::Tenure, image: &Image) -> CoreTrace {
+    let mut trace = recorder.core();
     trace.began(|| {
         let from = Beginning::Recovered(image.clone(), Effects::default());
         Life::Controller { tenure: tenure.clone(), from }
     });
+    trace
 }
 
 impl<F: Faults> QuorumDriver<F> {
@@ -50,7 +52,9 @@ impl<F: Faults> QuorumDriver<F> {
             writes: count(self.writes.len()),
             syncs: count(self.syncs.len()),
             stores: count(self.votes.len()),
-            sends: u32::MAX,
+            sends: count(self.sends.len()),
+            stalled: self.stalled.waiting(),
+            armed: self.timers.armed(),
         };
         let (core, tenure) = (&self.core, self.tenure);
         self.trace.began(|| {
@@ -82,8 +86,9 @@ impl<F: Faults> QuorumDriver<F> {
             return;
         }
         let (core, tenure) = (&self.controller, &self.controller_tenure);
+        let armed = self.controller_timers.armed();
         self.controller_trace.began(|| {
-            let shown = Shown { state: encoded(core), under_way: UnderWay::default() };
+            let shown = Shown { state: encoded(core), under_way: UnderWay { armed, ..UnderWay::default() } };
             Life::Controller { tenure: tenure.clone(), from: Beginning::Shown(shown) }
         });
     }

@@ -40,6 +40,12 @@ impl Stalled {
         self.retry_at
     }
 
+    /// How many writes wait; `None` if nothing does.
+    pub(super) fn waiting(&self) -> Option<u32> {
+        let waits = !self.writes.is_empty() || self.has_vote || self.retry_at.is_some();
+        waits.then(|| u32::try_from(self.writes.len()).unwrap_or(u32::MAX))
+    }
+
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.retry_at.is_some_and(|at| at <= now)
     }

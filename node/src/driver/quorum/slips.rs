@@ -2,7 +2,7 @@
 //! compiled to anything.
 
 use highwater_model::fault::{Faults, Slip};
-use highwater_model::id::{Offset, QuorumEpoch};
+use highwater_model::id::{NodeId, Offset, QuorumEpoch};
 use highwater_model::metadata::{CommandRefusal, Effect, Input, Record};
 
 use super::QuorumDriver;
@@ -10,6 +10,9 @@ use crate::peers::wire::ControllerAnswer;
 
 /// One chance in so many is taken.
 const ONE_IN: u32 = 8;
+
+/// The node that D-24 sends no records.
+const DEAF: NodeId = NodeId(3);
 
 impl<F: Faults> QuorumDriver<F> {
     /// Whether this slip is made at this chance.
@@ -42,6 +45,11 @@ impl<F: Faults> QuorumDriver<F> {
         let answer = Err(CommandRefusal::Deposed);
         self.note_answer(request, &answer, true);
         drop(waiting.send(ControllerAnswer::Decided(answer)));
+    }
+
+    /// D-24: whether what was read for this node is forgotten.
+    pub(super) fn drops_read(&self, to: NodeId) -> bool {
+        self.faults.slips(Slip::DropMetadataReads) && to == DEAF
     }
 
     /// D-14.

@@ -9,7 +9,7 @@ use highwater_model::invariant::Monitor;
 use highwater_model::invariant::metadata::accepted_change_is_the_next_one;
 use highwater_model::metadata::{self, answer_to_proposal};
 use highwater_model::replication::{AlterPartition, Batches, Effect, FetchBody, Message, ReplicaIdx, Timer};
-use highwater_model::trace::Act;
+use highwater_model::trace::{Act, READS_MAX};
 
 use super::{Command, Open, ReplicaDriver};
 use crate::disk::{Completion, Fault};
@@ -36,13 +36,14 @@ impl<F: Faults> ReplicaDriver<F> {
                 self.writes.push(written, generation);
             }
             Effect::Truncate { to, generation } => {
-                self.cuts += 1;
+                if self.goes_on_uncut() {
+                    return;
+                }
                 let cut = self.log.truncate(to);
                 self.monitor.cut(to, generation);
                 self.after_cut(cut, to);
             }
             Effect::RestartLog { at, generation } => {
-                self.cuts += 1;
                 let cut = self.log.restart_at(at);
                 self.monitor.restarted(at, generation);
                 self.after_cut(cut, at);
@@ -138,11 +139,16 @@ impl<F: Faults> ReplicaDriver<F> {
         let wrapped = ReplicaMessage { partition: self.parts.tenure.partition, message };
         match message {
             Message::FetchAnswer(answer) => match answer.body {
+                FetchBody::Records { from, end }
+                    if self.sends.count(|(_, to, _)| *to == node) >= READS_MAX =>
+                {
+                    self.trace.did(|| Act::Unread { to: node, from, end });
+                }
                 FetchBody::Records { from, end } => {
                     let bytes_max = self.portions.next(node, from);
                     self.trace.did(|| Act::Reading { to: node, from, end });
                     let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
-                    self.sends.push(Box::pin(reading), (self.cuts, node, wrapped));
+                    self.sends.push(Box::pin(reading), (self.log.cuts(), node, wrapped));
                 }
                 FetchBody::Diverging(_) | FetchBody::OutOfRange => self.hand_over(node, &wrapped, Vec::new()),
             },
@@ -170,12 +176,10 @@ impl<F: Faults> ReplicaDriver<F> {
         let tenure = &self.parts.tenure;
         let Some(node) = tenure.replicas.get(usize::from(tenure.own.0)).copied() else { return };
         let (own, trace, monitor) = (self.own.clone(), self.trace.clone(), self.monitor.aside());
+        trace.did(|| Act::Proposed(proposal.clone()));
         let proposed = monitor.is_on().then(|| proposal.clone());
         let command = metadata::Command::AlterPartition { node, partition: tenure.partition, proposal };
         let asking = async move {
-            if let metadata::Command::AlterPartition { proposal, .. } = &command {
-                trace.did(|| Act::Proposed(proposal.clone()));
-            }
             let Ok(answer) = controller.decide_once(command, timeout).await else { return };
             let Some(answer) = answer_to_proposal(request_id, &answer) else { return };
             trace.did(|| Act::ProposalAnswered(answer));

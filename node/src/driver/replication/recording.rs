@@ -32,6 +32,8 @@ impl<F: Faults> ReplicaDriver<F> {
             syncs: count(self.syncs.len()),
             stores: 0,
             sends: count(self.sends.len()),
+            stalled: None,
+            armed: self.timers.armed(),
         };
         let (core, tenure) = (&self.core, &self.parts.tenure);
         self.trace.began(|| {
@@ -43,6 +45,13 @@ impl<F: Faults> ReplicaDriver<F> {
     /// Nobody waits any more for what the core would have told.
     pub(super) fn told_nobody(&self, request_id: RequestId) {
         self.trace.did(|| Act::Replied { request: request_id.0, told: Told::Nobody });
+    }
+
+    /// No message that waits for its records will be sent.
+    pub(super) fn forget_sends(&mut self) {
+        for _ in 0..self.sends.forget() {
+            self.trace.did(|| Act::NotSent);
+        }
     }
 
     /// The oldest message that waited for its records will not be sent.

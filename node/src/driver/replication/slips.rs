@@ -4,6 +4,7 @@
 use highwater_model::fault::{Faults, Slip};
 use highwater_model::id::{LogGeneration, Offset, RequestId};
 use highwater_model::replication::{Answered, Effect, Input, Message, Timer};
+use highwater_model::trace::{Act, How};
 
 use super::{Open, ReplicaDriver};
 use crate::log::Flushed;
@@ -22,13 +23,16 @@ impl<F: Faults> ReplicaDriver<F> {
         self.chances.is_multiple_of(ONE_IN)
     }
 
-    /// D-01 and D-03.
+    /// D-01, D-03 and D-22.
     pub(super) fn slip_in_order(&mut self, effects: &mut Vec<Effect>) {
         let sends = |effect: &Effect| matches!(effect, Effect::Send { .. });
         if let Some(at) = effects.iter().position(sends)
             && self.slips_now(Slip::DropEffect)
         {
             drop(effects.remove(at));
+        }
+        if self.parts.faults.slips(Slip::DropProposal) {
+            effects.retain(|effect| !matches!(effect, Effect::ProposeIsr(_)));
         }
         let cuts = |effect: &Effect| matches!(effect, Effect::Truncate { .. } | Effect::RestartLog { .. });
         if effects.len() > 1 && !effects.iter().any(cuts) && self.slips_now(Slip::Reorder) {
@@ -70,8 +74,21 @@ impl<F: Faults> ReplicaDriver<F> {
         }
     }
 
-    /// D-09.
+    /// D-25: whether a cut is taken for done that has failed.
+    pub(super) fn goes_on_uncut(&self) -> bool {
+        let goes_on = self.parts.faults.slips(Slip::GoOnUncut);
+        if goes_on {
+            self.trace.did(|| Act::Cut(How::Failed));
+        }
+        goes_on
+    }
+
+    /// D-09 and D-27.
     pub(super) fn invent(&mut self) {
+        if self.parts.faults.slips(Slip::ExpireUnarmed) {
+            self.timers.report_expired(Timer::Room);
+            self.step_or_trace(Input::Expired(Timer::Room));
+        }
         if self.parts.faults.slips(Slip::Invent) {
             self.step_or_trace(Input::Expired(Timer::FetchRetry));
         }

@@ -8,17 +8,12 @@ use highwater_model::quorum::ProposalId;
 use highwater_model::replication::{AlterPartition, AlterPartitionAnswer};
 use highwater_model::trace::{Act, Carried, Told};
 
-use super::{Book, Cause, EACH_ACT, EACH_END, EACH_INPUT, Kind, Owed, Wrong, shown, wrong};
+use super::{Book, Cause, EACH_END, EACH_INPUT, Excused, Kind, Owed, Wrong, shown, wrong};
 
 /// What whoever asked the controller is told.
 pub(in crate::trace) type Answer = Result<Outcome, CommandRefusal>;
 
 impl<K: Kind> Book<K> {
-    /// A proposal is to be handed over, whenever.
-    pub(in crate::trace) fn owe_proposal(&mut self, proposal: AlterPartition) {
-        self.proposals.push(proposal);
-    }
-
     pub(super) fn take_answer(
         &mut self,
         answer: &AlterPartitionAnswer,
@@ -29,18 +24,14 @@ impl<K: Kind> Book<K> {
                 self.answered.remove(at);
                 Ok(())
             }
-            None if self.is_partial => Ok(()),
+            None if self.excuse(Excused::Taken, answer.request_id) => Ok(()),
             None => wrong(EACH_INPUT, "an answer that came from the controller", format!("{input:?}")),
         }
     }
 
     pub(super) fn proposed(&mut self, proposal: &AlterPartition, act: &Act<K::Timer>) -> Result<(), Wrong> {
-        let known = self.proposals.iter().position(|known| known == proposal);
-        if let Some(at) = known {
-            self.proposals.remove(at);
-        } else if !self.is_partial {
-            return wrong(EACH_ACT, "no proposal", shown::<K>(act));
-        }
+        self.next(&Owed::Propose(proposal.clone()), act)?;
+        self.first_asked.get_or_insert(proposal.request_id);
         self.proposed.retain(|known| known.request_id != proposal.request_id);
         self.proposed.push(proposal.clone());
         Ok(())
@@ -51,7 +42,7 @@ impl<K: Kind> Book<K> {
         answer: AlterPartitionAnswer,
         act: &Act<K::Timer>,
     ) -> Result<(), Wrong> {
-        if self.proposal(answer.request_id).is_none() && !self.is_partial {
+        if self.proposal(answer.request_id).is_none() && !self.excuse(Excused::Came, answer.request_id) {
             return wrong(EACH_END, "an answer to a proposal that was made", shown::<K>(act));
         }
         self.answered.push(answer);
@@ -116,6 +107,7 @@ impl<K: Kind> Book<K> {
         act: &Act<K::Timer>,
     ) -> Result<(), Wrong> {
         self.next(&Owed::Ask { request, body: body.clone() }, act)?;
+        self.first_asked.get_or_insert(request);
         self.asked.push((request, body.clone()));
         Ok(())
     }
@@ -131,7 +123,7 @@ impl<K: Kind> Book<K> {
         self.no_end_is_due(act)?;
         match self.asked.iter().position(|(asked, _)| *asked == request) {
             Some(at) => drop(self.asked.remove(at)),
-            None if self.is_partial => {}
+            None if self.excuse(Excused::Came, request) => {}
             None => return wrong(EACH_END, "an answer to a request that was made", shown::<K>(act)),
         }
         self.is_due_optional = false;

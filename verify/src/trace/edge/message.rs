@@ -1,7 +1,9 @@
 //! What a driver owes to the transport: messages, and those that wait until their records are read.
 
+use std::fmt::Debug;
+
 use highwater_model::id::{NodeId, Offset};
-use highwater_model::trace::{Act, Carried};
+use highwater_model::trace::{Act, Carried, READS_MAX};
 
 use super::{Book, EACH_ACT, EACH_EFFECT, GENERATION, Kind, Owed, Reading, Wrong, shown, shown_owed, wrong};
 
@@ -12,6 +14,9 @@ impl<K: Kind> Book<K> {
         range: (Offset, Offset),
         act: &Act<K::Timer>,
     ) -> Result<(), Wrong> {
+        if self.waiting_for(to) >= READS_MAX {
+            return wrong(EACH_EFFECT, format!("one of {READS_MAX} messages that wait"), shown::<K>(act));
+        }
         match self.owed.front() {
             Some(Owed::Read(owed)) if (owed.to, (owed.from, owed.end)) == (to, range) => {
                 self.reading.push_back(owed.clone());
@@ -20,6 +25,39 @@ impl<K: Kind> Book<K> {
             }
             Some(owed) => wrong(EACH_EFFECT, shown_owed::<K>(owed), shown::<K>(act)),
             None => wrong(EACH_ACT, "nothing more of this step", shown::<K>(act)),
+        }
+    }
+
+    /// A message is not sent because too many wait.
+    pub(super) fn unread(
+        &mut self,
+        to: NodeId,
+        range: (Offset, Offset),
+        act: &Act<K::Timer>,
+    ) -> Result<(), Wrong> {
+        let unknown = usize::try_from(self.reading_unknown).unwrap_or(usize::MAX);
+        let is_full = self.waiting_for(to).saturating_add(unknown) >= READS_MAX;
+        let is_it = |owed: &mut Owed<K::Timer>| matches!(owed, Owed::Read(owed) if (owed.to, (owed.from, owed.end)) == (to, range));
+        if is_full && self.owed.pop_front_if(is_it).is_some() {
+            return Ok(());
+        }
+        wrong(EACH_ACT, "a message that is sent once its records are read", shown::<K>(act))
+    }
+
+    fn waiting_for(&self, to: NodeId) -> usize {
+        self.reading.iter().filter(|reading| reading.to == to).count()
+    }
+
+    /// No message waits for its records any more: what is not sent is known not to be.
+    pub(super) fn nothing_waits(&self, next: &dyn Debug) -> Result<(), Wrong> {
+        match self.reading.front() {
+            Some(reading) => wrong(EACH_EFFECT, K::spoken(&reading.body), format!("{next:?}")),
+            None if self.reading_unknown > 0 => wrong(
+                EACH_EFFECT,
+                format!("{} messages that wait", self.reading_unknown),
+                format!("{next:?}"),
+            ),
+            None => Ok(()),
         }
     }
 
@@ -34,16 +72,15 @@ impl<K: Kind> Book<K> {
         if carried.count == 0 && self.owed.pop_front_if(is_next).is_some() {
             return Ok(());
         }
-        let is_it = |reading: &Reading| reading.to == to && K::is_filled(reading, body);
-        let at = self.reading.iter().position(is_it).filter(|at| !K::READS_IN_ORDER || *at == 0);
-        if let Some(reading) = at.and_then(|at| self.reading.remove(at)) {
-            if reading.is_void && K::READS_IN_ORDER {
-                return wrong(GENERATION, "nothing that was read before the log was cut", shown::<K>(act));
-            }
-            return Ok(());
-        }
         if self.reading_unknown > 0 {
             self.reading_unknown -= 1;
+            return Ok(());
+        }
+        let is_it = |reading: &mut Reading| reading.to == to && K::is_filled(reading, body);
+        if let Some(reading) = self.reading.pop_front_if(is_it) {
+            if reading.is_void {
+                return wrong(GENERATION, "nothing that was read before the log was cut", shown::<K>(act));
+            }
             return Ok(());
         }
         match (self.owed.front(), self.reading.front()) {
@@ -58,7 +95,7 @@ impl<K: Kind> Book<K> {
             self.reading_unknown -= 1;
             return Ok(());
         }
-        if K::READS_IN_ORDER && self.reading.pop_front().is_none() {
+        if self.reading.pop_front().is_none() {
             return wrong(EACH_ACT, "no message that waits for its records", shown::<K>(act));
         }
         Ok(())

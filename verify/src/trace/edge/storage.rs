@@ -56,7 +56,10 @@ impl<K: Kind> Book<K> {
                 self.is_first = write.generation.is_none();
                 Ok(())
             }
-            How::Failed => Ok(()),
+            How::Failed => {
+                self.must_give_up = true;
+                Ok(())
+            }
         }
     }
 
@@ -80,7 +83,10 @@ impl<K: Kind> Book<K> {
         let Some(sync) = self.syncs.pop_front() else {
             return wrong(EACH_END, "no end of a sync: none is under way", shown::<K>(act));
         };
-        let How::Done(end) = how else { return Ok(()) };
+        let How::Done(end) = how else {
+            self.must_give_up = true;
+            return Ok(());
+        };
         if sync.end.is_some_and(|expected| expected != end) || self.writes_ended < sync.writes_before {
             let ended = self.writes_ended;
             return wrong(EACH_END, format!("{sync:?} after {ended} writes"), shown::<K>(act));
@@ -108,9 +114,10 @@ impl<K: Kind> Book<K> {
         self.reading.iter_mut().for_each(|reading| reading.is_void = true);
         match (how, self.owed.front()) {
             (How::Done(end), _) => self.next(&owed(end), act),
-            // The driver gives up next.
+            // The core believes that it is cut.
             (How::NoRoom | How::Failed, Some(Owed::Cut(_) | Owed::Restart(_))) => {
                 self.owed.pop_front();
+                self.must_give_up = true;
                 Ok(())
             }
             _ => wrong(EACH_ACT, "nothing more of this step", shown::<K>(act)),
@@ -138,7 +145,7 @@ impl<K: Kind> Book<K> {
                 self.is_first = vote.is_none();
             }
             How::NoRoom => self.has_stalled = true,
-            How::Failed => {}
+            How::Failed => self.must_give_up = true,
         }
         Ok(())
     }

@@ -7,13 +7,13 @@ use super::*;
 fn golden() -> Vec<u8> {
     [
         MAGIC.as_slice(),
-        &[0, 0, 0, 19, 0xf5, 0x52, 0xfd, 0xef, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, 0],
-        &[0, 0, 0, 35, 0xef, 0x69, 0x02, 0x79, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[3, 0, 3, 1, 13, 0],
-        &[2, 0, 9, 1, 1, 2, 0xf1, 0xf0, 0xcf, 0x83, 0x0b, 7],
-        &[2, 0, 3, 1, 0, 8],
-        &[6, 0, 0],
+        &[0, 0, 0, 19, 0x3e, 0x04, 0x86, 0x4a, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0, 1, 8, 2, 3, 0xac, 2, 1, b'1', 0, 0],
+        &[0, 0, 0, 35, 0xaf, 0x1a, 0x94, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[3, 1, 3, 1, 13, 0],
+        &[2, 1, 9, 1, 1, 2, 0xf1, 0xf0, 0xcf, 0x83, 0x0b, 7],
+        &[2, 1, 3, 1, 0, 8],
+        &[6, 1, 0],
     ]
     .concat()
 }
@@ -91,7 +91,7 @@ fn three() -> ([usize; 3], Vec<u8>) {
     let mut starts = [0; 3];
     for (number, start) in (0..).zip(&mut starts) {
         *start = bytes.len();
-        bytes.extend_from_slice(&framed(number, &[5, 0, 1, 7]));
+        bytes.extend_from_slice(&framed(number, &[5, 1, 1, 7]));
     }
     (starts, bytes)
 }
@@ -134,26 +134,26 @@ fn looking_for_what_lies_behind_ends_on_any_bytes() {
 #[test]
 fn numbers_of_records_ascend_and_a_file_has_one_header() {
     let with = |frames: &[Vec<u8>]| [&golden()[..SECOND], &frames.concat()].concat();
-    let record = [5, 0, 1, 7];
+    let record = [5, 1, 1, 7];
     for again in [[framed(3, &record), framed(3, &record)], [framed(3, &record), framed(1, &record)]] {
         let said = of(&with(&again)).unwrap_err().to_string();
         assert!(said.contains("records whose numbers have been before at byte 55"), "{said}");
     }
     let said = of(&with(&[framed(u64::MAX, &record)])).unwrap_err().to_string();
     assert!(said.contains("more records than there are numbers"), "{said}");
-    let header = [0, 0, 8, 3, 3, 0xac, 2, 1, b'1', 0, 0];
+    let header = [0, 1, 8, 3, 3, 0xac, 2, 1, b'1', 0, 0];
     let said = of(&with(&[framed(0, &header)])).unwrap_err().to_string();
     assert!(said.contains("a second header at byte 35"), "{said}");
-    let longer = [MAGIC.as_slice(), &framed(0, &[&[0, 0, 9], &header[3..], &[0]].concat())].concat();
+    let longer = [MAGIC.as_slice(), &framed(0, &[&[0, 1, 9], &header[3..], &[0]].concat())].concat();
     let said = of(&longer).unwrap_err().to_string();
     assert!(said.contains("a malformed header"), "{said}");
 }
 
 #[test]
 fn files_whose_records_overlap_are_damage() {
-    let header = |file: u8| framed(0, &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, file]);
+    let header = |file: u8| framed(0, &[0, 1, 8, 2, 3, 0xac, 2, 1, b'1', 0, file]);
     let file =
-        |number: u8, first: u64| [MAGIC.as_slice(), &header(number), &framed(first, &[5, 0, 1, 7])].concat();
+        |number: u8, first: u64| [MAGIC.as_slice(), &header(number), &framed(first, &[5, 1, 1, 7])].concat();
     let said = read(&[("a.trace", &file(0, 4)), ("b.trace", &file(1, 4))]).unwrap_err().to_string();
 
     assert!(said.contains("it begins with records of numbers that the file before it has"), "{said}");
@@ -181,16 +181,16 @@ fn a_damaged_frame_says_where_and_what_to_do() {
     let said = of(&huge).unwrap_err().to_string();
     assert!(said.contains("a frame of an impossible length at byte 35"), "{said}");
 
-    let lying = [&golden()[..SECOND], &framed(0, &[3, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 1])].concat();
+    let lying = [&golden()[..SECOND], &framed(0, &[3, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1])].concat();
     let said = of(&lying).unwrap_err().to_string();
     assert!(said.contains("a malformed record at byte 35"), "{said}");
 }
 
 #[test]
 fn what_was_cut_before_a_later_file_is_damage() {
-    let header = |file: u8| framed(0, &[0, 0, 8, 2, 3, 0xac, 2, 1, b'1', 0, file]);
-    let first = [MAGIC.as_slice(), &header(0), &framed(0, &[6, 0, 0])].concat();
-    let second = [MAGIC.as_slice(), &header(1), &framed(1, &[6, 0, 0])].concat();
+    let header = |file: u8| framed(0, &[0, 1, 8, 2, 3, 0xac, 2, 1, b'1', 0, file]);
+    let first = [MAGIC.as_slice(), &header(0), &framed(0, &[6, 1, 0])].concat();
+    let second = [MAGIC.as_slice(), &header(1), &framed(1, &[6, 1, 0])].concat();
     let both = |first: &[u8]| read(&[("node-2-0.trace", first), ("node-2-1.trace", &second)]);
 
     assert_eq!(both(&first).unwrap().first().unwrap().records.len(), 2);
@@ -200,10 +200,10 @@ fn what_was_cut_before_a_later_file_is_damage() {
 
 #[test]
 fn a_record_of_another_version_is_for_another_build() {
-    let newer = [&golden()[..SECOND], &framed(0, &[3, 1, 1, 7])].concat();
+    let newer = [&golden()[..SECOND], &framed(0, &[3, 2, 1, 7])].concat();
 
     let said = of(&newer).unwrap_err().to_string();
-    assert!(said.contains("kind 3 and version 1 at byte 35, but this build knows version 0"), "{said}");
+    assert!(said.contains("kind 3 and version 2 at byte 35, but this build knows version 1"), "{said}");
     assert!(said.contains("use the `verify` of the build that recorded it"), "{said}");
 }
 
@@ -212,7 +212,7 @@ fn files_that_are_no_part_of_it_are_named() {
     let said = of(b"once upon a time").unwrap_err().to_string();
     assert!(said.contains("is no recording: it does not begin as one; leave it out"), "{said}");
 
-    let anonymous = [MAGIC.as_slice(), &framed(0, &[6, 0, 0])].concat();
+    let anonymous = [MAGIC.as_slice(), &framed(0, &[6, 1, 0])].concat();
     let said = of(&anonymous).unwrap_err().to_string();
     assert!(said.contains("does not say whose recording it is"), "{said}");
 
