@@ -224,10 +224,11 @@ impl<F: Faults> Quorum<F> {
         effects.push(Effect::Sync { end: self.log.end(), generation });
     }
 
-    /// B-41f: a voter that reads of its removal drops its log, though the removal may yet be cut away again (Q33).
+    /// B-41f: a voter that reads of its removal drops its log, though the removal may yet be cut away again (Q33): one that
+    /// knows of nothing that is committed, since to forget that would show by itself (QI6).
     fn retire_early(&mut self, tenure: &Tenure, effects: &mut Effects) {
-        if self.faults.has(Bug::RetiresEarly) && !self.is_voter(tenure.key) {
-            self.high_watermark = None;
+        let knows_nothing = self.high_watermark.unwrap_or_default() == Offset::ZERO;
+        if self.faults.has(Bug::RetiresEarly) && !self.is_voter(tenure.key) && knows_nothing {
             self.truncate(Offset::ZERO, effects);
         }
     }

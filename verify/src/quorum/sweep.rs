@@ -199,9 +199,8 @@ const MUTANTS: &[Row] = &[
     (
         Bug::RetiresEarly,
         "CCF, arXiv 2406.17455",
-        "elections=1 values=1 changes=1",
-        // It forgets its high watermark with its log, which shows before the next record is lost.
-        &[name::HIGH_WATERMARK_NEVER_MOVES_BACK, name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+        "elections=0 values=1 kills=1 changes=1",
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (
         Bug::SnapshotInstallNotAtomic,

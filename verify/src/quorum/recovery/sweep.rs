@@ -31,7 +31,7 @@ pub(super) const RECOVERIES: Table = Table {
         (
             Bug::RetiresEarly,
             "CCF, arXiv 2406.17455",
-            "voters=2 observers=1 elections=2 values=0 changes=1",
+            "elections=0 values=0 kills=1 changes=1",
             &[name::ALL_FOLLOW],
         ),
     ],
