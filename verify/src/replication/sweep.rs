@@ -191,6 +191,13 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             LOSS,
         ),
         mutant(
+            Bug::SkipDivergenceTest,
+            "KIP-101, scenario 2",
+            "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1 \
+             aside=leader_completeness+candidate_completeness",
+            &[STRONG_ISR],
+        ),
+        mutant(
             Bug::TruncateToLeaderEnd,
             "KAFKA-6361, KIP-279",
             // Each cut that is wrong leaves an epoch that the leader lacks, and says so at once (RL8): RI6 breaks only later.
@@ -398,6 +405,21 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             "Kafka 0.8, Jepsen 2013",
             "brokers=2 shrinks=1 kills=1 min-isr=1 flush=os in-flight=1",
             LOSS,
+        ),
+        // What a leader from outside of the ISR comes to for those who were told that their record is held, and who read it.
+        mutant(
+            Bug::UncleanElection,
+            "Kafka 0.8, Jepsen 2013",
+            "brokers=2 shrinks=1 kills=1 min-isr=1 flush=os in-flight=1 \
+             aside=leader_completeness+candidate_completeness",
+            &["replication/acked_not_lost"],
+        ),
+        mutant(
+            Bug::UncleanElection,
+            "Kafka 0.8, Jepsen 2013",
+            "brokers=2 shrinks=1 kills=1 min-isr=1 flush=os in-flight=1 \
+             aside=leader_completeness+candidate_completeness+acked_not_lost",
+            &["replication/consistent_read"],
         ),
         mutant(Bug::StaleRequestProgress, "KAFKA-15221", "brokers=3 power-losses=1 flush=os", LOSS),
         mutant(
