@@ -170,6 +170,7 @@ bugs! {
     ProgressOutlivesTail, "P-09", "a full disk", "a leader that could not write its log's tail goes on counting who seemed to hold it";
     LaterEpochUnheeded, "P-10", "rule Q2", "a replica stays in its epoch though the answer to its vote request tells of a later one";
     AnyStopVouches, "P-11", "Kafka before KIP-966", "a clean-stop marker vouches for its disk whichever run it is of";
+    WatermarkForgotten, "P-12", "rule Q16", "a replica of the metadata log forgets its high watermark when it moves to a later epoch";
     ProposalNotRepeated, "L-01", "rule R45", "a leader does not repeat a proposal that was lost, or whose answer was";
     FetchNotRepeated, "L-02", "rule R10", "a follower does not repeat a fetch that was lost, or whose answer was";
     LateSyncStaysOut, "L-03", "Highwater's own, found by recovery runs", "a member that was dropped for syncing late is not taken back when it has synced";

@@ -66,6 +66,9 @@ impl<F: Faults> Quorum<F> {
         effects: &mut Effects,
     ) {
         assert!(quorum_epoch > self.vote.quorum_epoch, "only a larger epoch is moved to");
+        if self.faults.has(Bug::WatermarkForgotten) {
+            self.high_watermark = None;
+        }
         self.become_unattached(tenure, Vote { quorum_epoch, voted_for: None }, effects);
     }
 

@@ -269,6 +269,7 @@ const MUTANTS: &[Row] = &[
         "start=cold elections=2 values=0 power-losses=1",
         &[name::MESSAGES_ARE_OF_THE_STORED_EPOCH],
     ),
+    (Bug::WatermarkForgotten, "rule Q16", "elections=2 values=0", &[name::HIGH_WATERMARK_NEVER_MOVES_BACK]),
     (
         Bug::LaterEpochUnheeded,
         "rule Q2",

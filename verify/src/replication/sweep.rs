@@ -169,6 +169,7 @@ pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
     mutants.extend(of_answers(&mutant));
     mutants.extend(of_membership(&mutant));
     mutants.extend(of_elections(&mutant));
+    mutants.extend(of_losses(&mutant));
     mutants.extend(of_promises(&mutant));
     mutants
 }
@@ -400,6 +401,12 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             "brokers=2 shrinks=1 min-isr=1 flush=os in-flight=1",
             &[name::NOTHING_UNDONE],
         ),
+    ]
+}
+
+/// Elections from outside of the ISR, and who joins it too soon.
+fn of_losses(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
         mutant(
             Bug::UncleanElection,
             "Kafka 0.8, Jepsen 2013",

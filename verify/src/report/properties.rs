@@ -42,7 +42,8 @@ fn section(page: &mut String, world: &dyn World) {
     let expected = world.expected();
     for claim in world.claims() {
         let breaks = expected.iter().filter(|(_, breaks)| breaks.contains(&claim.name));
-        let breaks: Vec<&str> = breaks.map(|(bug, _)| bug.id()).collect();
+        let mut breaks: Vec<&str> = breaks.map(|(bug, _)| bug.id()).collect();
+        breaks.dedup();
         let Claim { name, rule, evaluated, exercised_by } = claim;
         let in_brokers = in_brokers(name);
         let (name, exercised_by) = (in_model(name), in_model(exercised_by));

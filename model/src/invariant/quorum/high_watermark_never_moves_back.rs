@@ -1,7 +1,7 @@
 //! QI6 HwMonotonic: within one run a replica's high watermark never moves back, and no leader's falls behind what a leader
 //! has ever shown.
 //!
-//! Source: Kafka's raft simulation (MonotonicHighWatermark). Catches B-34, B-49.
+//! Source: Kafka's raft simulation (MonotonicHighWatermark). Catches P-12.
 
 use alloc::format;
 
