@@ -183,6 +183,14 @@ bugs! {
     WrittenWakesNobody, "L-10", "rule R10", "a fetch that waits is answered when the log grows, and not when what it waits for is written";
     DeposedTellsNobody, "L-11", "KAFKA-2960", "a leader that is deposed tells nobody whose produce waits for it";
     SyncsForNothing, "L-12", "TurboDB 106, kin to etcd 2486", "a sync that ended is followed by another, though nothing was written";
+    ReadsOutlastChange, "L-13", "raft-rs PR 368", "a voter change after which a smaller majority is enough confirms no read that waits";
+    RemovedLeadsOn, "L-14", "etcd 11038, PHD 4.2.2", "a leader that removed itself goes on leading once that is committed";
+    LeaderCountsItselfOnce, "L-15", "rules Q13, Q20b", "the quorum leader counts its own log up to the first record of its epoch, and no further as it grows";
+    DeposedSaysNothing, "L-16", "Camunda 42720", "a leader that a later epoch deposes does not say that what it had begun is over";
+    SessionNotForgotten, "L-17", "KAFKA-19047", "the controller goes on counting a session that has ended, and keeps the broker's next process out";
+    DismissedUnanswered, "L-18", "the twin of L-16", "a controller that is deposed leaves those who wait without an answer";
+    ElectedOverOffice, "L-19", "rule Q57", "a controller that is elected while it is in office does not end that office";
+    NewOfficeWatchesNobody, "L-20", "KAFKA-18138", "a new controller watches the sessions of those alone that it has heard from";
 }
 
 #[cfg(test)]

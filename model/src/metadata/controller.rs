@@ -139,9 +139,12 @@ impl<F: Faults> Controller<F> {
         if applied < committed {
             return Err(Refusal::Behind { committed, applied });
         }
-        self.on_deposed(effects);
+        if !self.faults.has(Bug::ElectedOverOffice) {
+            self.on_deposed(effects);
+        }
         self.office = Some(Office::new(quorum_epoch));
-        let unfenced = self.committed.brokers().iter().filter(|broker| !broker.fenced);
+        let watches = !self.faults.has(Bug::NewOfficeWatchesNobody);
+        let unfenced = self.committed.brokers().iter().filter(|broker| !broker.fenced && watches);
         effects.extend(unfenced.map(|broker| Effect::Arm(Timer::Session(broker.node))));
         if tenure.leader_rebalance {
             effects.push(Effect::Arm(Timer::LeaderRebalance));
@@ -155,7 +158,9 @@ impl<F: Faults> Controller<F> {
         let brokers = office.speculative().unwrap_or(&self.committed).brokers();
         effects.extend(brokers.iter().map(|broker| Effect::Disarm(Timer::Session(broker.node))));
         effects.push(Effect::Disarm(Timer::LeaderRebalance));
-        office.dismiss(effects);
+        if !self.faults.has(Bug::DismissedUnanswered) {
+            office.dismiss(effects);
+        }
     }
 
     fn on_appended(&mut self, end: Offset) -> Result<(), Refusal> {
@@ -202,6 +207,7 @@ impl<F: Faults> Controller<F> {
             Timer::LeaderRebalance => scene.rebalance(),
         };
         match timer {
+            Timer::Session(_) if self.faults.has(Bug::SessionNotForgotten) => {}
             Timer::Session(node) => self.office.as_mut().ok_or(Refusal::NotActive)?.forget(node),
             Timer::LeaderRebalance => effects.push(Effect::Arm(timer)),
         }

@@ -28,6 +28,10 @@ impl<F: Faults> Quorum<F> {
         };
         self.append_waiting(id, BatchKind::Voters(voters), 1, effects);
         self.advance_high_watermark(tenure, effects);
+        // Of fewer voters a majority may have echoed what waits, and nobody is left to echo anything (QL2).
+        if !self.faults.has(Bug::ReadsOutlastChange) {
+            self.confirm_reads(tenure, effects);
+        }
         Ok(())
     }
 
@@ -75,7 +79,7 @@ impl<F: Faults> Quorum<F> {
     /// A leader that removed itself leads, not counting itself, until that is committed (Q33).
     pub(super) fn leave_if_removed(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let settled = self.voters.last_offset() < self.high_watermark;
-        if settled && !self.is_voter(tenure.key) {
+        if settled && !self.is_voter(tenure.key) && !self.faults.has(Bug::RemovedLeadsOn) {
             self.resign(tenure, effects);
         }
     }

@@ -145,8 +145,7 @@ impl<F: Faults> Quorum<F> {
 
     /// The offset below which a majority of the voters holds everything durably; the own log counts up to its flushed end.
     fn majority_end(&self, tenure: &Tenure) -> Offset {
-        let own =
-            if self.faults.has(Bug::LeaderCountsUnsynced) { self.log.end() } else { self.log.flushed() };
+        let own = self.own_end();
         let voters = self.deciding_voters();
         let mut ends: SmallVec<[Offset; 4]> = voters
             .keys()
@@ -160,6 +159,16 @@ impl<F: Faults> Quorum<F> {
         ends.sort_unstable_by(|a, b| b.cmp(a));
         let last = usize::try_from(voters.majority() - 1).expect("a majority is a small number");
         ends.get(last).copied().unwrap_or(Offset::ZERO)
+    }
+
+    /// How far a leader counts its own log: as far as it is durable (Q20b, B-35).
+    fn own_end(&self) -> Offset {
+        if let Role::Leader(leadership) = &self.role
+            && self.faults.has(Bug::LeaderCountsItselfOnce)
+        {
+            return self.log.flushed().min(leadership.epoch_start.after(1));
+        }
+        if self.faults.has(Bug::LeaderCountsUnsynced) { self.log.end() } else { self.log.flushed() }
     }
 
     /// Answers the proposals that are committed, and says so when the first record of this epoch is.

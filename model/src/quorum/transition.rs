@@ -30,7 +30,10 @@ impl<F: Faults> Quorum<F> {
         }
         let may_stand = self.may_stand(tenure.key);
         let old = core::mem::replace(&mut self.role, role);
-        Self::end(&old, known.0, effects);
+        let deposed = vote.quorum_epoch > known.0 && self.faults.has(Bug::DeposedSaysNothing);
+        if !deposed {
+            Self::end(&old, known.0, effects);
+        }
         let wanted = timers(&self.role, may_stand);
         let stopped =
             timers(&old, may_stand).into_iter().chain(retry(&old)).filter(|timer| !wanted.contains(timer));

@@ -69,3 +69,23 @@ fn a_read_tells_a_waiting_follower_of_its_round_at_once() {
     let told = Body::FetchAnswer(FetchAnswer { asked: asked(2, 2), fetched });
     assert_eq!(replica.takes(Input::Read { id: ReadId(9) }), vec![send(1, 1, 2, told)]);
 }
+
+#[test]
+fn a_read_is_answered_when_a_change_leaves_nobody_to_wait_for() {
+    let two = |faults| {
+        let mut replica = Replica::planted(faults, 1, recovered(&[1, 2], vote(0, None), log(&[])));
+        replica.does(Input::Expired(Timer::Election));
+        replica.does(received(2, 0, granted(1, 2, true)));
+        replica.does(Input::VoteStored(vote(1, Some(1))));
+        replica.does(received(2, 1, granted(1, 3, false)));
+        replica.does(written(1));
+        replica.does(flushed(1));
+        replica.does(received(2, 1, Body::Fetch(fetch(1, 1, Some(1)))));
+        replica.takes(Input::Read { id: ReadId(9) });
+        let change = VoterChange::Remove(key(2));
+        replica.takes(Input::ChangeVoters { id: ProposalId(5), change })
+    };
+
+    assert_eq!(two(Planted(None)).last(), Some(&ready(9, 1)));
+    assert!(!two(Planted(Some(Bug::ReadsOutlastChange))).contains(&ready(9, 1)));
+}
