@@ -31,6 +31,11 @@ pub use run::STEPS_MAX;
 pub use table::{Row, Table};
 
 /// Name of the claim that a run comes to rest at all, of one in which nothing else is amiss.
+///
+/// It is broken where a core goes on though all that is promised has come about (L-12). In the quorum world no such bug is
+/// planted: while a fetch or a vote is under way some replica does not follow, and a disk that never ends holds up what arrives,
+/// so that another claim breaks. Nor in the metadata world: a controller speaks when it is spoken to, and a broker, once it is
+/// unfenced, when its heartbeat is due. There this claim guards the runs themselves, whose schedule is made here.
 pub const COMES_TO_REST: &str = "liveness/run_comes_to_rest";
 
 /// A world of which recovery runs can be made.

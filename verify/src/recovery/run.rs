@@ -57,8 +57,7 @@ pub(super) fn run<W: Recovers>(
             break;
         }
         if let Some(first) = way.iter().position(|known| *known == key) {
-            let length = way.len() - first;
-            return Err(unmet::<W>(calm, &at.state, &format!("the same {length} steps over and over")));
+            return Err(endless::<W>(calm, at, way.len() - first));
         }
         if way.len() >= STEPS_MAX {
             return Err(unmet::<W>(calm, &at.state, &format!("no rest after {STEPS_MAX} steps")));
@@ -105,16 +104,43 @@ fn next<W: Recovers>(calm: &W::Calm, at: &mut Standing<W::State>) -> Next<W::Act
     Next::Dead
 }
 
-fn first_unmet<W: Recovers>(calm: &W::Calm, state: &W::State) -> Option<(&'static str, String)> {
+/// What does not hold of a state, the most telling first.
+fn all_unmet<W: Recovers>(calm: &W::Calm, state: &W::State) -> impl Iterator<Item = (&'static str, String)> {
     let promised = W::EVENTUALLY.iter().filter(|claim| calm.is_promised(state, claim.name));
-    promised.into_iter().find_map(|claim| {
+    promised.filter_map(|claim| {
         let values = (claim.holds)(calm.world(), state).err()?;
         Some((claim.name, values))
     })
 }
 
+fn first_unmet<W: Recovers>(calm: &W::Calm, state: &W::State) -> Option<(&'static str, String)> {
+    all_unmet::<W>(calm, state).next()
+}
+
+/// A run that goes round and round, these many steps at a time: what holds nowhere on the way is what never comes to hold, and
+/// what is only disturbed by each round (a fetch that is answered is not waiting) is not; unless nothing else is amiss.
+fn endless<W: Recovers>(calm: &W::Calm, mut at: Standing<W::State>, length: usize) -> Broken {
+    let how = format!("the same {length} steps over and over");
+    let otherwise = unmet::<W>(calm, &at.state, &how);
+    let mut never: Vec<_> = all_unmet::<W>(calm, &at.state).collect();
+    for _ in 0..length {
+        let Next::Act(action) = next::<W>(calm, &mut at) else { break };
+        at.state = calm.step(&at.state, &action, &mut Notes::default());
+        let now: Vec<_> = all_unmet::<W>(calm, &at.state).map(|(name, _)| name).collect();
+        never.retain(|(name, _)| now.contains(name));
+    }
+    match never.into_iter().next() {
+        Some((claim, values)) => told::<W>(calm, claim, &how, &values),
+        None => otherwise,
+    }
+}
+
 fn unmet<W: Recovers>(calm: &W::Calm, state: &W::State, how: &str) -> Broken {
     let (claim, values) =
         first_unmet::<W>(calm, state).unwrap_or_else(|| (COMES_TO_REST, "all holds now".to_owned()));
+    told::<W>(calm, claim, how, &values)
+}
+
+fn told<W: Recovers>(calm: &W::Calm, claim: &'static str, how: &str, values: &str) -> Broken {
     Broken { claim, values: format!("{}: {how}, and\n{values}", calm.describe()) }
 }
