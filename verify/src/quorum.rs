@@ -169,7 +169,7 @@ impl Checked for World {
     }
 
     fn identity(&self, state: &State) -> Option<u64> {
-        Some(encode::identity(state))
+        Some(encode::identity(self, state))
     }
 
     fn kind(action: &Action) -> usize {

@@ -233,6 +233,7 @@ fn crashes(world: &World, state: &State, at: Place, actions: &mut Vec<Action>) {
     }
     if spent.power_losses < bounds.power_losses {
         let kept = node.disk.flushed.0..=node.disk.end().0;
+        let kept = kept.filter(|kept| !bounds.only_losses || *kept < node.disk.end().0);
         actions.extend(kept.map(|kept| Action::PowerLoss(at, Offset(kept))));
     }
     if spent.wipes < bounds.wipes {

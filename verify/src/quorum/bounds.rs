@@ -20,6 +20,8 @@ crate::bounds! {
         kills("kills"): u8 = 0,
         /// Power losses: of what was not synced any prefix is kept
         power_losses("power-losses"): u8 = 0,
+        /// Whether a power loss always takes records
+        only_losses("only-losses"): bool = false,
         /// Disks replaced by empty ones
         wipes("wipes"): u8 = 0,
         /// Disks that lose records which were durable
@@ -44,6 +46,10 @@ crate::bounds! {
         pre_votes("pre-votes"): PreVotes = PreVotes::Free,
         /// cold: no leader yet; led: the first voter leads, all follow; second, tail, removal: after a second election
         start("start"): Start = Start::Led,
+        /// Whether it is a breach that a message is not of the epoch that its sender has stored; false to see what comes of it
+        stored_epochs("stored-epochs"): bool = true,
+        /// Whether a notice of who leads may come late to one that knew it when that was sent
+        late_notices("late-notices"): bool = false,
         /// Whether messages that can change nothing stay in flight
         keep_dead("keep-dead"): bool = false,
         /// Whether nothing happens in an epoch once a later one is stored anywhere

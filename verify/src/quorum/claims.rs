@@ -6,6 +6,7 @@ use highwater_model::invariant::quorum::{self as invariant, View, name};
 use highwater_model::quorum::RoleName;
 
 use super::World;
+use super::bounds::Bounds;
 use super::shared::Shared;
 use super::state::{Node, Place, State, tenure};
 use super::view;
@@ -149,8 +150,8 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: seen::INSTALLED, seen: Seen::Step },
 ];
 
-/// A leader has heard from a run that began with a power loss that it has all that is committed.
-fn rejoined(_: &World, state: &State) -> bool {
+/// A leader has heard from a run that began with a power loss, which took records, that it has all that is committed.
+fn rejoined(world: &World, state: &State) -> bool {
     let caught_up = |leader: &Shared<Node>, (at, node): (Place, &Shared<Node>)| {
         let key = tenure(at, node).key;
         let of_this_run = leader
@@ -161,8 +162,9 @@ fn rejoined(_: &World, state: &State) -> bool {
         let end = Some(Offset(state.ghost.committed.len() as u64));
         node.starts > 0 && of_this_run && known.is_some_and(|known| known.reached >= end)
     };
-    state.spent.power_losses > 0
-        && state.spent.kills == 0
+    let Bounds { only_losses, kills, wipes, corruptions, .. } = world.bounds;
+    only_losses
+        && kills + wipes + corruptions == 0
         && state.nodes.iter().any(|leader| (0..).zip(&state.nodes).any(|replica| caught_up(leader, replica)))
 }
 

@@ -33,8 +33,8 @@ pub(super) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Feeds one input to a replica and carries out what it asks for.
-    pub(super) fn feed(&mut self, at: Place, input: Input, contents: &[u64]) {
+    /// Feeds one input to a replica and carries out what it asks for; tells whether it took it.
+    pub(super) fn feed(&mut self, at: Place, input: Input, contents: &[u64]) -> bool {
         let mut node = (**self.state.node(at)).clone();
         let before = (node.core.vote(), node.core.high_watermark());
         let led = node.core.is_leader();
@@ -43,7 +43,8 @@ impl Driver<'_> {
         let (heard, sign) = (heard_epoch(&input), SignOfLife::of(&input));
         let mut effects = Effects::new();
         if let Err(refusal) = node.core.step(&tenure(at, &node), input, &mut effects) {
-            return self.refused(&refusal);
+            self.refused(&refusal);
+            return false;
         }
         if let Some(sign) = sign {
             let mut heard = std::mem::take(&mut node.heard);
@@ -56,6 +57,7 @@ impl Driver<'_> {
         self.check_order(at, &node, heard);
         self.carry_out(at, &mut node, effects, contents);
         *self.state.node_mut(at) = Shared::new(node);
+        true
     }
 
     /// Carries out effects; writes complete at once, and what follows from that is carried out too.
@@ -107,14 +109,15 @@ impl Driver<'_> {
                 self.notes.event(seen::ELECTED);
                 self.state.ghost.elected.push((quorum_epoch, tenure(at, node).key));
             }
-            Effect::LostLeadership { .. } => self.state.ghost.reads.retain(|(place, ..)| *place != at),
+            Effect::LostLeadership { .. } => self.state.dismiss(at),
             Effect::Committed(_) => self.note_committed(node),
             Effect::ProposalCommitted(commitment) => {
                 self.notes.event(seen::ACKNOWLEDGED);
-                let (at, committed) = (commitment.base_offset(), self.state.ghost.committed.len() as u64);
-                self.judge(acknowledged_is_committed(at, Offset(committed)));
-                self.state.ghost.acknowledged.push(at);
-                if matches!(kind(content_at(node, commitment.base_offset())), BatchKind::Voters(_)) {
+                self.state.proposals.retain(|waiting| *waiting != (at, commitment.id()));
+                let (offset, committed) = (commitment.base_offset(), self.state.ghost.committed.len() as u64);
+                self.judge(acknowledged_is_committed(offset, Offset(committed)));
+                self.state.ghost.acknowledged.push(offset);
+                if matches!(kind(content_at(node, offset)), BatchKind::Voters(_)) {
                     self.notes.event(seen::VOTERS_CHANGED);
                 }
             }
@@ -145,7 +148,8 @@ impl Driver<'_> {
             successors.clear();
         }
         let receiver = self.state.nodes.get(usize::from(to));
-        let idle = message.body == Body::BeginQuorum
+        let idle = !self.world.bounds.late_notices
+            && message.body == Body::BeginQuorum
             && receiver.is_some_and(|other| !network::announced_to(self.state, (at, node), (to, other)));
         if !idle {
             let letter = Shared::new(Letter { message, contents });
@@ -256,6 +260,9 @@ impl Driver<'_> {
 
     /// A message leaves in the epoch that its sender has stored.
     fn check_sent(&mut self, node: &Node, message: &Message) {
+        if !self.world.bounds.stored_epochs {
+            return;
+        }
         let (epoch, stored) = (message.quorum_epoch, node.disk.vote.quorum_epoch);
         self.judge(messages_are_of_the_stored_epoch(message.from, epoch, stored));
     }

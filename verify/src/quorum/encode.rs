@@ -6,6 +6,7 @@
 //!   anybody led is told with it;
 //! - the votes that were told. They rest on those that are stored (Q1): each is held against the stored one when it leaves, and a
 //!   stored one against the one before it, which is more than that no voter votes twice;
+//! - who waits for a proposal: the leader that it was made to has it, or says that all that it had begun is over;
 //! - what was acknowledged, if no read asks for it. It is committed, which is looked at when it is acknowledged, and what is
 //!   committed is held durably by some of every majority (QI5), so by a voter; unless so many disks may be replaced that none of a
 //!   majority is left: then it is told.
@@ -13,7 +14,7 @@
 //! - where voters are interchangeable: what only a leader without a majority, a voter to be added, or a pre-vote would be judged by,
 //!   if there are none.
 //!
-//! The votes and the acknowledgements are told with a planted bug, and with `keep-dead=true`.
+//! The votes, the acknowledgements and who waits are told with a planted bug, and with `keep-dead=true`.
 
 use std::hash::{Hash, Hasher};
 
@@ -108,6 +109,7 @@ fn rest(world: &World, present: Present, state: &State, naming: Option<Naming>) 
         elected.hash(sink);
         if !world.reduces() {
             ghost.granted.hash(sink);
+            state.proposals.hash(sink);
         }
         if !world.reduces() || world.bounds.reads > 0 || may_lose_a_majority(world) {
             ghost.acknowledged.hash(sink);
@@ -184,12 +186,15 @@ fn named_letter(letter: &Letter, naming: Naming) -> u64 {
 }
 
 /// What tells two states apart at once.
-pub(super) fn identity(state: &State) -> u64 {
+pub(super) fn identity(world: &World, state: &State) -> u64 {
     let mut numbers: SmallVec<[u64; 24]> = state.nodes.iter().map(Shared::fingerprint).collect();
     numbers.extend(state.network.iter().map(|packet| packet.letter.fingerprint() ^ u64::from(packet.to)));
     digest(|sink| {
         numbers.iter().for_each(|number| sink.write(&number.to_le_bytes()));
         state.ghost.hash(sink);
         state.spent.hash(sink);
+        if !world.reduces() {
+            state.proposals.hash(sink);
+        }
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! A message that is lost is one that stays in flight for ever, so that losing needs no step of its own. Two things keep the
 //! network small, and neither hides a behaviour:
-//! - a message is dropped once its receiver would refuse it now and always. Epochs only grow and requests never recur, so
+//! - a message is dropped once its receiver would refuse it now and always, or learn nothing from it ([`is_known`]). Epochs only grow and requests never recur, so
 //!   an answer of a lower epoch or to a request that is waited for no more, a fetch that a later one overtook, and a notice
 //!   of a lower epoch stay refused. A request of a lower epoch whose requester has gone on is answered only to be refused
 //!   in turn. `keep-dead=true` keeps them all: the verdict must be the same;
@@ -22,7 +22,7 @@ pub(super) fn tidy(world: &World, state: &mut State) {
     let present = world.present(state);
     if !world.keeps_dead() {
         let nodes = &state.nodes;
-        state.network.retain(|packet| !is_dead(present, nodes, packet));
+        state.network.retain(|packet| !is_dead(world, present, nodes, packet));
     }
     present.merge_requests(&mut state.network);
     rename(present, state);
@@ -30,7 +30,7 @@ pub(super) fn tidy(world: &World, state: &mut State) {
 }
 
 /// Whether the receiver of a packet refuses it, now and always.
-pub(super) fn is_dead(present: Present, nodes: &[Shared<Node>], packet: &Packet) -> bool {
+pub(super) fn is_dead(world: &World, present: Present, nodes: &[Shared<Node>], packet: &Packet) -> bool {
     let message = &packet.letter.message;
     let from = place(message.from.id);
     let (Some(receiver), Some(sender)) = (nodes.get(usize::from(packet.to)), nodes.get(usize::from(from)))
@@ -42,7 +42,10 @@ pub(super) fn is_dead(present: Present, nodes: &[Shared<Node>], packet: &Packet)
     }
     let ours = receiver.core.quorum_epoch();
     match &message.body {
-        Body::BeginQuorum => message.quorum_epoch < ours || leads_or_follows(packet.to, receiver, message),
+        Body::BeginQuorum => {
+            message.quorum_epoch < ours
+                || (!world.bounds.late_notices && is_known(packet.to, receiver, message))
+        }
         Body::EndQuorum { .. } => message.quorum_epoch < ours,
         Body::VoteAnswer(answer) => {
             let idle = !answer.granted && !answer.pre_vote && answer.leader.is_none();
@@ -65,11 +68,13 @@ pub(super) fn is_dead(present: Present, nodes: &[Shared<Node>], packet: &Packet)
     }
 }
 
-/// A notice of a leader that the receiver follows already in that epoch. The receiver may later know none; then the leader that
-/// it has lost can announce itself again, if it still leads. If it has restarted since, or resigned, it cannot, and what is left
-/// out is that the notice, late, makes the receiver follow one who leads no more: it would ask for records in vain until a timer
-/// runs out, and neither store nor grant anything on the strength of it.
-fn leads_or_follows(at: Place, receiver: &Node, message: &Message) -> bool {
+/// A notice of a leader that the receiver follows already in that epoch: it tells nothing now. It might later, when the receiver
+/// knows no leader any more. If that leader still leads, it can announce itself again. If it has restarted since, or resigned, it
+/// can not, and the late notice would make the receiver follow one who leads no more: until a timer runs out it would ask for
+/// records in vain, store nothing, and give no vote in an epoch whose leader is elected already. That is left out, but not with
+/// `late-notices=true`: some bounds of every sweep have it, and what is seen from outside is the same
+/// (`a_notice_that_comes_late_can_not_be_seen_from_outside`).
+fn is_known(at: Place, receiver: &Node, message: &Message) -> bool {
     let tenure = tenure(at, receiver);
     let follows = matches!(receiver.core.role(&tenure), RoleName::Follower | RoleName::Observer);
     follows

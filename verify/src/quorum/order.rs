@@ -53,6 +53,7 @@ const REVIVING: &[Bug] = &[
 pub(super) fn applies(bounds: &Bounds, planted: Option<Bug>) -> bool {
     bounds.epoch_order
         && !bounds.keep_dead
+        && bounds.stored_epochs
         && bounds.pre_votes == PreVotes::Free
         && bounds.reads == 0
         && bounds.snapshots == 0

@@ -68,7 +68,7 @@ impl Recovers for World {
             Calm { world, how }
         };
         let mut calms = vec![calm(How::Arrives, None), calm(How::IsLost, None)];
-        if self.bounds.voters > 2 && self.bounds.wipes == 0 {
+        if self.bounds.voters > 1 && self.bounds.wipes == 0 {
             calms.extend((0..self.bounds.voters).map(|at| calm(How::IsLost, Some(at))));
         }
         calms

@@ -35,7 +35,7 @@ impl World {
         let nodes =
             (0..self.bounds.voters + self.bounds.observers).map(|at| Shared::new(self.empty(at))).collect();
         let (network, ghost, spent) = (SmallVec::new(), Ghost::default(), Spent::default());
-        let mut state = State { nodes, network, ghost, spent };
+        let mut state = State { nodes, network, ghost, spent, proposals: SmallVec::new() };
         if self.bounds.voters == 1 {
             self.settle(&mut state, &[]);
         }

@@ -4,7 +4,7 @@ use highwater_model::fault::Planted;
 use highwater_model::id::{DirectoryId, IncarnationId, LogGeneration, NodeId, Offset, QuorumEpoch};
 use highwater_model::invariant::quorum::{Entry, Heard};
 use highwater_model::quorum::{
-    BatchKind, Message, Quorum, ReadId, SnapshotId, Tenure, Vote, VoterKey, VoterSet,
+    BatchKind, Message, ProposalId, Quorum, ReadId, SnapshotId, Tenure, Vote, VoterKey, VoterSet,
 };
 use smallvec::SmallVec;
 
@@ -24,6 +24,9 @@ pub struct State {
     pub ghost: Ghost,
     /// What was spent of the bounds.
     pub spent: Spent,
+    /// Proposals and voter changes that somebody waits for, and where they were made. A sound core that leads knows of each, and one
+    /// that leads no more has told that: so they tell no states apart.
+    pub proposals: SmallVec<[(Place, ProposalId); 1]>,
 }
 
 /// One replica: its core and its disk. A crash and the restart that follows are one step: a replica that is down does
@@ -186,6 +189,12 @@ impl State {
     #[must_use]
     pub fn node(&self, at: Place) -> &Shared<Node> {
         self.nodes.get(usize::from(at)).expect("places are of replicas that are there")
+    }
+
+    /// Whoever waits at this replica knows that it waits in vain.
+    pub fn dismiss(&mut self, at: Place) {
+        self.proposals.retain(|(place, _)| *place != at);
+        self.ghost.reads.retain(|(place, ..)| *place != at);
     }
 
     /// A replica, to be changed.

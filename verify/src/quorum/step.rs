@@ -134,7 +134,9 @@ impl Driver<'_> {
         match timer {
             Timer::FetchRetry => self.state.spent.resends += 1,
             Timer::CheckQuorum => self.state.spent.resigns += 1,
-            Timer::Announce => self.feed(at, Input::Expired(Timer::LongPoll), &[]),
+            Timer::Announce => {
+                self.feed(at, Input::Expired(Timer::LongPoll), &[]);
+            }
             Timer::Election | Timer::FetchTimeout | Timer::Probe | Timer::LongPoll => {}
         }
         self.feed(at, Input::Expired(timer), &[]);
@@ -198,7 +200,7 @@ impl Driver<'_> {
         self.state.spent.values += 1;
         let id = ProposalId(u64::from(self.state.spent.values));
         let quorum_epoch = self.node(at).core.quorum_epoch();
-        self.feed(at, Input::Propose { id, quorum_epoch, count: 1 }, &[]);
+        self.submit(at, id, Input::Propose { id, quorum_epoch, count: 1 });
     }
 
     fn read(&mut self, at: Place) {
@@ -213,7 +215,15 @@ impl Driver<'_> {
     fn change(&mut self, at: Place, change: VoterChange) {
         self.state.spent.changes += 1;
         let id = ProposalId(CHANGES + u64::from(self.state.spent.changes));
-        self.feed(at, Input::ChangeVoters { id, change }, &[]);
+        self.submit(at, id, Input::ChangeVoters { id, change });
+    }
+
+    /// Somebody waits for what comes of a proposal, unless it is refused.
+    fn submit(&mut self, at: Place, id: ProposalId, input: Input) {
+        self.state.proposals.push((at, id));
+        if !self.feed(at, input, &[]) {
+            self.state.proposals.retain(|waiting| *waiting != (at, id));
+        }
     }
 
     /// A process ends, its disk becomes what `lose` leaves, and it is started again.
@@ -249,7 +259,7 @@ impl Driver<'_> {
 
     /// Starts a replica from its disk. What it says at once is lost.
     fn start(&mut self, at: Place, mut node: Node) {
-        self.state.ghost.reads.retain(|(place, ..)| *place != at);
+        self.state.dismiss(at);
         self.leads = false;
         node.heard.clear();
         let mut effects = Effects::new();
@@ -286,7 +296,8 @@ impl Driver<'_> {
         self.notes.event(seen::INSTALLED);
         let mut sources = self.state.nodes.iter().flat_map(|node| &node.disk.snapshots);
         let Some((_, voters)) = sources.find(|(theirs, _)| *theirs == id).cloned() else {
-            return self.feed(at, Input::SnapshotFailed { id }, &[]);
+            self.feed(at, Input::SnapshotFailed { id }, &[]);
+            return;
         };
         let kept = voters.clone();
         self.state.node_mut(at).change(|node| node.disk.snapshots.push((id, kept)));

@@ -26,16 +26,18 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
 /// Two minutes on two cores are for all models together; this is about a fifth of them.
 const QUICK: &[&str] = &[
     "voters=1 values=2 kills=1 power-losses=1",
+    "voters=2 elections=1 values=1 power-losses=1 only-losses=true",
     "voters=1 observers=1 values=1 changes=1 snapshots=2",
     "elections=1 values=1 corruptions=1",
     "voters=1 observers=1 elections=1 values=2 kills=1 resends=1 snapshots=2",
+    "elections=1 values=1 kills=1 late-notices=true",
     "start=tail elections=3 values=0",
     "elections=1 values=2 resends=1 snapshots=2",
     "elections=2 values=1 repeats=1",
     "voters=2 observers=1 elections=2 values=0 changes=1",
     "start=cold elections=1 values=0 pre-votes=asked",
     "voters=5 elections=1 values=1",
-    "elections=2 values=0 resigns=1",
+    "elections=2 values=0 resigns=1 late-notices=true",
     "elections=2 values=0 wipes=1",
     "elections=2 values=1 resends=1",
     "elections=2 values=1 reads=1",
@@ -48,9 +50,11 @@ const QUICK: &[&str] = &[
 /// What a mechanical mutation is judged by (`verify/mutation`): some five seconds on one thread.
 const SMALL: &[&str] = &[
     "voters=1 values=2 kills=1 power-losses=1",
+    "voters=2 elections=1 values=1 power-losses=1 only-losses=true",
     "voters=1 observers=1 values=1 changes=1 snapshots=2",
     "elections=1 values=1 corruptions=1",
     "voters=1 observers=1 elections=1 values=2 kills=1 resends=1 snapshots=2",
+    "elections=1 values=1 kills=1 late-notices=true",
     "start=tail elections=3 values=0",
     "elections=1 values=2 resends=1 snapshots=2",
     "elections=2 values=1 repeats=1",
@@ -61,7 +65,7 @@ const SMALL: &[&str] = &[
     "elections=1 values=2 power-losses=1",
     "elections=2 values=1 resends=1",
     "elections=2 values=1 reads=1",
-    "elections=1 values=1 resigns=1",
+    "elections=1 values=1 resigns=1 late-notices=true",
     "elections=1 values=1 wipes=1",
     "start=second elections=3 split=true values=0",
     "start=cold elections=2 values=0",
@@ -270,6 +274,13 @@ const MUTANTS: &[Row] = &[
         &[name::MESSAGES_ARE_OF_THE_STORED_EPOCH],
     ),
     (Bug::WatermarkForgotten, "rule Q16", "elections=2 values=0", &[name::HIGH_WATERMARK_NEVER_MOVES_BACK]),
+    (
+        Bug::VoteBeforeStored,
+        "Raft 5.2",
+        // What comes of it where nobody minds that: the vote is lost, and given again.
+        "start=cold elections=2 values=0 power-losses=1 stored-epochs=false",
+        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+    ),
     (
         Bug::LaterEpochUnheeded,
         "rule Q2",

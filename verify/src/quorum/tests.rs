@@ -97,6 +97,21 @@ fn what_is_left_out_can_not_be_seen_from_outside() {
 }
 
 #[test]
+fn a_notice_that_comes_late_can_not_be_seen_from_outside() {
+    for line in [
+        "elections=2 values=0 kills=1",
+        "elections=1 values=1 resigns=1 epoch-order=false symmetry=false",
+        "start=cold elections=1 values=0 kills=1 pre-votes=asked",
+    ] {
+        let (without, with) = (outside(line), outside(&format!("{line} late-notices=true")));
+
+        assert!(without == with, "{line}: {:?}", with.symmetric_difference(&without).next());
+        let states = |line: &str| searched(line, None).unique;
+        assert!(states(line) < states(&format!("{line} late-notices=true")), "{line}");
+    }
+}
+
+#[test]
 fn states_that_are_encoded_alike_are_alike() {
     for line in [
         "elections=2 values=1",
@@ -132,7 +147,7 @@ fn heeded(world: &World, state: &State) -> Vec<String> {
     let present = world.present(state);
     let dropped = state.network.iter().filter(|packet| {
         let receiver = state.node(packet.to);
-        network::is_dead(present, &state.nodes, packet)
+        network::is_dead(world, present, &state.nodes, packet)
             && present.may_arrive(receiver, &packet.letter.message)
     });
     let comes_to_nothing = |packet: &&Packet| {

@@ -82,6 +82,7 @@ fn all_follow(world: &World, state: &State) -> Result<(), String> {
     }
 }
 
+/// The last change is committed and known to all, and if it removed the leader somebody else leads (Q33).
 fn no_change_is_open(world: &World, state: &State) -> Result<(), String> {
     let Some((at, leading)) = leader(world, state) else { return Ok(()) };
     let voters = leading.core.voters();
@@ -91,8 +92,12 @@ fn no_change_is_open(world: &World, state: &State) -> Result<(), String> {
         return Err(format!("leader {at} has voters {:?}, node {other} has {theirs:?}", voters.latest()));
     }
     let (change, high_watermark) = (voters.last_offset(), leading.core.high_watermark());
-    if change < high_watermark || change.is_none() {
+    let key = tenure(at, leading).key;
+    if (change < high_watermark || change.is_none()) && voters.latest().contains(key) {
         return Ok(());
+    }
+    if change < high_watermark {
+        return Err(format!("node {at} leads, and is none of the voters {:?}", voters.latest()));
     }
     Err(format!("the voters record at {change:?} is not committed; the high watermark is {high_watermark:?}"))
 }
@@ -116,8 +121,13 @@ fn logs_are_one(world: &World, state: &State) -> Result<(), String> {
     }
 }
 
+/// Whoever was answered, was told that what the leader had begun is over, or saw it start again, waits no more; also where the
+/// leader itself remembers nobody.
 fn all_is_answered(_: &World, state: &State) -> Result<(), String> {
-    match state.nodes.iter().position(|node| node.core.is_waited_for()) {
+    let remembered = (0..).zip(&state.nodes).find(|(_, node)| node.core.is_waited_for()).map(|(at, _)| at);
+    let proposed = state.proposals.first().map(|(at, _)| *at);
+    let asked = state.ghost.reads.first().map(|(at, ..)| *at);
+    match remembered.or(proposed).or(asked) {
         Some(at) => Err(format!("node {at} leaves a proposal or a read open")),
         None => Ok(()),
     }

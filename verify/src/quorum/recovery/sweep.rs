@@ -14,6 +14,7 @@ pub(super) const RECOVERIES: Table = Table {
         "elections=1 values=1 resends=1",
         "start=cold elections=1 values=0 pre-votes=asked",
         "voters=2 observers=1 elections=2 values=0 changes=1",
+        "voters=2 elections=1 values=0 changes=1 reads=1",
         "elections=2 values=0 wipes=1",
         "voters=4 elections=1 values=0 changes=1",
     ],
@@ -34,5 +35,24 @@ pub(super) const RECOVERIES: Table = Table {
             "elections=0 values=0 kills=1 changes=1",
             &[name::ALL_FOLLOW],
         ),
+        (
+            Bug::RemovedLeadsOn,
+            "etcd 11038, PHD 4.2.2",
+            "voters=2 elections=1 values=0 changes=1",
+            &[name::NO_CHANGE_IS_OPEN],
+        ),
+        (
+            Bug::LeaderCountsItselfOnce,
+            "rules Q13, Q20b",
+            "voters=2 elections=1 values=1",
+            &[name::LOGS_ARE_ONE],
+        ),
+        (
+            Bug::ReadsOutlastChange,
+            "raft-rs PR 368",
+            "voters=2 elections=1 values=0 changes=1 reads=1",
+            &[name::ALL_IS_ANSWERED],
+        ),
+        (Bug::DeposedSaysNothing, "Camunda 42720", "elections=2 values=1", &[name::ALL_IS_ANSWERED]),
     ],
 };
