@@ -108,6 +108,7 @@ impl World {
             Action::Repeat(_) => spent.repeats += 1,
             Action::Lose(_) => spent.losses += 1,
             Action::FailOver(_) => spent.failovers += 1,
+            Action::ElectAgain(_) => spent.reelections += 1,
             Action::Stop(_) => spent.shutdowns += 1,
             Action::Kill(_) => spent.kills += 1,
             Action::PowerLoss(_) => spent.power_losses += 1,

@@ -61,6 +61,8 @@ pub enum Action {
     Commit,
     /// Another controller is elected; it has so many of the uncommitted batches.
     FailOver(u8),
+    /// The controller is elected again, not having heard that it was deposed; it has so many of the uncommitted batches.
+    ElectAgain(u8),
     /// A broker's session ends.
     Expire(NodeId),
     /// A broker is asked to stop.
@@ -91,6 +93,7 @@ pub(super) const KINDS: &[&str] = &[
     "broker loses power",
     "leader proposes an isr",
     "operator changes something",
+    "controller is elected again",
 ];
 
 pub(super) fn kind(action: &Action) -> usize {
@@ -109,6 +112,7 @@ pub(super) fn kind(action: &Action) -> usize {
         Action::PowerLoss(_) => 11,
         Action::Propose(..) => 12,
         Action::Operate(_) => 13,
+        Action::ElectAgain(_) => 14,
     }
 }
 
@@ -123,9 +127,12 @@ pub(super) fn enabled(world: &World, state: &State, actions: &mut Vec<Action>) {
     if spent.losses < bounds.losses {
         actions.extend((0..messages).map(Action::Lose));
     }
+    let uncommitted = u8::try_from(state.tail.len()).expect("few batches are uncommitted");
     if spent.failovers < bounds.failovers {
-        let uncommitted = u8::try_from(state.tail.len()).expect("few batches are uncommitted");
         actions.extend((0..=uncommitted).map(Action::FailOver));
+    }
+    if spent.reelections < bounds.reelections {
+        actions.extend((0..=uncommitted).map(Action::ElectAgain));
     }
     for node in state.nodes() {
         perturbing(world, state, node, actions);

@@ -23,6 +23,8 @@ crate::bounds! {
         shutdowns("shutdowns"): u8 = 0,
         /// Fail-overs of the controller, any part of what it had appended being lost
         failovers("failovers"): u8 = 0,
+        /// Elections of the controller that is in office, which does not hear that it was deposed in between
+        reelections("re-elections"): u8 = 0,
         /// ISR changes that leaders propose
         proposals("proposals"): u8 = 0,
         /// Topics created, deleted, grown and configured; with flush=os changes of the flush policy alone

@@ -16,6 +16,8 @@ pub(super) mod name {
     pub(crate) use highwater_model::invariant::metadata::ANSWER_IS_COMMITTED;
 
     pub(crate) const HEALS: &str = "metadata/undisturbed_cluster_comes_to_rest_and_is_led";
+    pub(crate) const OFFICE_IS_ENDED: &str = "metadata/office_that_ends_leaves_nobody_waiting";
+    pub(crate) const IS_WATCHED: &str = "metadata/unfenced_broker_is_watched";
     pub(crate) const STOP_IS_KNOWN: &str = "metadata/stopped_broker_is_followed_by_nobody";
 
     pub(crate) const UNFENCED: &str = "metadata/broker_is_unfenced";
@@ -35,6 +37,8 @@ pub(super) mod name {
     pub(crate) const CREATED: &str = "metadata/topic_is_created";
     pub(crate) const DELETED: &str = "metadata/topic_is_deleted";
     pub(crate) const CONFIGURED: &str = "metadata/minimum_is_changed";
+    pub(crate) const ELECTED_AGAIN: &str = "metadata/waited_for_controller_is_elected_again";
+    pub(crate) const TOOK_OVER: &str = "metadata/new_controller_finds_an_unfenced_broker";
     pub(crate) const FLUSH_CHANGED: &str = "metadata/flush_policy_is_changed";
 }
 
@@ -149,6 +153,13 @@ pub(super) const ALWAYS: &[Always<World>] = &[
     },
     Always { name: name::HEALS, rule: "QL6, RL0", holds: Some(heals), exercised_by: name::UNFENCED },
     Always { name: name::ANSWER_IS_COMMITTED, rule: "X5", holds: None, exercised_by: name::OPEN },
+    Always { name: name::OFFICE_IS_ENDED, rule: "X5, Q57", holds: None, exercised_by: name::ELECTED_AGAIN },
+    Always {
+        name: name::IS_WATCHED,
+        rule: "Q53",
+        holds: Some(unfenced_broker_is_watched),
+        exercised_by: name::TOOK_OVER,
+    },
     Always { name: name::STOP_IS_KNOWN, rule: "Q56", holds: None, exercised_by: name::STOPPED },
 ];
 
@@ -172,11 +183,23 @@ pub(super) const SOMETIMES: &[Sometimes<World>] = &[
     Sometimes { name: name::DELETED, seen: Seen::Step },
     Sometimes { name: name::CONFIGURED, seen: Seen::Step },
     Sometimes { name: name::FLUSH_CHANGED, seen: Seen::Step },
+    Sometimes { name: name::ELECTED_AGAIN, seen: Seen::Step },
+    Sometimes { name: name::TOOK_OVER, seen: Seen::Step },
 ];
 
 fn lost_replica_is_excluded(_: &World, state: &State) -> Result<(), String> {
     invariant::lost_replica_is_excluded(&state.ghost.lost, state.image())
         .map_err(|violation| violation.details)
+}
+
+/// Whoever may lead, as far as the controller has decided, is fenced once nothing is heard of it any more: a session of its is
+/// under way, also when the controller has only just begun.
+fn unfenced_broker_is_watched(_: &World, state: &State) -> Result<(), String> {
+    let brokers = state.controller.get().image().brokers();
+    match brokers.iter().find(|broker| !broker.fenced && !state.is_watched(broker.node)) {
+        Some(broker) => Err(format!("nobody watches the session of {broker:?}")),
+        None => Ok(()),
+    }
 }
 
 /// From every state, once nobody disturbs it any more, every broker comes to run unfenced (QL6), and a partition whose
@@ -280,6 +303,21 @@ pub(super) fn on_committed(state: &State, notes: &mut Notes) {
         notes.broke(invariant::EVERY_IMAGE_IS_A_PREFIX_OF_THE_LOG, || {
             format!("the log gives {:?}, and the controller has {:?}", state.image(), controller.image())
         });
+    }
+}
+
+/// A controller begins: it stands where the log does (RI18), and whoever waited for the one before, or for itself in an earlier
+/// office, knows that the outcome is open (X5, Q57).
+pub(super) fn on_elected(state: &State, was_waited_for: bool, notes: &mut Notes) {
+    on_committed(state, notes);
+    if was_waited_for {
+        notes.event(name::ELECTED_AGAIN);
+    }
+    if state.image().brokers().iter().any(|broker| !broker.fenced) {
+        notes.event(name::TOOK_OVER);
+    }
+    if let Some((_, origin)) = state.asked.first() {
+        notes.broke(name::OFFICE_IS_ENDED, || format!("the office is over, and {origin:?} is told nothing"));
     }
 }
 

@@ -56,6 +56,11 @@ impl Driver<'_> {
     }
 
     pub(super) fn commit(&mut self, batch: Batch) {
+        self.take_committed(batch);
+        claims::on_committed(self.state, self.notes);
+    }
+
+    fn take_committed(&mut self, batch: Batch) {
         let quorum_epoch = self.quorum_epoch();
         let mut image = self.state.image().clone();
         image.apply(batch.end, &batch.records);
@@ -64,7 +69,6 @@ impl Driver<'_> {
         self.note_struck_off();
         claims::on_commit(self.state, &batch, self.notes);
         self.feed(Input::Committed { end: batch.end, quorum_epoch, records: batch.records });
-        claims::on_committed(self.state, self.notes);
     }
 
     /// A replica that lost entries is out until a leader takes it back under its new registration (R61).
@@ -112,22 +116,27 @@ impl Driver<'_> {
     }
 
     fn quorum_epoch(&self) -> QuorumEpoch {
-        QuorumEpoch(u32::from(self.state.spent.failovers) + 1)
+        let spent = &self.state.spent;
+        QuorumEpoch(u32::from(spent.failovers) + u32::from(spent.reelections) + 1)
     }
 
-    /// Another node leads the quorum. It has `kept` of the batches that were not committed, and commits them; its
-    /// controller begins from there.
-    pub(super) fn fail_over(&mut self, kept: u8) {
+    /// Another node leads the quorum, or the same one again, whose controller has not heard that it was deposed. It has `kept` of the
+    /// batches that were not committed, and commits them; its controller begins from there.
+    pub(super) fn fail_over(&mut self, kept: u8, is_deposed: bool) {
         let lost = self.state.tail.split_off(usize::from(kept));
         if !lost.is_empty() {
             self.notes.event(name::BATCH_LOST);
         }
-        self.feed(Input::Deposed);
+        if is_deposed {
+            self.feed(Input::Deposed);
+        }
+        let is_waited_for = !self.state.asked.is_empty();
         for batch in std::mem::take(&mut self.state.tail) {
-            self.commit(batch);
+            self.take_committed(batch);
         }
         let committed = self.state.image().end();
         self.feed(Input::Elected { quorum_epoch: self.quorum_epoch(), committed });
+        claims::on_elected(self.state, is_waited_for, self.notes);
     }
 
     fn on_reply(&mut self, reply: Reply) {

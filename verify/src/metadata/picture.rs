@@ -23,7 +23,9 @@ pub(super) fn part(before: &State, action: &Action) -> Part {
             let receiver = before.wire.get(at).map(|envelope: &Envelope| sent(envelope).to);
             Part { lanes: receiver.into_iter().collect(), takes: Some(at) }
         }
-        Action::Commit | Action::FailOver(_) | Action::Operate(_) => Part::of(CONTROLLER),
+        Action::Commit | Action::FailOver(_) | Action::ElectAgain(_) | Action::Operate(_) => {
+            Part::of(CONTROLLER)
+        }
         Action::Expire(node) => Part::between(lane(*node), CONTROLLER),
         Action::Start(node)
         | Action::Timer(node)

@@ -74,10 +74,11 @@ impl recovery::Calm for Calm {
         &self.world
     }
 
-    /// The number of fail-overs is the quorum epoch; what else was spent makes no difference any more.
+    /// The number of elections is the quorum epoch; what else was spent makes no difference any more.
     fn begin(&self, state: &State) -> State {
         let mut calm = state.clone();
-        calm.spent = Spent { failovers: state.spent.failovers, ..Spent::default() };
+        let Spent { failovers, reelections, .. } = state.spent;
+        calm.spent = Spent { failovers, reelections, ..Spent::default() };
         if self.how == How::IsLost {
             calm.wire.clear();
         }

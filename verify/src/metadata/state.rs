@@ -219,6 +219,8 @@ pub struct Spent {
     pub shutdowns: u8,
     /// Fail-overs.
     pub failovers: u8,
+    /// Elections of the controller that was in office.
+    pub reelections: u8,
     /// Proposals.
     pub proposals: u8,
     /// Topics created, deleted, grown, configured.

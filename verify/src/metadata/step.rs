@@ -51,7 +51,8 @@ impl Driver<'_> {
                 let batch = self.state.tail.remove(0);
                 self.commit(batch);
             }
-            Action::FailOver(kept) => self.fail_over(kept),
+            Action::FailOver(kept) => self.fail_over(kept, true),
+            Action::ElectAgain(kept) => self.fail_over(kept, false),
             Action::Expire(node) => self.expire(node),
             Action::Stop(node) => self.live(node, LifecycleInput::StopAsked),
             Action::Kill(node) => self.state.broker_mut(node).run = None,

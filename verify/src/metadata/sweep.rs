@@ -4,6 +4,7 @@ use highwater_model::fault::Bug;
 use highwater_model::invariant::metadata as invariant;
 
 use super::bounds::Bounds;
+use super::claims::name;
 use crate::bounds::at;
 use crate::registry::WALK;
 use crate::world::Mutant;
@@ -26,6 +27,7 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
 const QUICK: &[&str] = &[
     "brokers=1 min-isr=1 kills=2 in-flight=1 heal=true",
     "brokers=1 min-isr=1 kills=1 power-losses=1 shutdowns=1 failovers=1 flush=os in-flight=1 heal=true",
+    "brokers=1 min-isr=1 kills=1 re-elections=1 in-flight=1",
     "kills=1 heal=true",
     "brokers=2 kills=1 fences=1 in-flight=1",
     "brokers=2 power-losses=1 proposals=2 flush=os in-flight=1",
@@ -47,6 +49,7 @@ const SMALL: &[&str] = &[
     "brokers=1 min-isr=1 kills=2 in-flight=1 heal=true",
     "brokers=1 min-isr=1 kills=1 power-losses=1 failovers=1 flush=os in-flight=1 heal=true",
     "brokers=1 min-isr=1 kills=1 shutdowns=1 flush=os in-flight=1 heal=true",
+    "brokers=1 min-isr=1 kills=1 re-elections=1 in-flight=1",
     "kills=1 heal=true",
     "brokers=2 kills=1 fences=1 in-flight=1",
     "brokers=2 power-losses=1 proposals=2 flush=os in-flight=1",
@@ -176,6 +179,21 @@ const MUTANTS: &[Row] = &[
         "brokers=1 min-isr=1 kills=1",
         &[invariant::EPOCHS_ONLY_GROW, invariant::ONE_LEADER_PER_EPOCH],
     ),
+    (Bug::UnfencedLeadsNothing, "KIP-966", "brokers=1 min-isr=1 kills=1", &[invariant::ALIVE_MEMBER_LEADS]),
+    (Bug::SessionNotForgotten, "KAFKA-19047", "brokers=1 min-isr=1 kills=1 heal=true", &[name::HEALS]),
+    (
+        Bug::DismissedUnanswered,
+        "the twin of L-16",
+        "brokers=1 min-isr=1 kills=1 failovers=1 in-flight=1",
+        &[name::OFFICE_IS_ENDED],
+    ),
+    (
+        Bug::ElectedOverOffice,
+        "rule Q57",
+        "brokers=1 min-isr=1 kills=1 re-elections=1 in-flight=1",
+        &[name::OFFICE_IS_ENDED],
+    ),
+    (Bug::NewOfficeWatchesNobody, "KAFKA-18138", "brokers=1 min-isr=1 failovers=1", &[name::IS_WATCHED]),
     (
         Bug::HalfDecision,
         "KIP-868",

@@ -30,6 +30,12 @@ pub(super) fn describe(before: &State, action: &Action) -> String {
                 before.tail.len()
             )
         }
+        Action::ElectAgain(kept) => {
+            format!(
+                "the controller is elected again, unaware that it was deposed; it has {kept} of {} uncommitted batches",
+                before.tail.len()
+            )
+        }
         Action::Expire(node) => format!("the session of broker {node} ends"),
         Action::Stop(node) => format!("broker {node} is asked to stop"),
         Action::Kill(node) => format!("broker {node} is killed"),

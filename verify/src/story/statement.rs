@@ -122,6 +122,14 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("metadata/answer_is_committed", "What the controller answers is committed."),
     (
+        "metadata/office_that_ends_leaves_nobody_waiting",
+        "When a controller's office ends, also by its being elected again, whoever waits is told that the outcome is open.",
+    ),
+    (
+        "metadata/unfenced_broker_is_watched",
+        "A controller watches the session of every broker that is not fenced, from its election on.",
+    ),
+    (
         "metadata/stopped_broker_is_followed_by_nobody",
         "A broker is let go only when every broker knows that it has handed over.",
     ),
@@ -236,7 +244,10 @@ const STATEMENTS: &[(&str, &str)] = &[
         "liveness/everything_is_committed_everywhere",
         "In the end every replica has the leader's log, all of it committed.",
     ),
-    ("liveness/everything_submitted_is_answered", "In the end every proposal and every read is answered."),
+    (
+        "liveness/everything_submitted_is_answered",
+        "In the end nobody waits for a proposal or a read, at a leader or at one that led.",
+    ),
     (
         "liveness/followers_agree_with_the_leader_where_to_go_on",
         "In the end the fetches of all followers wait at the leader.",
@@ -255,7 +266,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("liveness/replicas_hold_the_same_log", "In the end all replicas hold the leader's log."),
     ("liveness/run_comes_to_rest", "Once faults stop, a fair schedule comes to rest."),
-    ("liveness/voter_change_comes_to_an_end", "In the end no change of the voters is open."),
+    (
+        "liveness/voter_change_comes_to_an_end",
+        "In the end no change of the voters is open, and a voter leads.",
+    ),
     (
         "quorum/epoch_follows_what_is_heard",
         "Whoever takes a message of an epoch is then in that epoch or a later one.",

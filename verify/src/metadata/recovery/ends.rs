@@ -68,6 +68,9 @@ fn every_partition_is_led(_: &World, state: &State) -> Result<(), String> {
     }
 }
 
+/// No mistake of a core can break this in this world: that brokers apply what is committed is its quorum's doing, which is none.
+/// It says that a run does not end before that is done, so that what the other claims look at is the end. That the quorum
+/// brings decisions to everybody is `quorum-liveness`'s to show (QL1).
 fn all_is_applied(_: &World, state: &State) -> Result<(), String> {
     match state.nodes().find(|node| is_behind(state, *node)) {
         Some(node) => Err(format!("broker {node} has not applied the last decision")),

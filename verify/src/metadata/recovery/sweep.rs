@@ -30,6 +30,18 @@ pub(super) const RECOVERIES: Table = Table {
             "brokers=1 min-isr=1 kills=1 power-losses=1 flush=os",
             &[name::IS_LED],
         ),
+        (
+            Bug::SessionNotForgotten,
+            "KAFKA-19047",
+            "brokers=1 min-isr=1 kills=1",
+            &[name::EVERY_BROKER_IS_ACTIVE],
+        ),
+        (
+            Bug::DismissedUnanswered,
+            "the twin of L-16",
+            "brokers=1 min-isr=1 kills=1 failovers=1 in-flight=1",
+            &[name::ALL_IS_ANSWERED],
+        ),
         (Bug::UnfencedLeadsNothing, "KIP-966", "brokers=1 min-isr=1 kills=1", &[name::IS_LED]),
     ],
 };
