@@ -132,6 +132,68 @@ fn a_fate_is_kept_once() {
     assert!((0..7).all(|key| fates.find(key) == Some(&key)));
 }
 
+/// What an order that shows a broken cell ends with.
+const SHOWN: &str = "two threads do not agree";
+
+/// A copy of a place in the table of visited states, broken on purpose: it looks whether the place is free, and then takes it.
+/// In between another thread may.
+struct Careless(AtomicU64);
+
+impl Careless {
+    fn insert(&self, fingerprint: u64) -> bool {
+        let is_free = self.0.load(Ordering::Relaxed) == 0;
+        if is_free {
+            self.0.store(fingerprint, Ordering::Relaxed);
+        }
+        is_free
+    }
+}
+
+/// The same with the one step that it takes.
+struct Careful(AtomicU64);
+
+impl Careful {
+    fn insert(&self, fingerprint: u64) -> bool {
+        self.0.compare_exchange(0, fingerprint, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+fn a_place_is_taken_once_in_one_step() {
+    let place = Arc::new(Careful(AtomicU64::new(0)));
+    let [one, other] = twice(move || place.insert(7));
+    assert!(one != other, "{SHOWN}");
+}
+
+fn a_place_is_taken_once_in_two_steps() {
+    let place = Arc::new(Careless(AtomicU64::new(0)));
+    let [one, other] = twice(move || place.insert(7));
+    assert!(one != other, "{SHOWN}");
+}
+
+/// A copy of the number of a shared value, broken on purpose: that there is one is told apart from which it is, so that whoever
+/// sees the one may see the other as it was before.
+#[derive(Default)]
+struct Halved {
+    is_made: AtomicU64,
+    made: AtomicU64,
+}
+
+impl Halved {
+    fn get_or_make(&self, make: impl FnOnce() -> u64) -> u64 {
+        if self.is_made.load(Ordering::Relaxed) == 0 {
+            self.made.store(make(), Ordering::Relaxed);
+            self.is_made.store(1, Ordering::Relaxed);
+        }
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+fn a_number_in_two_halves_is_the_one_that_follows() {
+    let number = Arc::new(Halved::default());
+    let got = twice(move || number.get_or_make(|| 7));
+    assert!(got == [7, 7], "{SHOWN}");
+}
+
 /// Its name, what is tried, and how often a thread may be interrupted in between; without a limit where that is in reach.
 type Model = (&'static str, fn(), Option<usize>);
 
@@ -145,13 +207,35 @@ const TRIED: &[Model] = &[
     ("what is known is visited by somebody", what_is_known_is_visited_by_somebody, None),
     ("a number is the one that follows", a_number_is_the_one_that_follows, None),
     ("a fate is kept once", a_fate_is_kept_once, Some(3)),
+    ("a place is taken once in one step", a_place_is_taken_once_in_one_step, None),
 ];
 
+/// Cells that are broken: of each an order must be found that shows it, or the others were put to no test.
+const REFUTED: &[Model] = &[
+    ("a place is taken once in two steps", a_place_is_taken_once_in_two_steps, None),
+    ("a number in two halves is the one that follows", a_number_in_two_halves_is_the_one_that_follows, None),
+];
+
+fn check((_, model, interruptions): Model) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = interruptions;
+    builder.check(model);
+}
+
 fn main() {
-    for (name, model, interruptions) in TRIED {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = *interruptions;
-        builder.check(model);
-        println!("{name}: in every order");
+    for model in TRIED.iter().copied() {
+        check(model);
+        println!("{}: in every order", model.0);
+    }
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    // Each on a thread of its own: nothing of a model that panics is left to the next.
+    let refuted = REFUTED.iter().copied().map(|model| std::thread::spawn(move || check(model)).join());
+    let refuted: Vec<_> = refuted.collect();
+    std::panic::set_hook(usual);
+    for (refuted, (name, ..)) in refuted.into_iter().zip(REFUTED) {
+        let why = refuted.err().and_then(|why| why.downcast::<String>().ok());
+        assert!(why.is_some_and(|why| *why == SHOWN), "{name}: a broken cell, and no order shows it");
+        println!("{name}: refuted, as it must be");
     }
 }
