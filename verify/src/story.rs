@@ -8,11 +8,12 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::bounds::Bounds;
-use crate::engine::{Counterexample, PANIC, Step, quietly};
+use crate::engine::{Counterexample, PANIC, quietly};
 use crate::registry;
 use crate::world::{Broken, Checked, Message, Notes, Picture};
 
 pub mod file;
+mod follow;
 mod statement;
 
 pub use statement::statement;
@@ -159,27 +160,6 @@ impl Story {
             start,
             steps,
             aftermath: Vec::new(),
-        }
-    }
-
-    /// Adds what follows.
-    pub(crate) fn follow<W: Checked>(&mut self, world: &W, aftermath: &[(Step, W::State)]) {
-        let mut was = self.end().clone();
-        for (step, state) in aftermath {
-            let is = picture(world, state);
-            let (sent, gone) = traffic(&was, &is, None);
-            was = is.clone();
-            self.aftermath.push(Telling {
-                step: self.steps.len() + self.aftermath.len() + 1,
-                action: None,
-                words: step.action.clone(),
-                lanes: Vec::new(),
-                takes: None,
-                changes: step.changes.clone(),
-                sent,
-                gone,
-                after: Some(is),
-            });
         }
     }
 
