@@ -43,11 +43,16 @@ impl<F: Faults> Quorum<F> {
 
     /// The snapshot that a replica must begin from: the latest, if its log ends before what is here, or ends there in
     /// another epoch, or is empty, which spares it the log (Q42).
+    ///
+    /// An epoch between that of the record before this log's start and that of the first one in it is another one, too: its log
+    /// ends there with a record that was never committed, and no entry of this log says so any more.
     pub(super) fn snapshot_for(&self, fetch: &Fetch) -> Option<SnapshotId> {
         let first = self.oldest_snapshot().filter(|oldest| oldest.end == self.log.start());
         let before = first.map(|oldest| oldest.quorum_epoch);
+        let at_start = first.is_some() && fetch.fetch_offset == self.log.start();
+        let is_another = at_start && fetch.last_fetched_epoch != before && !self.faults.has(Bug::PastUntested);
         let parted = fetch.fetch_offset < self.log.start() || fetch.last_fetched_epoch < before;
-        self.snapshot.filter(|_| parted || fetch.last_fetched_epoch.is_none())
+        self.snapshot.filter(|_| parted || is_another || fetch.last_fetched_epoch.is_none())
     }
 
     /// The leader says to begin from a snapshot: have it fetched, and ask for nothing meanwhile.

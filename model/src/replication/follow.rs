@@ -235,8 +235,9 @@ impl<F: Faults> Replica<F> {
 
     /// R16: everything here is below what the leader still has, or there is nothing here.
     fn restart_log(&mut self, at: Offset, effects: &mut Effects) -> Result<(), Refusal> {
-        let nothing_here = self.log.start() == self.log.end() && at != self.log.start();
-        if at > OFFSET_MAX || !(at > self.log.end() || nothing_here) {
+        let (start, end) = (self.log.start(), self.log.end());
+        let is_below = if start == end { at != start } else { at >= end };
+        if at > OFFSET_MAX || !is_below {
             return Err(Refusal::MalformedMessage);
         }
         self.log.restart_at(at);

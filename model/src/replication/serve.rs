@@ -106,7 +106,7 @@ impl<F: Faults> Replica<F> {
 
     /// Whether the follower's log is a prefix of this one (R33).
     fn position_of(&self, fetch: &Fetch) -> Position<LeaderEpoch> {
-        if fetch.fetch_offset < self.log.start() {
+        if fetch.fetch_offset < self.log.start() || self.is_past_unknown(fetch) {
             return Position::OutOfRange;
         }
         if fetch.fetch_offset <= self.log.end() && self.faults.has(Bug::SkipDivergenceTest) {
@@ -119,6 +119,16 @@ impl<F: Faults> Replica<F> {
             return Position::Valid;
         }
         position
+    }
+
+    /// R16: all of the follower's log lies below this one's start, and ends in an epoch that this one does not reach back to. So
+    /// it may be another log than the one that was deleted here; were it to lead, it would show records at offsets where others
+    /// were committed.
+    fn is_past_unknown(&self, fetch: &Fetch) -> bool {
+        let first = self.log.epochs().starts().first().map(|first| first.epoch);
+        let before = |last| first.is_none_or(|first| last < first);
+        let is_below = fetch.fetch_offset == self.log.start() && fetch.last_epoch.is_some_and(before);
+        is_below && !self.faults.has(Bug::PastUntested)
     }
 
     /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches. B-03: whoever is where

@@ -92,7 +92,8 @@ fn only_a_log_that_ends_before_what_is_here_or_parts_there_is_sent_to_the_snapsh
     let latest = Err(Some(Fetched::Snapshot(snapshot(4, 2))));
     assert_eq!(sent(answered(1, 1)), latest);
     assert_eq!(sent(answered(2, 0)), latest);
-    assert_eq!(sent(answered(2, 2)), Ok((Offset(2), Offset(6))));
+    assert_eq!(sent(answered(2, 1)), Ok((Offset(2), Offset(6))));
+    assert_eq!(sent(answered(2, 2)), latest, "before the log's start is a record of epoch 1");
     assert_eq!(sent(answered(4, 2)), Ok((Offset(4), Offset(6))));
     assert_eq!(sent(answered(5, 3)), Ok((Offset(5), Offset(6))));
 }

@@ -110,6 +110,33 @@ fn a_fetch_below_the_log_start_is_out_of_range() {
     assert!(leader.take(from(R2, Message::Fetch(fetch(R2, 1, 2)))).contains(&answered(R2, told)));
 }
 
+/// What a leader says whose log begins at 2, with a record of epoch 3, to a fetch from there; before it were records of epoch 1.
+fn told_at_log_start(last_epoch: Option<u32>, bug: Option<Bug>) -> Option<FetchBody> {
+    let mut leader = leader_after_another(bug);
+    leader.take(leader.flushed());
+    let fetch = |request| Fetch { leader_epoch: LeaderEpoch(3), ..fetch(R1, request, 2) };
+    let at_end = Fetch { fetch_offset: Offset(3), last_epoch: Some(LeaderEpoch(3)), ..fetch(1) };
+    leader.take(from(R1, Message::Fetch(at_end)));
+    leader.take(Input::RaiseLogStart { to: Offset(2) });
+    let fetch = Fetch { last_epoch: last_epoch.map(LeaderEpoch), ..fetch(2) };
+    let effects = leader.take(from(R1, Message::Fetch(fetch)));
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Send { message: Message::FetchAnswer(answer), .. } => Some(answer.body),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_log_that_lies_below_and_ends_in_an_epoch_that_is_no_more_known_begins_again() {
+    let records = Some(FetchBody::Records { from: Offset(2), end: Offset(3) });
+
+    for last_epoch in [1, 2] {
+        assert_eq!(told_at_log_start(Some(last_epoch), None), Some(FetchBody::OutOfRange));
+        assert_eq!(told_at_log_start(Some(last_epoch), Some(Bug::PastUntested)), records);
+    }
+    assert_eq!(told_at_log_start(None, None), records, "it has just begun again");
+}
+
 #[test]
 fn progress_amends_the_fetch_that_it_names_and_no_other() {
     let mut leader = Subject::new(R0, None);
