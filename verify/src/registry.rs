@@ -349,12 +349,33 @@ impl<W: Checked> World for Of<W> {
 
 #[cfg(test)]
 mod tests {
-    use crate::world::Checked;
+    use super::*;
 
     fn has_profiles<W: Checked>(names: &[&str]) {
         for name in names {
             assert!(!W::profile(name).is_empty(), "{} has a profile `{name}`", W::NAME);
         }
+    }
+
+    /// Bounds at which a bug is shown and the sound cores break a claim, too, within some thousand states.
+    fn unsound<W: Checked>() -> Vec<String> {
+        let limits = Limits { threads: 1, states: Some(3000), ..Limits::default() };
+        let broken = |mutant: Mutant<W::Bounds>| {
+            let outcome = search(&W::new(mutant.bounds.clone(), None), limits, &mut |_| {});
+            let Verdict::Violated(example) = outcome.verdict else { return None };
+            Some(format!("{} at {}: {:?}", mutant.bug.id(), mutant.bounds.line(), example.broken))
+        };
+        W::mutants().into_iter().filter_map(broken).collect()
+    }
+
+    #[test]
+    fn what_a_planted_bug_breaks_holds_without_it() {
+        assert_eq!(unsound::<crate::quorum::World>(), [""; 0]);
+        assert_eq!(unsound::<crate::metadata::World>(), [""; 0]);
+        assert_eq!(unsound::<crate::replication::World>(), [""; 0]);
+        assert_eq!(unsound::<Recovering<crate::quorum::World>>(), [""; 0]);
+        assert_eq!(unsound::<Recovering<crate::metadata::World>>(), [""; 0]);
+        assert_eq!(unsound::<Recovering<crate::replication::World>>(), [""; 0]);
     }
 
     #[test]

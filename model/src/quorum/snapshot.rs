@@ -50,7 +50,8 @@ impl<F: Faults> Quorum<F> {
         let first = self.oldest_snapshot().filter(|oldest| oldest.end == self.log.start());
         let before = first.map(|oldest| oldest.quorum_epoch);
         let at_start = first.is_some() && fetch.fetch_offset == self.log.start();
-        let is_another = at_start && fetch.last_fetched_epoch != before && !self.faults.has(Bug::PastUntested);
+        let is_another =
+            at_start && fetch.last_fetched_epoch != before && !self.faults.has(Bug::PastUntested);
         let parted = fetch.fetch_offset < self.log.start() || fetch.last_fetched_epoch < before;
         self.snapshot.filter(|_| parted || is_another || fetch.last_fetched_epoch.is_none())
     }

@@ -1,7 +1,7 @@
-//! Who is caught up, without a clock (R41): each time a follower is, it gets a new goal, the leader's log end of that
-//! moment, and its lag timer starts again.
+//! Who is caught up, without a clock (R41): each time a follower reaches its goal it gets a new one, the leader's log end of that
+//! moment, and its lag timer starts again; one that lags gets a new goal with each new fetch from below it.
 
-use super::{Effect, Effects, Refusal, Replica, ReplicaIdx, Tenure, Timer};
+use super::{Effect, Effects, IsrSet, Refusal, Replica, ReplicaIdx, Tenure, Timer};
 use crate::fault::{Bug, Faults};
 
 impl<F: Faults> Replica<F> {
@@ -26,6 +26,24 @@ impl<F: Faults> Replica<F> {
         } else if is_new_fetch && progress.end < follower.goal && !follower.caught_up {
             follower.goal = end;
         }
+    }
+
+    /// A follower that lagged may reach its goal though it fetches nothing more: a sync has ended, a write that found no room has
+    /// brought the log's end down to it, or another flush policy counts more. It comes back at once.
+    pub(super) fn take_back(&mut self, tenure: &Tenure) {
+        let (flush, stays_out) = (self.view.flush, self.faults.has(Bug::LateSyncStaysOut));
+        let Some(lead) = self.lead_mut() else { return };
+        let mut there = IsrSet::EMPTY;
+        for replica in tenure.others() {
+            let lagging = lead.follower_mut(replica).filter(|follower| !follower.caught_up && !stays_out);
+            let reached = lagging.is_some_and(|follower| {
+                follower.progress.as_ref().is_some_and(|progress| progress.counted(flush) >= follower.goal)
+            });
+            if reached {
+                there = there.with(replica);
+            }
+        }
+        there.iter().for_each(|replica| self.note_lag(replica, false));
     }
 
     /// Runs a timer for each follower that is caught up and has something to reach, and for no other.

@@ -63,15 +63,16 @@ impl<F: Faults> Replica<F> {
         Ok(())
     }
 
-    /// What was heard already is told again, perhaps with a sync that has ended since. Of one that is caught up nothing is new but
-    /// what it counts as holding now; one that is not may have reached its goal by another policy.
+    /// What was heard already is told again, perhaps with a sync that has ended since: nothing is new but what it counts as holding
+    /// now.
     fn amend(&mut self, from: ReplicaIdx, durable_end: Offset) {
-        let (flush, stays_out) = (self.view.flush, self.faults.has(Bug::LateSyncStaysOut));
+        let (flush, unsynced_too) = (self.view.flush, self.faults.has(Bug::UnsyncedComesBack));
         let Some(follower) = self.lead_mut().and_then(|lead| lead.follower_mut(from)) else { return };
         let Some(progress) = &mut follower.progress else { return };
         let before = progress.counted(flush);
         progress.durable_end = progress.durable_end.max(durable_end.min(progress.end));
-        let is_news = if follower.caught_up { progress.counted(flush) > before } else { !stays_out };
+        // One that is not is taken back as soon as it holds enough, however that comes ([`Self::take_back`]).
+        let is_news = if follower.caught_up { progress.counted(flush) > before } else { unsynced_too };
         if is_news {
             self.note_lag(from, false);
         }
@@ -123,12 +124,12 @@ impl<F: Faults> Replica<F> {
 
     /// R16: all of the follower's log lies below this one's start, and ends in an epoch that this one does not reach back to. So
     /// it may be another log than the one that was deleted here; were it to lead, it would show records at offsets where others
-    /// were committed.
+    /// were committed. An empty log is like any other, whatever epoch it has heard of.
     fn is_past_unknown(&self, fetch: &Fetch) -> bool {
         let first = self.log.epochs().starts().first().map(|first| first.epoch);
         let before = |last| first.is_none_or(|first| last < first);
-        let is_below = fetch.fetch_offset == self.log.start() && fetch.last_epoch.is_some_and(before);
-        is_below && !self.faults.has(Bug::PastUntested)
+        let is_below = fetch.fetch_offset == self.log.start() && fetch.log_start < fetch.fetch_offset;
+        is_below && fetch.last_epoch.is_some_and(before) && !self.faults.has(Bug::PastUntested)
     }
 
     /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches. B-03: whoever is where

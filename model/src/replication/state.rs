@@ -92,6 +92,7 @@ impl<F: Faults> Replica<F> {
             Role::Idle => {}
             Role::Following(_) => self.fetch_if_needed(tenure, effects),
             Role::Leading(_) => {
+                self.take_back(tenure);
                 if reevaluate {
                     self.advance_watermark(tenure, effects);
                 }

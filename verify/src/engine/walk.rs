@@ -251,7 +251,8 @@ impl<'w, W: Checked> Shared<'w, W> {
         let Self { world, plan, sum, .. } = self;
         let mut sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
         sum.settle(&plan);
-        let complete = sum.is_done(&plan) || plan.steps.is_none();
+        // Walks that may take any number of steps are enough whenever the time is over, but for none at all.
+        let complete = sum.is_done(&plan) || (plan.steps.is_none() && sum.steps > 0);
         let (sighting, verdict) = match sum.found {
             Some((sighting, sight)) => (Some(sighting), Verdict::Violated(Box::new(example(world, sight)))),
             None if complete => (None, Verdict::Holds),

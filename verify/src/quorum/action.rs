@@ -43,7 +43,7 @@ pub enum Action {
     /// A disk has lost what was durable at or above this offset; the replica is started again with another one, if that is what
     /// its core demands (X12).
     Corrupt(Place, Offset),
-    /// A replica's state machine has a snapshot of all that is committed.
+    /// A replica's state machine has a snapshot of what it has applied, at most of all that is committed.
     Snapshot(Place, SnapshotId),
     /// A snapshot that a replica asked for is installed.
     Install(Place, SnapshotId),
@@ -257,10 +257,13 @@ fn snapshots(world: &World, state: &State, at: Place, actions: &mut Vec<Action>)
     if state.spent.snapshots >= world.bounds.snapshots {
         return;
     }
-    let end = node.core.high_watermark().unwrap_or_default().min(node.core.log().flushed());
-    let epoch = end.before().and_then(|last| node.core.log().epoch_at(last));
+    let committed = node.core.high_watermark().unwrap_or_default().min(node.core.log().flushed());
     let newest = node.core.snapshot().map_or(Offset::ZERO, |newest| newest.end);
-    if let Some(quorum_epoch) = epoch.filter(|_| end > newest) {
-        actions.push(Action::Snapshot(at, SnapshotId { end, quorum_epoch }));
-    }
+    // A state machine may be behind what is committed.
+    let ends = newest.0 + 1..=committed.0;
+    let snapshot = |end: Offset| {
+        let quorum_epoch = node.core.log().epoch_at(end.before()?)?;
+        Some(Action::Snapshot(at, SnapshotId { end, quorum_epoch }))
+    };
+    actions.extend(ends.filter_map(|end| snapshot(Offset(end))));
 }

@@ -118,15 +118,22 @@ impl<W: Recovers> Recovering<W> {
         unmet.map(|(bit, _)| bit).fold(0, |bits, bit| bits | bit)
     }
 
+    /// Bit per claim that is made of a state at rest: only of such a one can it be said that it came about.
+    fn promised(calm: &W::Calm, rest: &W::State) -> u64 {
+        let claims = (0..).zip(W::EVENTUALLY);
+        let promised = claims.filter(|(_, claim)| calm.is_promised(rest, claim.name));
+        promised.fold(0, |bits, (at, _): (usize, _)| bits | 1 << (W::HEALS_BY.len() + at))
+    }
+
     /// Makes all runs from a state.
     fn recover(&self, state: &W::State) -> Result<(), Broken> {
         for (calm, memo) in &self.calms {
             let comes_about = self.unmet(calm, state);
             let mut watch = self.watch();
-            run::<W>(calm, state, Some(memo), &mut watch)?;
+            let rest = run::<W>(calm, state, Some(memo), &mut watch)?;
             watch.broken.map_or(Ok(()), Err)?;
-            if comes_about != 0 {
-                self.shown.fetch_or(comes_about, Ordering::Relaxed);
+            if let Some(rest) = rest.filter(|_| comes_about != 0) {
+                self.shown.fetch_or(comes_about & Self::promised(calm, &rest), Ordering::Relaxed);
             }
         }
         Ok(())

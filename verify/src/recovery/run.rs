@@ -39,7 +39,8 @@ pub(super) trait Listener<C: Calm> {
     );
 }
 
-/// Makes the run from `state`, or as much of it as is not known.
+/// Makes the run from `state`, or as much of it as is not known; gives the state in which it comes to rest, if that is not
+/// beyond what is known.
 ///
 /// # Errors
 /// With what never comes to hold.
@@ -48,13 +49,13 @@ pub(super) fn run<W: Recovers>(
     state: &W::State,
     memo: Option<&Memo>,
     listener: &mut impl Listener<W::Calm>,
-) -> Result<(), Broken> {
+) -> Result<Option<StateOf<W::Calm>>, Broken> {
     let mut at = Standing { state: calm.begin(state), turn: 0 };
     let (mut way, mut encoder, mut notes) = (Vec::new(), Encoder::new(), Notes::default());
-    loop {
+    let rests = loop {
         let key = key::<W>(calm, &at, &mut encoder);
         if memo.is_some_and(|memo| memo.has(key)) {
-            break;
+            break false;
         }
         if let Some(first) = way.iter().position(|known| *known == key) {
             return Err(endless::<W>(calm, at, way.len() - first));
@@ -65,18 +66,18 @@ pub(super) fn run<W: Recovers>(
         way.push(key);
         let action = match next::<W>(calm, &mut at) {
             Next::Act(action) => action,
-            Next::Rest => break,
+            Next::Rest => break true,
             Next::Dead => return Err(unmet::<W>(calm, &at.state, "nothing happens any more")),
         };
         notes.clear();
         let after = calm.step(&at.state, &action, &mut notes);
         listener.step(calm, &at.state, &action, &after, &notes);
         at.state = after;
-    }
+    };
     if let Some(memo) = memo {
         memo.add(&way);
     }
-    Ok(())
+    Ok(rests.then_some(at.state))
 }
 
 /// A number for a state and whose turn it is.

@@ -21,14 +21,15 @@ pub struct Table {
 pub type Row = (Bug, &'static str, &'static str, &'static [&'static str]);
 
 impl Table {
-    /// The sweep of a profile; empty if there is none of this name.
+    /// The sweep of a profile; empty if there is none of this name. Each takes in the one before it, and so all that it puts to
+    /// the test.
     pub(super) fn profile<B: Bounds>(&self, name: &str) -> Vec<Aim<B>> {
-        let lines: &[&str] = match name {
-            "quick" => self.quick,
-            "standard" => self.standard,
+        let parts: &[&[&str]] = match name {
+            "quick" => &[self.quick],
+            "standard" => &[self.quick, self.standard],
             _ => &[],
         };
-        lines.iter().map(|line| at(line)).collect()
+        parts.iter().copied().flatten().map(|line| at(line)).collect()
     }
 
     /// The planted bugs.

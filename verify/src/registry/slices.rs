@@ -35,7 +35,7 @@ impl<W: Checked> Sliced<'_, W> {
             let time = self.limits.timeout.map(|timeout| timeout.saturating_sub(clock.elapsed()));
             let complete = steps == Some(0);
             if complete || time == Some(Duration::ZERO) {
-                let enough = complete || self.plan.steps.is_none();
+                let enough = (complete || self.plan.steps.is_none()) && sum.outcome.generated > 0;
                 sum.outcome.verdict = if enough { Verdict::Holds } else { Verdict::OutOfBudget };
                 break None;
             }

@@ -214,15 +214,21 @@ fn disks_are_believed(_: &World, state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// RL0: when every broker runs and is unfenced, and none lost what it had counted, or not whoever was the last that might
-/// lead, somebody leads.
+/// Whether nobody may lead, and whoever was the last that might had lost, or may have, what it had counted (R60): the one case in
+/// which a partition stays without a leader. A replica that synced what it counted loses nothing that it is missed for.
+pub(super) fn is_dark_by_right(world: &World, state: &State) -> bool {
+    let known = state.cluster.partition();
+    let nobody_may_lead = known.leader.is_none() && known.isr.union(known.eligible_leaders).is_empty();
+    nobody_may_lead && world.counts_unsynced() && !state.ledger.ghost.struck_off
+}
+
+/// RL0: when every broker runs and is unfenced, somebody leads, unless nobody may.
 fn led_again(world: &World, state: &State) -> Result<(), String> {
     let partition = state.cluster.partition();
     let stands =
         |replica: ReplicaIdx| state.run(replica).is_some() && state.cluster.broker(replica).is_active();
-    let ghost = &state.ledger.ghost;
-    let lost = ghost.lossy > 0 && world.counts_unsynced() && !ghost.struck_off;
-    if !lost && partition.leader.is_none() && state.replicas().all(stands) {
+    let is_dark = partition.leader.is_none() && !is_dark_by_right(world, state);
+    if is_dark && state.replicas().all(stands) {
         return Err(format!(
             "every broker runs and is unfenced, and nobody leads; isr {:?}, eligible leaders {:?}",
             partition.isr, partition.eligible_leaders

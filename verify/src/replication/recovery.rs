@@ -209,14 +209,24 @@ fn is_behind(state: &State, replica: ReplicaIdx) -> bool {
     state.run(replica).is_some_and(|run| state.cluster.next_view(run.applied).is_some())
 }
 
-/// A proposal of a leader, or the answer to it, arrives: where it was not prompt.
+/// An answer to a proposal of a leader, or else a proposal, arrives: where it was not prompt.
 fn talks_to_the_controller(state: &State, replica: ReplicaIdx) -> Option<Action> {
-    let concerns = |envelope: &Envelope| match envelope {
-        Envelope::Proposal { from: leader, .. } | Envelope::Decision { to: leader, .. } => *leader == replica,
-        Envelope::Peer { .. } => false,
+    let answer = under_way(state, |envelope| match envelope {
+        Envelope::Decision { to, .. } => *to == replica,
+        _ => false,
+    });
+    let proposal = || {
+        under_way(state, |envelope| match envelope {
+            Envelope::Proposal { from, .. } => *from == replica,
+            _ => false,
+        })
     };
-    let mut envelopes = (0..).zip(state.network.envelopes());
-    envelopes.find(|(_, envelope)| concerns(envelope)).map(|(at, _)| Action::Deliver(at))
+    answer.or_else(proposal).map(Action::Deliver)
+}
+
+/// Where in the network the first envelope of a kind is.
+fn under_way(state: &State, is: impl Fn(&Envelope) -> bool) -> Option<u8> {
+    (0..).zip(state.network.envelopes()).find(|(_, envelope)| is(envelope)).map(|(at, _)| at)
 }
 
 /// A follower has lagged for too long at its leader.
@@ -245,9 +255,13 @@ fn is_parked(state: &State, replica: ReplicaIdx, run: &Run) -> bool {
     run.core.view().leader.and_then(|leader| state.run(leader)).is_some_and(waits)
 }
 
+/// A proposal, or the answer to it, was lost. The timer is longer than either takes: else copies of a proposal would come up
+/// faster than they arrive, and what is answered would wait behind them for ever.
 fn proposes_again(state: &State, replica: ReplicaIdx) -> Option<Action> {
     let run = state.run(replica)?;
-    run.timers.contains(&Timer::AlterPartitionRetry).then_some(Action::ProposalRetry(replica))
+    let is_lost = talks_to_the_controller(state, replica).is_none();
+    let runs_out = run.timers.contains(&Timer::AlterPartitionRetry) && is_lost;
+    runs_out.then_some(Action::ProposalRetry(replica))
 }
 
 fn finds_room(state: &State, replica: ReplicaIdx) -> Option<Action> {

@@ -13,6 +13,7 @@ use crate::world::{Checked as _, Notes, misdeclared};
 
 mod dead;
 mod dropped;
+mod pairs;
 mod past;
 mod reduce;
 mod symmetry;

@@ -52,6 +52,20 @@ fn a_dropped_member_that_had_fetched_all_comes_back_when_it_has_synced_it() {
 }
 
 #[test]
+fn a_dropped_member_that_another_policy_counts_more_of_comes_back_with_that() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(2);
+    leader.take(from(R1, Message::Fetch(Fetch { durable_end: Offset(0), ..fetch(R1, 1, 2) })));
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader.take(Input::View(under_commit(view(2, R0, 1, &[R0]))));
+
+    leader.take(Input::View(view(3, R0, 1, &[R0])));
+
+    assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
+}
+
+#[test]
 fn a_timer_that_does_not_run_does_not_expire() {
     let mut leader = leader(&[R0, R1], None);
     leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));

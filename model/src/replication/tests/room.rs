@@ -148,3 +148,16 @@ fn what_a_follower_has_of_the_log_that_stands_goes_on_counting() {
     let effects = leader.take(from(R1, Message::Fetch(fetch(R1, 3, 1))));
     assert!(effects.contains(&arm(Timer::Lag(R1))), "{effects:?}");
 }
+
+#[test]
+fn a_dropped_member_that_lacks_only_what_found_no_room_comes_back() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 0))));
+    leader.take(produce(Acks::None, 1, plain(1)));
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader.take(Input::View(view(2, R0, 1, &[R0])));
+
+    leader.take(failed(0, 0));
+
+    assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
+}

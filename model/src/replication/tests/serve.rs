@@ -138,6 +138,17 @@ fn a_log_that_lies_below_and_ends_in_an_epoch_that_is_no_more_known_begins_again
 }
 
 #[test]
+fn an_empty_log_that_has_heard_of_an_earlier_epoch_need_not_begin_again() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(view(2, R0, 3, &[R0, R1])));
+
+    let empty = Fetch { leader_epoch: LeaderEpoch(3), last_epoch: Some(LeaderEpoch(1)), ..fetch(R1, 1, 0) };
+    leader.take(from(R1, Message::Fetch(empty)));
+
+    assert!(leader.replica.parked_fetch(R1).is_some());
+}
+
+#[test]
 fn progress_amends_the_fetch_that_it_names_and_no_other() {
     let mut leader = Subject::new(R0, None);
     leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));

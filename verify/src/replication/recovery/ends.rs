@@ -3,6 +3,7 @@
 use highwater_model::replication::ReplicaIdx;
 
 use super::super::World;
+use super::super::claims::is_dark_by_right;
 use super::super::state::{Run, Standing, State};
 use super::is_parked;
 use crate::recovery::Eventually;
@@ -70,13 +71,10 @@ fn every_broker_is_active(_: &World, state: &State) -> Result<(), String> {
     }
 }
 
-/// RL0, RL7: of a partition without a leader those who were last to be able to lead had lost, or may have, what they had
-/// counted (R60).
+/// RL0, RL7: somebody leads, unless nobody may.
 fn is_led(world: &World, state: &State) -> Result<(), String> {
     let known = state.cluster.partition();
-    let eligible = known.isr.union(known.eligible_leaders);
-    let may_have_lost = world.counts_unsynced() && !state.ledger.ghost.struck_off;
-    if leader(state).is_some() || (known.leader.is_none() && eligible.is_empty() && may_have_lost) {
+    if leader(state).is_some() || is_dark_by_right(world, state) {
         return Ok(());
     }
     Err(format!(
