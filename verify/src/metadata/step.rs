@@ -202,8 +202,8 @@ impl Driver<'_> {
     }
 
     /// A power loss takes what was written and not synced, also by a run that has ended (X11). What a clean stop has synced
-    /// stays, until a new run is registered and writes. Under flush.policy=commit that is what a run counted that was
-    /// registered before the policy was set.
+    /// stays, until a new run is registered and writes; so does what a start has, whatever the policy, until its run counts
+    /// anything. Under flush.policy=commit it takes what a run counted that was registered before the policy was set.
     fn lose_power(&mut self, node: NodeId) {
         let image = self.state.image();
         let Disk { synced, record, .. } = self.state.broker(node).disk;
@@ -211,7 +211,7 @@ impl Driver<'_> {
             .partitions_on(node)
             .filter(|(_, state)| {
                 let counted_before = || record.is_some_and(|run| !state.counted_only_synced(run));
-                state.flush == FlushPolicy::Os || (!synced && counted_before())
+                !synced && (state.flush == FlushPolicy::Os || counted_before())
             })
             .map(|(partition, _)| Lost { partition, node })
             .collect();

@@ -43,6 +43,7 @@ const QUICK: &[&str] = &[
     "elections=2 values=1 reads=1",
     "start=cold elections=2 values=0 pre-votes=asked",
     "start=cold elections=2 values=1",
+    "start=second elections=3 split=true values=0 snapshots=2",
     "start=second elections=4 split=true values=0",
     "elections=2 values=2 power-losses=1",
 ];
@@ -67,6 +68,7 @@ const SMALL: &[&str] = &[
     "elections=2 values=1 reads=1",
     "elections=1 values=1 resigns=1 late-notices=true",
     "elections=1 values=1 wipes=1",
+    "start=second elections=3 split=true values=0 snapshots=2",
     "start=second elections=3 split=true values=0",
     "start=cold elections=2 values=0",
 ];
@@ -205,6 +207,12 @@ const MUTANTS: &[Row] = &[
         "CCF, arXiv 2406.17455",
         "elections=0 values=1 kills=1 changes=1",
         &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
+    ),
+    (
+        Bug::PastUntested,
+        "rule Q42",
+        "start=second elections=3 split=true values=0 snapshots=2",
+        &[name::LOGS_MATCH],
     ),
     (
         Bug::SnapshotInstallNotAtomic,
