@@ -80,6 +80,7 @@ const WALKS: &[&str] = &[
 /// As the quick sweep, with the controller failing over inside every decision: between any two of its steps, with any part of
 /// what it had appended lost.
 const STANDARD: &[&str] = &[
+    "brokers=2 min-isr=1 changes=2 kills=1 fences=1 power-losses=1 flush=os in-flight=1 lag=0",
     "kills=1 failovers=2 in-flight=1",
     "changes=3 failovers=2 in-flight=1",
     "kills=1 failovers=1",
