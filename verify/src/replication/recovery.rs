@@ -211,17 +211,11 @@ fn is_behind(state: &State, replica: ReplicaIdx) -> bool {
 
 /// An answer to a proposal of a leader, or else a proposal, arrives: where it was not prompt.
 fn talks_to_the_controller(state: &State, replica: ReplicaIdx) -> Option<Action> {
-    let answer = under_way(state, |envelope| match envelope {
-        Envelope::Decision { to, .. } => *to == replica,
-        _ => false,
-    });
-    let proposal = || {
-        under_way(state, |envelope| match envelope {
-            Envelope::Proposal { from, .. } => *from == replica,
-            _ => false,
-        })
-    };
-    answer.or_else(proposal).map(Action::Deliver)
+    let is_answer = |envelope: &Envelope| matches!(envelope, Envelope::Decision { to, .. } if *to == replica);
+    let is_proposal =
+        |envelope: &Envelope| matches!(envelope, Envelope::Proposal { from, .. } if *from == replica);
+    let proposal = || under_way(state, is_proposal);
+    under_way(state, is_answer).or_else(proposal).map(Action::Deliver)
 }
 
 /// Where in the network the first envelope of a kind is.
