@@ -168,7 +168,7 @@ bugs! {
     VoteBeforeStored, "P-07", "Raft 5.2", "a vote leaves before it is durable";
     CommitTrustedAtOnce, "P-08", "rules R60, X13a", "flush=commit vouches for records that were counted before it was set";
     ProgressOutlivesTail, "P-09", "a full disk", "a leader that could not write its log's tail goes on counting who seemed to hold it";
-    PastUntested, "P-12", "Highwater's own, found by walks; rules R16, Q42", "a log that ends where the leader's begins passes for a prefix of it, whatever the epoch of its last record";
+    PastUntested, "P-13", "Highwater's own, found by walks; rules R16, Q42", "a log that ends where the leader's begins passes for a prefix of it, whatever the epoch of its last record";
     LaterEpochUnheeded, "P-10", "rule Q2", "a replica stays in its epoch though the answer to its vote request tells of a later one";
     AnyStopVouches, "P-11", "Kafka before KIP-966", "a clean-stop marker vouches for its disk whichever run it is of";
     WatermarkForgotten, "P-12", "rule Q16", "a replica of the metadata log forgets its high watermark when it moves to a later epoch";

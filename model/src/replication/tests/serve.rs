@@ -120,9 +120,9 @@ fn told_at_log_start(last_epoch: Option<u32>, bug: Option<Bug>) -> Option<FetchB
     leader.take(Input::RaiseLogStart { to: Offset(2) });
     let fetch = Fetch { last_epoch: last_epoch.map(LeaderEpoch), ..fetch(2) };
     let effects = leader.take(from(R1, Message::Fetch(fetch)));
-    effects.into_iter().find_map(|effect| match effect {
-        Effect::Send { message: Message::FetchAnswer(answer), .. } => Some(answer.body),
-        _ => None,
+    effects.into_iter().find_map(|effect| {
+        let Effect::Send { message: Message::FetchAnswer(answer), .. } = effect else { return None };
+        Some(answer.body)
     })
 }
 
