@@ -114,6 +114,14 @@ fn again(known: &Entry) -> Verdict {
     })
 }
 
+/// What is known so far, as far as it is of the checker that goes on with it: another one has other bounds in other places.
+fn of_checker(open: Open, of: u64, now: Option<u64>) -> Open {
+    if now.is_none_or(|now| now == of) {
+        return open;
+    }
+    Open { done: Vec::new(), unmet: Vec::new(), ..open }
+}
+
 /// Judges, what they come to, and where their verdicts go.
 struct Bay<'t> {
     judges: Judges,
@@ -159,8 +167,8 @@ impl Bay<'_> {
             Some(unit) => unit,
             None => self.test(case.number)?,
         };
-        let open = Open { unit: Some(unit.clone()), ..open };
         let checker = self.reached.checker;
+        let open = of_checker(Open { unit: Some(unit.clone()), ..open }, entry.checker, checker);
         entry.verdict = match open.said {
             Some((of, sweep)) if checker.is_none_or(|checker| checker == of) => {
                 Verdict::Judged { unit, sweep }
@@ -246,4 +254,24 @@ fn told(entry: &Entry) -> String {
         }
     };
     format!("{:.1} s {file}:{line} {change} -> {verdict}", entry.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_checker_has_searched_says_nothing() {
+        let begun = Open {
+            unit: Some(Fate::Held),
+            done: vec![0, 3],
+            unmet: vec!["quorum: some_election_is_won".to_owned()],
+            said: None,
+        };
+
+        assert_eq!(of_checker(begun.clone(), 7, Some(7)), begun);
+        assert_eq!(of_checker(begun.clone(), 7, None), begun, "no checker was asked for");
+        let anew = Open { unit: Some(Fate::Held), ..Open::default() };
+        assert_eq!(of_checker(begun, 7, Some(8)), anew);
+    }
 }

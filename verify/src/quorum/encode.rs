@@ -119,10 +119,11 @@ fn rest(world: &World, present: Present, state: &State, naming: Option<Naming>) 
     })
 }
 
-/// Whether as many disks as make a majority may be replaced.
+/// Whether as many disks as make a majority may be replaced, of as few voters as may be left.
 fn may_lose_a_majority(world: &World) -> bool {
-    let Bounds { voters, wipes, corruptions, .. } = world.bounds;
-    wipes + corruptions > voters / 2
+    let Bounds { voters, wipes, corruptions, changes, .. } = world.bounds;
+    let left = voters.saturating_sub(changes).max(1);
+    wipes + corruptions > left / 2
 }
 
 /// A replica behind: what it brings along, and what the claims look at.
