@@ -62,6 +62,9 @@ const QUICK: &[&str] = &[
     "brokers=2 power-losses=1 configs=1 timeouts=1 min-isr=1 flush=os writes=at-once in-flight=1",
     "brokers=2 full-disks=1 configs=1 retries=1 timeouts=1 min-isr=1 flush=os in-flight=1",
     "brokers=3 elections=1",
+    "brokers=3 power-losses=1 writes=at-once known-views-wait=false",
+    "brokers=3 shrinks=1 power-losses=1 writes=at-once known-views-wait=false",
+    "brokers=3 records=2 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 flush=os",
     "brokers=3 kills=1",
     "brokers=3 kills=1 flush=os",
@@ -108,6 +111,8 @@ const SMALL: &[&str] = &[
 
 /// What takes some eight minutes more.
 const STANDARD: &[&str] = &[
+    "brokers=3 kills=1 power-losses=1 writes=at-once known-views-wait=false",
+    "brokers=3 elections=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
     "brokers=3 records=2 elections=1 kills=1 flush=os writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1 flush=os",
@@ -136,6 +141,7 @@ const DEEP: &[&str] = &[
     "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
+    "brokers=3 elections=1 kills=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 records=2 kills=2 power-losses=1 flush=os writes=at-once known-views-wait=false \
      heartbeats=in-turn",
