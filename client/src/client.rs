@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use highwater_model::api::{Answer, Request};
+use highwater_model::api::{Answer, ApiError, Request};
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::NodeId;
 use highwater_transport::env::{Env, Instant};
@@ -23,8 +23,9 @@ use crate::metadata::Image;
 use crate::producer::Producer;
 use crate::settings::{ClientSettings, ConsumerSettings, ProducerSettings};
 
-/// How long brokers are asked again for a topic that they say does not exist: another one may have heard of it already.
-pub(crate) const MISSING_FOR: Duration = Duration::from_millis(500);
+/// How long an operation is tried again on a topic that is said not to exist. The controller is asked first, and knows: this
+/// is for one that has just changed.
+const MISSING_FOR: Duration = Duration::from_millis(500);
 
 /// How long it is remembered when metadata of a topic came: longer than anybody asks about.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -147,7 +148,8 @@ impl Client {
     }
 
     /// Asks some broker for the metadata of `topics`, or of all, and remembers the answer. A call that waited for
-    /// another one's answer to the same question takes that.
+    /// another one's answer to the same question takes that. A broker that does not know a topic may lag, so that the
+    /// next question goes to another one.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] if no broker answers.
@@ -169,7 +171,38 @@ impl Client {
         self.answered().note(topics, self.env().now());
         let image = Arc::new(self.image().merged(&answer));
         self.shared.image.send_replace(Arc::clone(&image));
+        if topics.is_some_and(|topics| topics.iter().any(|topic| image.topic(topic).is_none())) {
+            turn.0 = turn.0.wrapping_add(1);
+        }
         Ok(image)
+    }
+
+    /// What is known of the cluster, with this topic in it. While it is not known, brokers are asked in turn: one that
+    /// says that there is no such topic may not have applied yet what made it. Nothing of the image is copied: this is
+    /// done for every record, and a topic may have thousands of partitions.
+    ///
+    /// # Errors
+    /// What was heard last, when `patience` is over.
+    pub async fn image_with(&self, name: &str, patience: Duration) -> Result<Arc<Image>, ClientError> {
+        let knows = |image: &Image| image.topic(name).is_some_and(|topic| !topic.partitions.is_empty());
+        let image = self.image();
+        if knows(&image) {
+            return Ok(image);
+        }
+        let deadline = self.env().now() + patience;
+        let mut backoff = self.backoff();
+        loop {
+            let error = match self.refresh(Some(&[name.to_owned()])).await {
+                Ok(image) if knows(&image) => return Ok(image),
+                Ok(_) => unknown_topic(name),
+                Err(error) => error,
+            };
+            let again_at = self.env().now() + backoff.next();
+            if again_at >= deadline {
+                return Err(error);
+            }
+            self.env().sleep_until(again_at).await;
+        }
     }
 
     fn answered(&self) -> MutexGuard<'_, Answered> {
@@ -341,6 +374,12 @@ impl Client {
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff { next: self.settings().retry_backoff, most: self.settings().retry_backoff_max }
     }
+}
+
+/// Said when no broker that was asked knows a topic.
+pub(crate) fn unknown_topic(name: &str) -> ClientError {
+    let message = format!("there is no topic {name}");
+    ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, message))
 }
 
 fn millis(at: Instant) -> u64 {

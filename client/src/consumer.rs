@@ -18,7 +18,7 @@ use highwater_transport::batch::BatchError;
 use highwater_transport::env::Instant;
 use tokio::sync::mpsc;
 
-use crate::client::{Backoff, Client};
+use crate::client::{Backoff, Client, unknown_topic};
 use crate::error::{ClientError, ConsumeError};
 use crate::metadata::Image;
 use crate::settings::ConsumerSettings;
@@ -101,7 +101,8 @@ impl Consumer {
     /// Reads a partition from here on. A partition that is read already starts anew there.
     ///
     /// # Errors
-    /// If the topic or the partition does not exist, or the end of its log cannot be learnt.
+    /// If no broker knows the topic until `default.api.timeout.ms` is over, if it has no such partition, or if the end of
+    /// its log cannot be learnt.
     pub async fn assign(
         &mut self,
         topic: &str,
@@ -368,22 +369,17 @@ fn next_ask(image: &Image, positions: &BTreeMap<TopicPartition, Position>) -> Op
     positions.iter().filter(may_be_asked).map(|(_, position)| position.not_before).min()
 }
 
-/// A partition by the name of its topic.
+/// A partition by the name of its topic, which brokers are asked for until one knows it or the time is over.
 pub(crate) async fn find(
     client: &Client,
     topic: &str,
     partition: PartitionIndex,
 ) -> Result<TopicPartition, ClientError> {
-    let names = [topic.to_owned()];
-    let image = match client.image().topic(topic) {
-        Some(_) => client.image(),
-        None => client.refresh(Some(&names)).await?,
-    };
-    let missing =
-        |what: String| ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, what));
-    let detail = image.topic(topic).ok_or_else(|| missing(format!("there is no topic {topic}")))?;
+    let image = client.image_with(topic, client.settings().api_timeout).await?;
+    let detail = image.topic(topic).ok_or_else(|| unknown_topic(topic))?;
     if !detail.partitions.iter().any(|detail| detail.partition == partition) {
-        return Err(missing(format!("topic {topic} has no partition {partition}")));
+        let what = format!("topic {topic} has no partition {partition}");
+        return Err(ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, what)));
     }
     Ok(TopicPartition { topic: detail.topic, partition })
 }

@@ -15,14 +15,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use highwater_model::api::{Acks, Answer, ProducerIdentity, Request, TopicDetail};
-use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{Offset, PartitionIndex, TopicPartition};
 use highwater_transport::env::Instant;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::client::{Client, MISSING_FOR};
+use crate::client::{Client, unknown_topic};
 use crate::error::{ClientError, Outcome, ProduceError};
-use crate::metadata::{Image, Leader};
+use crate::metadata::Leader;
 use crate::partitioner::Partitioner;
 use crate::settings::ProducerSettings;
 
@@ -143,7 +142,8 @@ impl Producer {
     }
 
     /// Takes a record for sending; waits while the buffer is full. Records that one task hands over one after the other
-    /// keep their order within a partition. Await the [`Delivery`] to learn what became of it.
+    /// keep their order within a partition. Await the [`Delivery`] to learn what became of it. A topic that no broker
+    /// knows is asked for again until `max.block.ms` is over: it may have been made a moment ago.
     ///
     /// # Errors
     /// [`ProduceError`]; the record is then certainly not written.
@@ -154,15 +154,15 @@ impl Producer {
             return Err(ProduceError::TooLarge { bytes, bytes_max: settings.record_bytes_max });
         }
         self.client.keep_fresh();
-        let mut image = self.image_with(topic).await?;
+        let mut image = self.client.image_with(topic, settings.block_max).await?;
         let room = self.room(bytes).await?;
         if record.partition.is_some_and(|wanted| image.topic(topic).is_some_and(|topic| !has(topic, wanted)))
         {
             // It may have grown.
             self.client.refresh(Some(&[topic.to_owned()])).await?;
-            image = self.image_with(topic).await?;
+            image = self.client.image_with(topic, settings.block_max).await?;
         }
-        let detail = image.topic(topic).ok_or_else(|| ClientError::Refused(unknown_topic(topic)))?;
+        let detail = image.topic(topic).ok_or_else(|| unknown_topic(topic))?;
         let index = self.choose(detail, &record, bytes)?;
         record.partition = Some(index);
         let timestamp_ms = record
@@ -201,31 +201,6 @@ impl Producer {
     #[must_use]
     pub fn batches_in_flight(&self) -> usize {
         self.shared.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// What is known of the cluster, with this topic in it; asks for it if it is not known. Nothing of it is copied: this
-    /// is done for every record, and a topic may have thousands of partitions.
-    async fn image_with(&self, name: &str) -> Result<Arc<Image>, ProduceError> {
-        let knows = |image: &Image| image.topic(name).is_some_and(|topic| !topic.partitions.is_empty());
-        let image = self.client.image();
-        if knows(&image) {
-            return Ok(image);
-        }
-        let began = self.client.env().now();
-        let mut backoff = self.client.backoff();
-        loop {
-            let block_max = self.shared.settings.block_max;
-            let (error, patience) = match self.client.refresh(Some(&[name.to_owned()])).await {
-                Ok(image) if knows(&image) => return Ok(image),
-                Ok(_) => (ClientError::Refused(unknown_topic(name)), MISSING_FOR.min(block_max)),
-                Err(error) => (error, block_max),
-            };
-            let again_at = self.client.env().now() + backoff.next();
-            if again_at >= began + patience {
-                return Err(error.into());
-            }
-            self.client.env().sleep_until(again_at).await;
-        }
     }
 
     async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProduceError> {
@@ -295,13 +270,6 @@ impl Producer {
 
 fn has(topic: &TopicDetail, wanted: PartitionIndex) -> bool {
     crate::metadata::find(topic, wanted).is_some()
-}
-
-fn unknown_topic(name: &str) -> highwater_model::api::ApiError {
-    highwater_model::api::ApiError::new(
-        ErrorCode::UnknownTopicOrPartition,
-        format!("there is no topic {name}"),
-    )
 }
 
 impl Shared {

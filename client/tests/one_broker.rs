@@ -32,12 +32,16 @@ struct World {
     metadata_offset: u64,
     /// The topics `t` and, as the next one, `u`, and how many partitions they have.
     topic: Option<(u128, u32)>,
+    /// How many more times it says that there is no such topic, because it has not heard of it yet.
+    unheard: u32,
 }
+
+const NO_TOPIC: World = World { metadata_offset: 5, topic: None, unheard: 0 };
 
 /// A broker that knows one topic and decides nothing. What it is asked besides metadata, the test answers.
 struct Broker {
     env: Env,
-    authority: LabAuthority,
+    authority: Arc<LabAuthority>,
     address: String,
     world: Arc<Mutex<World>>,
     asked: Arc<Mutex<Vec<Request>>>,
@@ -48,7 +52,15 @@ type Reply = Option<Answer>;
 
 impl Broker {
     fn start(world: World, reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let (env, authority) = (Env::real(), LabAuthority::new("test").expect("an authority"));
+        Self::start_under(LabAuthority::new("test").expect("an authority").into(), world, reply)
+    }
+
+    fn start_under(
+        authority: Arc<LabAuthority>,
+        world: World,
+        reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let env = Env::real();
         let identity = authority.broker(NODE).expect("a certificate");
         let local = ([127, 0, 0, 1], 0).into();
         let endpoint = Endpoint::bind(&env, local, &identity, Settings::default()).expect("a free port");
@@ -84,9 +96,11 @@ impl Broker {
         move |request| {
             let answer = match &request {
                 Request::Metadata { topics } => {
-                    let world = *world.lock().expect("nobody panicked");
+                    let mut world = world.lock().expect("nobody panicked");
                     let named = topics.as_deref().unwrap_or_default();
-                    Some(Answer::Metadata(metadata(world, &address, named)))
+                    let answer = metadata(*world, &address, named);
+                    world.unheard = world.unheard.saturating_sub(u32::from(!named.is_empty()));
+                    Some(Answer::Metadata(answer))
                 }
                 request => reply(request),
             };
@@ -122,7 +136,7 @@ fn metadata(world: World, address: &str, names: &[String]) -> MetadataAnswer {
         shutting_down: false,
     };
     let topic = |name: &String| match world.topic {
-        Some((topic, partitions)) if name == "t" || name == "u" => Ok(TopicDetail {
+        Some((topic, partitions)) if world.unheard == 0 && (name == "t" || name == "u") => Ok(TopicDetail {
             name: name.clone(),
             topic: TopicId(topic + u128::from(name == "u")),
             min_insync_replicas: 1,
@@ -158,7 +172,7 @@ fn unknown_topic() -> ApiError {
 }
 
 fn of_partitions(partitions: u32) -> World {
-    World { metadata_offset: 5, topic: Some((1, partitions)) }
+    World { metadata_offset: 5, topic: Some((1, partitions)), unheard: 0 }
 }
 
 /// Gives producer ids, and acknowledges everything or refuses it for this reason.
@@ -202,23 +216,87 @@ async fn a_change_of_configuration_whose_outcome_is_open_is_not_made_again() {
     assert_eq!(broker.times_asked(|request| matches!(request, Request::AlterConfigs { .. })), 1);
 }
 
+/// Asking so often for a topic takes more than a second.
+const OFTEN: u32 = 10;
+
 #[tokio::test]
-async fn a_topic_that_nobody_knows_is_refused_within_a_second() {
+async fn an_operation_on_a_topic_that_nobody_knows_is_refused_within_a_second() {
     let refuse = |request: &Request| {
         matches!(request, Request::DescribeTopic { .. }).then(|| Answer::Refused(unknown_topic()))
     };
-    let broker = Broker::start(World { metadata_offset: 5, topic: None }, refuse);
+    let broker = Broker::start(NO_TOPIC, refuse);
     let client = broker.client(ClientSettings::default());
-    let patience = Duration::from_secs(2);
 
-    let described =
-        broker.env.timeout(patience, Box::pin(async { client.admin().describe_topic("t").await })).await;
-    let sent = client.producer(ProducerSettings::default());
-    let sent = broker.env.timeout(patience, Box::pin(sent.send("t", Record::of("x")))).await;
+    let described = Box::pin(async { client.admin().describe_topic("t").await });
+    let described = broker.env.timeout(Duration::from_secs(2), described).await;
 
     let refused = described.expect("at once").expect_err("there is no such topic");
     assert_eq!(refused.code(), Some(ErrorCode::UnknownTopicOrPartition));
-    assert_eq!(code(sent.expect("at once")), Some(ErrorCode::UnknownTopicOrPartition));
+}
+
+#[tokio::test]
+async fn a_topic_that_nobody_knows_is_refused_when_the_time_for_it_is_over() {
+    let broker = Broker::start(NO_TOPIC, |_| None);
+    let time = Duration::from_millis(900);
+    let client = broker.client(ClientSettings { api_timeout: time, ..ClientSettings::default() });
+    let producer = client.producer(ProducerSettings { block_max: time, ..ProducerSettings::default() });
+    let patience = Duration::from_secs(5);
+
+    let sent = broker.env.timeout(patience, Box::pin(producer.send("t", Record::of("x")))).await;
+    let ends = Box::pin(async { client.ends("t", PartitionIndex(0)).await });
+    let ends = broker.env.timeout(patience, ends).await;
+
+    let refused = sent.expect("in time").expect_err("there is no such topic");
+    assert_eq!(
+        (refused.code(), refused.outcome()),
+        (Some(ErrorCode::UnknownTopicOrPartition), Outcome::NotDone)
+    );
+    assert!(refused.to_string().contains("there is no topic t"), "{refused}");
+    assert!(refused.hint().contains("topic create"), "{}", refused.hint());
+    let refused = ends.expect("in time").expect_err("there is no such topic");
+    assert_eq!(refused.code(), Some(ErrorCode::UnknownTopicOrPartition));
+    assert!(refused.hint().contains("topic create"), "{}", refused.hint());
+}
+
+#[tokio::test]
+async fn a_producer_goes_on_asking_for_a_topic_that_its_broker_has_not_heard_of_yet() {
+    let broker = Broker::start(World { unheard: OFTEN, ..of_partitions(1) }, takes_records(None));
+    let producer = broker.client(ClientSettings::default()).producer(ProducerSettings::default());
+
+    let delivery = producer.send("t", Record::of("x")).await.expect("it is heard of in the end");
+
+    delivery.await.expect("acknowledged");
+}
+
+#[tokio::test]
+async fn a_consumer_goes_on_asking_for_a_topic_that_its_broker_has_not_heard_of_yet() {
+    let broker = Broker::start(World { unheard: OFTEN, ..of_partitions(1) }, |_| None);
+    let mut consumer = broker.client(ClientSettings::default()).consumer(Default::default());
+
+    let assigned = consumer.assign("t", PartitionIndex(0), Start::Offset(Offset(0))).await;
+
+    assigned.expect("it is heard of in the end");
+}
+
+#[tokio::test]
+async fn another_broker_is_asked_for_a_topic_that_one_does_not_know() {
+    let authority = Arc::new(LabAuthority::new("test").expect("an authority"));
+    let knowing = Broker::start_under(Arc::clone(&authority), of_partitions(1), takes_records(None));
+    let lagging = Broker::start_under(authority, World { metadata_offset: 4, ..NO_TOPIC }, |_| None);
+    let identity = lagging.authority.client("test").expect("a certificate");
+    let bootstrap_servers = vec![lagging.address.clone(), knowing.address.clone()];
+    let client = Client::new(
+        &lagging.env,
+        identity,
+        ClientSettings { bootstrap_servers, ..ClientSettings::default() },
+    );
+    let settings = ProducerSettings { block_max: Duration::from_secs(30), ..ProducerSettings::default() };
+    let producer = client.producer(settings);
+
+    let delivery = producer.send("t", Record::of("x")).await.expect("one broker knows it");
+
+    delivery.await.expect("acknowledged");
+    assert!(lagging.times_asked(|_| true) > 0);
 }
 
 #[tokio::test]
@@ -288,7 +366,7 @@ async fn records_of_a_topic_that_was_made_anew_fail_instead_of_waiting_for_the_o
     let producer = broker.client(ClientSettings::default()).producer(ProducerSettings::default());
     let delivery = producer.send("t", Record::of("x")).await.expect("the topic is known");
 
-    broker.turn_to(World { metadata_offset: 9, topic: Some((2, 1)) });
+    broker.turn_to(World { metadata_offset: 9, topic: Some((2, 1)), unheard: 0 });
 
     let failed = broker.env.timeout(Duration::from_secs(5), delivery).await.expect("at once");
     let failed = failed.expect_err("its topic is gone");
@@ -340,7 +418,7 @@ async fn a_consumer_of_a_topic_that_was_deleted_is_told() {
     let mut consumer = broker.client(settings).consumer(Default::default());
     consumer.assign("t", PartitionIndex(0), Start::Offset(Offset(0))).await.expect("it is there");
 
-    broker.turn_to(World { metadata_offset: 9, topic: None });
+    broker.turn_to(World { metadata_offset: 9, ..NO_TOPIC });
     let told = async {
         loop {
             if let Err(error) = consumer.poll(Duration::from_millis(100)).await {

@@ -1,10 +1,12 @@
 //! `highwater produce`, `highwater consume` and `highwater log dump`.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_client::consumer::{Consumed, Ends, Start};
+use highwater_client::metadata::Image;
 use highwater_client::producer::{Delivered, Delivery, Record};
 use highwater_client::settings::{Acks, ProducerSettings};
 use highwater_model::error_code::ErrorCode;
@@ -32,6 +34,7 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
     let timeout = session.client.settings().api_timeout;
     settings.block_max = settings.block_max.min(timeout);
     settings.delivery_timeout = settings.delivery_timeout.min(timeout);
+    known(&args.topic, session).await?;
     let producer = session.client.producer(settings);
     let headers = args.headers.iter().map(|header| self::header(header)).collect::<Result<Vec<_>, _>>()?;
     let (report, outcomes) = mpsc::channel(OPEN_MAX);
@@ -65,6 +68,15 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
         }
         None => Ok(exit::DONE),
     }
+}
+
+/// What is known of the cluster, with this topic in it. The controller says at once if there is no such topic; any other
+/// broker may not have heard of it yet, and is asked until one has.
+async fn known(topic: &str, session: &Session) -> Result<Arc<Image>, Failure> {
+    let on_topic = |error| Failure::from(error).on(topic);
+    session.client.admin().describe_configs(topic).await.map_err(on_topic)?;
+    let patience = session.client.settings().api_timeout;
+    session.client.image_with(topic, patience).await.map_err(on_topic)
 }
 
 /// The lines of the input, read by a thread of their own, because standard input blocks.
@@ -139,7 +151,7 @@ async fn collect(
 }
 
 pub(super) async fn consume(args: &Consume, session: &Session) -> Result<u8, Failure> {
-    let image = session.client.refresh(Some(std::slice::from_ref(&args.topic))).await?;
+    let image = known(&args.topic, session).await?;
     let Some(topic) = image.topic(&args.topic) else {
         let hint = "highwater topic list shows what there is; highwater topic create makes it";
         let failure = Failure::failed("there is no such topic", hint).on(&args.topic);
