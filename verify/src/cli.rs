@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use highwater_model::fault::Bug;
 
 use crate::catalogue::NOT_APPLICABLE;
-use crate::engine::{EngineName, Limits, peak_resident_bytes};
+use crate::engine::{EngineName, peak_resident_bytes};
 use crate::registry::{Request, USUAL, World, recoveries, with_parent, worlds};
 use crate::report::properties::page;
 use crate::report::{Conclusion, MutantRow, Sweep, text};
@@ -25,12 +25,14 @@ mod merge;
 mod part;
 mod replay;
 mod screen;
+mod spend;
 mod trace;
 mod walk;
 
 use keep::Keep;
 use replay::{Replay, replay};
 use screen::Terminal;
+use spend::Spend;
 
 /// Checks Highwater's protocol cores exhaustively, within stated bounds.
 #[derive(Debug, Parser)]
@@ -129,53 +131,6 @@ struct Explore {
     /// Port on 127.0.0.1
     #[arg(long, default_value_t = 3000)]
     port: u16,
-}
-
-/// More threads than that gain nothing, and each of them has room in the table of states.
-const THREADS_MAX: i64 = 256;
-
-#[derive(Debug, Args)]
-struct Spend {
-    /// Worker threads, at most 256; by default one per core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX))]
-    threads: Option<u16>,
-    /// Stops after this time: 90, 90s, 10m or 2h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// Stops a search when its process holds more than this: 8G, 500M
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory: Option<u64>,
-}
-
-impl Spend {
-    fn limits(&self) -> Limits {
-        let usual = Limits { timeout: self.timeout, memory: self.memory, ..Limits::default() };
-        Limits { threads: self.threads.map_or(usual.threads, usize::from), ..usual }
-    }
-}
-
-/// Reads a time: seconds, or a number with `s`, `m` or `h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, scale) = match text.char_indices().last() {
-        Some((at, 's')) => (text.get(..at), 1),
-        Some((at, 'm')) => (text.get(..at), 60),
-        Some((at, 'h')) => (text.get(..at), 3600),
-        _ => (Some(text), 1),
-    };
-    let seconds = number.and_then(|number| number.parse::<u64>().ok()).and_then(|n| n.checked_mul(scale));
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is no time such as 90s, 10m or 2h"))
-}
-
-/// Reads a size: bytes, or a number with `K`, `M` or `G`.
-fn size(text: &str) -> Result<u64, String> {
-    let (number, shift) = match text.char_indices().last() {
-        Some((at, 'K')) => (text.get(..at), 10),
-        Some((at, 'M')) => (text.get(..at), 20),
-        Some((at, 'G')) => (text.get(..at), 30),
-        _ => (Some(text), 0),
-    };
-    let bytes = number.and_then(|number| number.parse::<u64>().ok()).and_then(|n| n.checked_mul(1 << shift));
-    bytes.ok_or_else(|| format!("`{text}` is no size such as 500M or 8G"))
 }
 
 /// Runs the command that the process was started with.
@@ -424,20 +379,5 @@ mod tests {
         assert_eq!(models(&["verify", "check", "all"]), ["quorum", "metadata", "replication"]);
         assert!(models(&["verify", "check", "all", "--profile", "deep"]).contains(&"replication"));
         assert_eq!(models(&["verify", "check", "all", "--profile", "none"]), [""; 0]);
-    }
-
-    #[test]
-    fn a_size_is_read_with_its_unit() {
-        assert_eq!(size("500"), Ok(500));
-        assert_eq!(size("8G"), Ok(8 << 30));
-        assert!(size("lots").is_err() && size("99999999999G").is_err());
-    }
-
-    #[test]
-    fn a_time_is_read_with_its_unit() {
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
-        assert!(duration("soon").is_err());
     }
 }

@@ -17,6 +17,7 @@ mod dropped;
 mod encode;
 mod fates;
 mod memory;
+mod mutants;
 mod network;
 mod part;
 mod past;
@@ -258,6 +259,6 @@ impl Checked for World {
     }
 
     fn mutants() -> Vec<Mutant<Bounds>> {
-        sweep::mutants()
+        mutants::mutants()
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn profile(name: &str) -> Vec<Bounds> {
 
 /// Two minutes on two cores are for all models together; this is about a fifth of them.
 const QUICK: &[&str] = &[
+    "voters=2 observers=1 values=0 elections=0 wipes=1 changes=1",
     "voters=1 values=2 kills=1 power-losses=1",
     "voters=2 elections=1 values=1 power-losses=1 only-losses=true",
     "voters=1 observers=1 values=1 changes=1 snapshots=2",

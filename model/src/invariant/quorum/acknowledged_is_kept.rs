@@ -7,12 +7,17 @@ use alloc::format;
 use super::{View, name, violation};
 use crate::id::Offset;
 use crate::invariant::Violation;
+use crate::quorum::VoterSet;
 
-/// Every acknowledged record is committed and durable on a voter, up or down.
+/// Every acknowledged record is committed and durable on a voter, up or down, as long as a majority of the voters has the disks
+/// that they were voters with: nothing is promised beyond that.
 ///
 /// # Errors
 /// With the offset.
 pub fn acknowledged_is_kept(view: &View<'_>) -> Result<(), Violation> {
+    if view.voters.iter().any(|voters| is_majority_gone(view, voters)) {
+        return Ok(());
+    }
     for offset in view.acknowledged {
         let entry = usize::try_from(offset.0).ok().and_then(|at| view.committed.get(at));
         let kept = |replica: &super::ReplicaView<'_>| {
@@ -26,6 +31,12 @@ pub fn acknowledged_is_kept(view: &View<'_>) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+fn is_majority_gone(view: &View<'_>, voters: &VoterSet) -> bool {
+    let present = view.replicas.iter().filter(|replica| voters.contains(replica.key)).count();
+    let present = u32::try_from(present).unwrap_or(u32::MAX);
+    voters.size().saturating_sub(present) >= voters.majority()
 }
 
 /// As far as a leader can tell by itself, when it says that the proposal at `offset` is committed: that lies below
@@ -63,6 +74,20 @@ mod tests {
         assert!(judged(&kept, &committed));
         assert!(!judged(&lost, &committed));
         assert!(!judged(&kept, &[]));
+    }
+
+    #[test]
+    fn nothing_is_promised_once_the_disks_of_a_majority_are_gone() {
+        let voters = VoterHistory::new(set(&[1, 2, 3]));
+        let (committed, sets) = ([entry(1, 1)], [set(&[1, 2, 3])]);
+        let lost = [1, 2, 4].map(|id| replica(id, 1, &[], &voters));
+        let judged = |replicas| {
+            let acknowledged = &[Offset(0)];
+            acknowledged_is_kept(&View { acknowledged, voters: &sets, ..view(replicas, &committed) }).is_ok()
+        };
+
+        assert!(!judged(&lost), "one of three is gone");
+        assert!(judged(lost.split_first().expect("three").1), "two are");
     }
 
     #[test]
