@@ -112,7 +112,7 @@ struct Mutants {
     /// quorum, metadata, replication, or all
     #[arg(default_value = "all")]
     model: String,
-    /// Writes each counterexample into this folder, as MODEL-ID.json and MODEL-ID.html
+    /// Writes each counterexample into this folder, as MODEL-ID.json and MODEL-ID.html, further ones of a bug as MODEL-ID-2
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]

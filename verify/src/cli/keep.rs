@@ -1,5 +1,6 @@
 //! Where counterexamples are kept: places are tried before a search begins, and written when something was found.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -89,13 +90,40 @@ pub(super) fn folder(path: &Path) -> anyhow::Result<()> {
     place(&path.join("counterexample.json")).map(drop)
 }
 
-/// Writes what was found of each mutant into a folder: `MODEL-ID.json` and `MODEL-ID.html`.
+/// Writes what was found of each mutant into a folder: `MODEL-ID.json` and `MODEL-ID.html`; of a bug that is shown at several
+/// bounds the next ones as `MODEL-ID-2` and so on.
 pub(super) fn keep_all(folder: &Path, rows: &[MutantRow]) -> anyhow::Result<()> {
-    for row in rows {
+    let names = names(rows.iter().map(|row| (row.run.model, row.id)));
+    for (row, name) in rows.iter().zip(names) {
         let Some(found) = &row.run.violation else { continue };
-        let name = format!("{}-{}", row.run.model, row.id);
         let at = |kind: &str| place(&folder.join(format!("{name}.{kind}")));
         Places { out: Some(at("json")?), html: Some(at("html")?) }.keep(&found.story)?;
     }
     Ok(())
+}
+
+/// A name for each row, of its model and its bug.
+fn names<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut count: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    let name = |(model, id)| {
+        let count = count.entry((model, id)).or_default();
+        *count += 1;
+        if *count == 1 { format!("{model}-{id}") } else { format!("{model}-{id}-{count}") }
+    };
+    rows.map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_counterexample_is_written_over_another() {
+        let rows = [("quorum", "P-07"), ("quorum", "P-07"), ("replication", "P-07"), ("quorum", "P-07")];
+
+        assert_eq!(
+            names(rows.into_iter()),
+            ["quorum-P-07", "quorum-P-07-2", "replication-P-07", "quorum-P-07-3"]
+        );
+    }
 }
