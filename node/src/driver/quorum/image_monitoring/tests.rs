@@ -1,7 +1,6 @@
 //! Each monitor of the metadata is shown the fault that it is for: a batch that no controller may decide on.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use highwater_model::id::{
     BrokerEpoch, DirectoryId, IncarnationId, LeaderEpoch, NodeId, PartitionEpoch, PartitionIndex,
@@ -220,25 +219,4 @@ fn an_unclean_election_that_nobody_asked_for_is_noticed_though_it_says_what_it_i
     });
 
     assert_eq!(violated(&alone, &[unclean]), ["metadata/leader_comes_from_the_eligible"]);
-}
-
-/// The shortest of some times that it takes to judge a batch by a whole image of so many partitions.
-fn time_to_look(partitions: u32) -> Duration {
-    let (env, image, records) = (Env::real(), large(partitions), [partition(|_| {})]);
-    let next = after(&image, &records);
-    let look = || {
-        let mut monitor = ImageMonitor::new(Monitors::every(NonZeroU32::MIN).core(&env, Place::Metadata));
-        let begun = env.now();
-        let before = monitor.before(&image, &committed(&image, &records)).expect("it is on");
-        monitor.judge(before, &next);
-        env.now().since(begun)
-    };
-    (0..5).map(|_| look()).min().expect("it was looked at")
-}
-
-#[test]
-fn to_look_at_sixteen_times_the_partitions_takes_about_sixteen_times_as_long() {
-    let (small, large) = (time_to_look(1_000), time_to_look(16_000));
-    eprintln!("1,000 partitions: {small:?}; 16,000: {large:?}");
-    assert!(large < small * 64, "{small:?} and {large:?}: 256 times were quadratic");
 }
