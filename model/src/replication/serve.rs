@@ -30,7 +30,7 @@ impl<F: Faults> Replica<F> {
             return Err(Refusal::MalformedMessage);
         }
         let answered = Answered { request_id, broker_epoch, generation };
-        let refused = match self.position_of(fetch) {
+        let refused = match self.position_of(from, fetch) {
             Position::Valid => {
                 self.count_fetch(from, fetch);
                 self.park(from, answered);
@@ -106,8 +106,9 @@ impl<F: Faults> Replica<F> {
     }
 
     /// Whether the follower's log is a prefix of this one (R33).
-    fn position_of(&self, fetch: &Fetch) -> Position<LeaderEpoch> {
-        if fetch.fetch_offset < self.log.start() || self.is_past_unknown(fetch) {
+    fn position_of(&self, from: ReplicaIdx, fetch: &Fetch) -> Position<LeaderEpoch> {
+        let is_unknown = || self.is_past_unknown(fetch) && !self.vouches_for(from, fetch);
+        if fetch.fetch_offset < self.log.start() || is_unknown() {
             return Position::OutOfRange;
         }
         if fetch.fetch_offset <= self.log.end() && self.faults.has(Bug::SkipDivergenceTest) {
@@ -130,6 +131,17 @@ impl<F: Faults> Replica<F> {
         let before = |last| first.is_none_or(|first| last < first);
         let is_below = fetch.fetch_offset == self.log.start() && fetch.log_start < fetch.fetch_offset;
         is_below && fetch.last_epoch.is_some_and(before) && !self.faults.has(Bug::PastUntested)
+    }
+
+    /// Whether it is known without that epoch that the follower holds what was here: this leader has held its log valid up to
+    /// there, before it deleted anything; or it is in the ISR, and so holds all that is committed, which is all that is ever
+    /// deleted (R80). Either is of one registration. To begin again would cost it what it knows of producers (R72).
+    fn vouches_for(&self, from: ReplicaIdx, fetch: &Fetch) -> bool {
+        let known = self.lead().ok().and_then(|lead| lead.progress(from));
+        let was_valid = known
+            .is_some_and(|known| known.broker_epoch == fetch.broker_epoch && known.end == fetch.fetch_offset);
+        let registered = self.view.replica(from).and_then(|replica| replica.broker_epoch);
+        was_valid || (self.view.isr.contains(from) && registered == Some(fetch.broker_epoch))
     }
 
     /// B-28: a last epoch that is unknown here passes for the one before it, as far as that one reaches. B-03: whoever is where

@@ -110,31 +110,61 @@ fn a_fetch_below_the_log_start_is_out_of_range() {
     assert!(leader.take(from(R2, Message::Fetch(fetch(R2, 1, 2)))).contains(&answered(R2, told)));
 }
 
-/// What a leader says whose log begins at 2, with a record of epoch 3, to a fetch from there; before it were records of epoch 1.
-fn told_at_log_start(last_epoch: Option<u32>, bug: Option<Bug>) -> Option<FetchBody> {
+/// A leader of `R1` whose log is of epoch 1 up to 2 and of epoch 3 up to 3, all of it committed.
+fn leader_of_two_epochs(bug: Option<Bug>) -> Subject {
     let mut leader = leader_after_another(bug);
     leader.take(leader.flushed());
-    let fetch = |request| Fetch { leader_epoch: LeaderEpoch(3), ..fetch(R1, request, 2) };
-    let at_end = Fetch { fetch_offset: Offset(3), last_epoch: Some(LeaderEpoch(3)), ..fetch(1) };
+    let at_end = Fetch { last_epoch: Some(LeaderEpoch(3)), ..in_epoch_3(R1, 1, 3) };
     leader.take(from(R1, Message::Fetch(at_end)));
-    leader.take(Input::RaiseLogStart { to: Offset(2) });
-    let fetch = Fetch { last_epoch: last_epoch.map(LeaderEpoch), ..fetch(2) };
-    let effects = leader.take(from(R1, Message::Fetch(fetch)));
-    effects.into_iter().find_map(|effect| {
+    leader
+}
+
+fn in_epoch_3(replica: ReplicaIdx, request: u64, offset: u64) -> Fetch {
+    Fetch { leader_epoch: LeaderEpoch(3), ..fetch(replica, request, offset) }
+}
+
+/// What it says to a fetch from 2 by a log that ends there in this epoch.
+fn told_at_log_start(leader: &mut Subject, replica: ReplicaIdx, last_epoch: Option<u32>) -> FetchBody {
+    let fetch = Fetch { last_epoch: last_epoch.map(LeaderEpoch), ..in_epoch_3(replica, 2, 2) };
+    let effects = leader.take(from(replica, Message::Fetch(fetch)));
+    let answer = effects.into_iter().find_map(|effect| {
         let Effect::Send { message: Message::FetchAnswer(answer), .. } = effect else { return None };
         Some(answer.body)
-    })
+    });
+    answer.expect("it answers")
 }
+
+const RECORDS_FROM_2: FetchBody = FetchBody::Records { from: Offset(2), end: Offset(3) };
 
 #[test]
 fn a_log_that_lies_below_and_ends_in_an_epoch_that_is_no_more_known_begins_again() {
-    let records = Some(FetchBody::Records { from: Offset(2), end: Offset(3) });
+    let told = |last_epoch, bug| {
+        let mut leader = leader_of_two_epochs(bug);
+        leader.take(Input::RaiseLogStart { to: Offset(2) });
+        told_at_log_start(&mut leader, R2, last_epoch)
+    };
 
     for last_epoch in [1, 2] {
-        assert_eq!(told_at_log_start(Some(last_epoch), None), Some(FetchBody::OutOfRange));
-        assert_eq!(told_at_log_start(Some(last_epoch), Some(Bug::PastUntested)), records);
+        assert_eq!(told(Some(last_epoch), None), FetchBody::OutOfRange);
+        assert_eq!(told(Some(last_epoch), Some(Bug::PastUntested)), RECORDS_FROM_2);
     }
-    assert_eq!(told_at_log_start(None, None), records, "it has just begun again");
+    assert_eq!(told(None, None), RECORDS_FROM_2, "it has just begun again");
+}
+
+#[test]
+fn a_member_and_one_that_was_valid_there_before_need_not_begin_again() {
+    let mut leader = leader_of_two_epochs(None);
+    assert_eq!(told_at_log_start(&mut leader, R2, Some(1)), RECORDS_FROM_2);
+    leader.take(Input::RaiseLogStart { to: Offset(2) });
+
+    let repeated = Fetch { last_epoch: Some(LeaderEpoch(1)), ..in_epoch_3(R2, 3, 2) };
+    let told = leader.take(from(R2, Message::Fetch(repeated)));
+    assert!(!told.iter().any(is_out_of_range), "{told:?}");
+    assert_eq!(told_at_log_start(&mut leader, R1, Some(1)), RECORDS_FROM_2);
+}
+
+fn is_out_of_range(effect: &Effect) -> bool {
+    matches!(effect, Effect::Send { message: Message::FetchAnswer(answer), .. } if answer.body == FetchBody::OutOfRange)
 }
 
 #[test]
