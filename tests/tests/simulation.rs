@@ -115,7 +115,9 @@ fn a_healed_cluster_that_takes_no_writes_is_found() {
 
 #[test]
 fn a_replica_with_records_of_its_own_is_found() {
-    assert_finds("B-02", &[" differs at offset "]);
+    // Where its log ends within a batch of the new leader it can never follow, and is missed for good; without the bug every
+    // cluster of these seeds is whole again in time.
+    assert_finds("B-02", &[" differs at offset ", " failure not whole again after "]);
 }
 
 #[test]
