@@ -17,7 +17,7 @@ use highwater_model::metadata::DirectoryFacts;
 
 use crate::config::formatted::{self, Formatted};
 use crate::disk::{Disk, Fault, SyncSet};
-use crate::log::{LOG_STARTS, OffsetCheckpoint, RECOVERY_POINTS, Stop};
+use crate::log::{OffsetCheckpoint, RECOVERY_POINTS, Stop};
 
 /// Under which kernel and registration a directory is in use.
 const START_UP: &str = "start-up";
@@ -71,8 +71,6 @@ pub(crate) struct LogDirectory {
     pub(crate) stop: Stop,
     /// Up to where each log is synced.
     pub(crate) recovery_points: Arc<OffsetCheckpoint>,
-    /// First offset of each log.
-    pub(crate) log_starts: Arc<OffsetCheckpoint>,
     /// The newest registration under which it is known to have been in use, by whatever kernel. Tells the newer of two
     /// copies of a log; of what was kept it says nothing.
     pub(crate) used_under: Option<BrokerEpoch>,
@@ -129,14 +127,12 @@ impl LogDirectory {
             disk.sync(SyncSet { directories: vec![String::new()], ..SyncSet::default() }).await?;
         }
         let recovery_points = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), RECOVERY_POINTS)?);
-        let log_starts = Arc::new(OffsetCheckpoint::load(Arc::clone(&disk), LOG_STARTS)?);
         let (same_boot, is_recovered) = (same_boot_epoch, AtomicBool::new(false));
         Ok(Self {
             disk,
             formatted,
             stop,
             recovery_points,
-            log_starts,
             used_under,
             boot_id,
             clean_stop,

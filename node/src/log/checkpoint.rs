@@ -1,4 +1,4 @@
-//! Checkpoints of one offset per partition, in Kafka's text format: recovery points, high watermarks and log starts of
+//! Checkpoints of one offset per partition, in Kafka's text format: recovery points and high watermarks of
 //! all logs in one log directory. They may be stale or absent (X6).
 
 use std::collections::BTreeMap;
@@ -14,8 +14,6 @@ use crate::disk::{Completion, Disk, Fault};
 pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 /// High watermarks.
 pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
-/// First offsets.
-pub const LOG_STARTS: &str = "log-start-offset-checkpoint";
 
 /// One checkpoint file. Logs are named by their directory, `<topic>-<partition>`.
 #[derive(Debug)]

@@ -46,6 +46,12 @@ pub struct Hints {
 }
 
 impl Hints {
+    /// With what the log's own directory says: what is trimmed had been synced, so that a log which ends below is damaged.
+    pub(super) fn with_noted_start(self, start: Offset) -> Self {
+        let (log_start, recovery_point) = (self.log_start.max(start), self.recovery_point.max(start));
+        Self { log_start, recovery_point, ..self }
+    }
+
     /// A recovery point that no log reaches: whatever is found is less than what was counted, until a registration has
     /// said so. Nothing is known of what was synced.
     pub const NEVER_REACHED: Offset = Offset(i64::MAX.unsigned_abs());

@@ -6,6 +6,10 @@ use highwater_model::id::{Offset, PartitionIndex};
 pub(super) const SEGMENT_SUFFIXES: [&str; 3] = [".log", ".index", ".timeindex"];
 /// What the file of a segment ends with that is to be the first of a log, and is not yet.
 pub(super) const NAMELESS: &str = ".log.tmp";
+/// What the file of a segment ends with that is to be the only one of a log: whatever else there is goes.
+pub(super) const NEXT: &str = ".log.next";
+/// First offset of a log of which records have been deleted.
+pub(super) const LOG_START: &str = "log-start-checkpoint";
 pub(super) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub(super) const PARTITION_METADATA: &str = "partition.metadata";
 /// What the directory of a log that is being deleted ends with.
@@ -50,6 +54,11 @@ pub(super) fn parse_log_file(name: &str) -> Option<Offset> {
 /// Whether a file was to be a log's first segment, and never was.
 pub(super) fn is_nameless(name: &str) -> bool {
     name.strip_suffix(".tmp").and_then(parse_log_file).is_some()
+}
+
+/// Where a log is to begin, of a file that is its next.
+pub(super) fn parse_next(name: &str) -> Option<Offset> {
+    name.strip_suffix(".next").and_then(parse_log_file)
 }
 
 #[cfg(test)]

@@ -8,12 +8,15 @@ use highwater_model::id::{Offset, TopicId};
 use highwater_transport::batch::{Batch, BatchHeader};
 
 use super::epochs::{self, Epochs, RecordEpoch};
-use super::names::{DELETED, LEADER_EPOCHS, NAMELESS, SEGMENT_SUFFIXES, segment_file};
+use super::names::{DELETED, LEADER_EPOCHS, SEGMENT_SUFFIXES, segment_file};
 use super::reader::{self, Source};
 use super::recovery::Scan;
+use super::restart;
 use super::segment::{SEGMENT_BYTES_MAX, Segment};
-use super::{Flushed, Hints, LogConfig, OffsetCheckpoint, Recovered, Truncated, Written, metadata};
-use crate::disk::{Completion, Disk, Fault, FileRef, Open, SyncSet};
+use super::{
+    Flushed, Hints, LogConfig, OffsetCheckpoint, Recovered, Truncated, Written, log_start, metadata,
+};
+use crate::disk::{Completion, Disk, Fault, FileRef, SyncSet};
 
 /// One log. Owned by one task; what it hands out ([`Completion`]s, reads) lives on without it.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct PartitionLog {
     /// Whether a cut was begun and did not come to its end: nobody knows where the log on the disk ends.
     is_cut_open: bool,
     recovery_points: Option<Arc<OffsetCheckpoint>>,
+    /// First offset as the log's directory notes it; 0 for none.
+    noted_start: Offset,
 }
 
 impl PartitionLog {
@@ -79,6 +84,9 @@ impl PartitionLog {
     ) -> Result<(Self, Recovered), Fault> {
         disk.create_dir(directory)?;
         metadata::check_or_write(disk.as_ref(), directory, topic_id).await?;
+        restart::carry_out_what_is_decided(disk.as_ref(), directory)?;
+        let noted_start = log_start::read(disk.as_ref(), directory)?;
+        let hints = hints.with_noted_start(noted_start);
         let Scan { segments, batches, epochs, cut, .. } =
             Scan::run(disk.as_ref(), directory, config, hints, recovery_points.as_deref()).await?;
         let mut log = Self {
@@ -91,6 +99,7 @@ impl PartitionLog {
             is_directory_unsynced: false,
             is_cut_open: false,
             recovery_points,
+            noted_start,
             disk,
         };
         log.settle(hints).await?;
@@ -102,10 +111,9 @@ impl PartitionLog {
 
     /// After the scan: gives an empty log its segment, applies the log start, and the epoch without records.
     async fn settle(&mut self, hints: Hints) -> Result<(), Fault> {
-        let found = self.segments.last().map_or(Offset::ZERO, |segment| segment.end);
-        if self.segments.is_empty() || found < hints.log_start {
-            let file = self.nameless(hints.log_start)?;
-            self.begin_anew(hints.log_start, file)?;
+        if self.segments.is_empty() {
+            let file = restart::first(self.disk.as_ref(), &self.directory, hints.log_start)?;
+            self.begin_with(file, hints.log_start);
             self.sync().await?;
         }
         let end = self.end();
@@ -114,7 +122,10 @@ impl PartitionLog {
             Err(fault) if fault.is_missing() => {}
             Err(fault) => return Err(fault),
         }
-        self.start = self.start.max(hints.log_start);
+        // A log that ends below is damaged, which is told; what there is of it stays until its leader says otherwise.
+        if hints.log_start <= end {
+            self.start = self.start.max(hints.log_start);
+        }
         self.epochs.trim(self.start);
         self.drop_segments_below_start()
     }
@@ -183,6 +194,9 @@ impl PartitionLog {
     pub fn accept_recovered(&self) -> Result<(), Fault> {
         self.lower_recovery_point(self.end())?;
         self.note_flushed(self.end());
+        if self.noted_start > self.end() {
+            log_start::remove(self.disk.as_ref(), &self.directory)?;
+        }
         Ok(())
     }
 
@@ -369,12 +383,11 @@ impl PartitionLog {
         self.recovery_points.as_ref().map_or(Ok(()), |checkpoint| checkpoint.lower(&self.directory, to))
     }
 
-    /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`]. Without room for a file the
-    /// log is as it was.
+    /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`]. Without room for a file the log is as it
+    /// was; and whenever the process ends, it is either as it was or begins at `start`.
     pub fn restart_at(&mut self, start: Offset) -> Completion<Truncated> {
         let result = self.try_restart_at(start);
         let result = result.map(|()| {
-            self.epochs = Epochs::default();
             drop(self.write_epochs());
             Truncated { end: self.end() }
         });
@@ -382,44 +395,30 @@ impl PartitionLog {
     }
 
     fn try_restart_at(&mut self, start: Offset) -> Result<(), Fault> {
+        let disk = self.disk.as_ref();
         // First what there may be no room for: a log that stays as it was keeps its recovery point too.
-        let file = self.nameless(start)?;
+        let candidate = restart::candidate(disk, &self.directory, start)?;
         self.lower_recovery_point(Offset::ZERO)?;
-        self.begin_anew(start, file)
-    }
-
-    /// The file of a segment that is to be the log's first, empty. It gets its name once the old ones are gone: were only
-    /// a later segment's name to survive, the log would seem to begin there.
-    fn nameless(&self, start: Offset) -> Result<FileRef, Fault> {
-        let file = self.disk.open(&segment_file(&self.directory, start, NAMELESS), Open::OrNew)?;
-        if file.len_bytes() > 0 {
-            self.disk.cut(&[], Some((&file, 0)))?;
-        }
-        Ok(file)
-    }
-
-    /// Removes all segments, durably, and has an empty one at `start`, of the file that [`Self::nameless`] gave.
-    fn begin_anew(&mut self, start: Offset, file: FileRef) -> Result<(), Fault> {
-        let mut remove = Vec::new();
-        for segment in self.segments.iter().rev() {
-            self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
-        }
         self.is_cut_open = true;
-        self.disk.cut(&remove, None)?;
-        self.segments = vec![Segment::empty(file, start, self.config.index_interval_bytes)];
-        self.unsynced.clear();
-        self.start = start;
-        let path = segment_file(&self.directory, start, ".log");
-        self.disk.rename(&segment_file(&self.directory, start, NAMELESS), &path)?;
-        self.disk.sync_now(SyncSet { files: Vec::new(), directories: vec![self.directory.clone()] })?;
-        self.active_mut().file = self.disk.open(&path, Open::Existing)?;
+        restart::decide(disk, &self.directory, &candidate, start)?;
+        let file = restart::carry_out(disk, &self.directory, start)?;
+        self.begin_with(file, start);
+        self.noted_start = Offset::ZERO;
         self.is_cut_open = false;
         Ok(())
     }
 
+    /// The log is this file's segment, empty, and nothing else.
+    fn begin_with(&mut self, file: FileRef, start: Offset) {
+        self.segments = vec![Segment::empty(file, start, self.config.index_interval_bytes)];
+        self.unsynced.clear();
+        self.start = start;
+        self.epochs = Epochs::default();
+    }
+
     /// Raises the log's start to `start`, inclusive, and removes the segments wholly below it, but never the last
-    /// (R80, R81). The caller records the start in the log-start checkpoint; what has been removed may come back after
-    /// a power loss, and is then removed again.
+    /// (R80, R81). The start is noted first, durably; what has been removed may come back after a power loss, and is then
+    /// removed again. Without room for the note the segments go one by one, the oldest first.
     ///
     /// # Errors
     /// Storage faults.
@@ -427,25 +426,59 @@ impl PartitionLog {
         if start <= self.start {
             return Ok(());
         }
-        self.start = start.min(self.end());
-        self.epochs.trim(self.start);
-        self.drop_segments_below_start()
+        let start = start.min(self.end());
+        let noted = self.note_start(start);
+        self.start = start;
+        self.epochs.trim(start);
+        match noted {
+            Ok(()) => self.drop_segments_below_start(),
+            Err(fault) if fault.is_full() => {
+                self.drop_segments_in_order()?;
+                // Where there is no room even now it begins with its first segment after a restart.
+                self.note_start(start).or_else(|fault| if fault.is_full() { Ok(()) } else { Err(fault) })
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn note_start(&mut self, start: Offset) -> Result<(), Fault> {
+        log_start::write(self.disk.as_ref(), &self.directory, start)?;
+        self.noted_start = start;
+        Ok(())
     }
 
     fn drop_segments_below_start(&mut self) -> Result<(), Fault> {
-        let below = self.segments.iter().filter(|segment| segment.end <= self.start).count();
-        let count = below.min(self.segments.len() - 1);
+        let below = self.segments_below_start();
         let mut remove = Vec::new();
-        for segment in self.segments.iter().take(count) {
+        for segment in self.segments.iter().take(below) {
             self.add_present(segment.base, &SEGMENT_SUFFIXES, &mut remove)?;
         }
         for path in &remove {
             self.disk.remove(path)?;
         }
-        self.is_directory_unsynced |= count > 0;
-        self.segments.drain(..count);
+        self.is_directory_unsynced |= below > 0;
+        self.segments.drain(..below);
         self.forget_unsynced();
         Ok(())
+    }
+
+    /// Each durably: no power loss leaves a gap.
+    fn drop_segments_in_order(&mut self) -> Result<(), Fault> {
+        for _ in 0..self.segments_below_start() {
+            let mut remove = Vec::new();
+            if let Some(oldest) = self.segments.first() {
+                self.add_present(oldest.base, &SEGMENT_SUFFIXES, &mut remove)?;
+            }
+            self.disk.cut(&remove, None)?;
+            self.segments.remove(0);
+        }
+        self.forget_unsynced();
+        Ok(())
+    }
+
+    fn segments_below_start(&self) -> usize {
+        let below = self.segments.iter().filter(|segment| segment.end <= self.start).count();
+        below.min(self.segments.len() - 1)
     }
 
     /// Reads whole batches: from the one that holds `from` on, at most about `bytes_max` bytes but at least one batch,

@@ -13,6 +13,7 @@ mod damage;
 mod faults;
 mod files;
 mod power;
+mod starts;
 
 const LOG: &str = "t-0";
 

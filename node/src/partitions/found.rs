@@ -114,8 +114,7 @@ pub(super) async fn open(
     partition: TopicPartition,
     config: LogConfig,
 ) -> Result<FoundLog, Fault> {
-    let log_start = directory.log_starts.offset_of(name).unwrap_or_default();
-    let hints = Hints { log_start, stop: directory.stop, ..Hints::default() };
+    let hints = Hints { stop: directory.stop, ..Hints::default() };
     open_with(directory, name, partition, (config, hints)).await
 }
 

@@ -192,7 +192,6 @@ impl<F: Faults> Host<F> {
         tracing::info!(%partition, log = log.directory(), "deleted a replica that is assigned no longer");
         if let Some(directory) = self.directory(directory) {
             directory.recovery_points.forget(log.directory());
-            directory.log_starts.forget(log.directory());
         }
         if let Err(fault) = log.delete().await {
             tracing::error!(%partition, %fault, "cannot delete a log");

@@ -91,7 +91,6 @@ impl Copy<'_> {
         );
         self.directory.recovery_points.lower(&self.name, Offset::ZERO)?;
         self.directory.recovery_points.forget(&self.name);
-        self.directory.log_starts.forget(&self.name);
         disk.rename(&self.name, &aside)?;
         disk.sync(SyncSet { files: Vec::new(), directories: vec![String::new()] }).await
     }

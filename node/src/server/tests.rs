@@ -10,6 +10,7 @@ use highwater_transport::env::sim::{Config, Simulation};
 use highwater_transport::identity::Expect;
 use highwater_transport::quic::{self, CloseCode};
 
+mod lagging;
 mod snapshots;
 
 use super::*;

@@ -20,6 +20,7 @@ use super::snapshots::{self, Found, Keeping};
 use super::{QuorumDriver, QuorumFeeds, RecordsError, Tail, Waiting, recording, records};
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
+use crate::driver::reads::Reads;
 use crate::driver::timers::Deferral;
 use crate::log::{Hints, LogConfig, OffsetCheckpoint, PartitionLog, Snapshots, Stop};
 use crate::monitor::{Monitors, Place};
@@ -186,7 +187,7 @@ impl<F: Faults> QuorumDriver<F> {
             writes: Issued::new(),
             syncs: Issued::new(),
             votes: Issued::new(),
-            sends: Issued::new(),
+            sends: Reads::new(),
             stalled: super::room::Stalled::default(),
             deferral: Deferral::default(),
             unapplied: tail,

@@ -16,7 +16,7 @@ use crate::peers::wire::{ControllerAnswer, ControllerCall};
 const NODES: u8 = 3;
 /// Small enough for a few dozen decisions.
 const SNAPSHOT_BYTES: u64 = 8 << 10;
-const TOPIC: &str = "visits";
+pub(super) const TOPIC: &str = "visits";
 
 /// A machine of the cluster.
 struct Machine {
@@ -28,17 +28,19 @@ struct Machine {
     monitors: Monitors,
 }
 
-struct Cluster {
+pub(super) struct Cluster {
     machines: Vec<Machine>,
-    client: Client,
+    pub(super) client: Client,
+    /// The client's.
+    pub(super) identity: Identity,
 }
 
-fn host(number: u8) -> IpAddr {
+pub(super) fn host(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(198, 18, 0, number))
 }
 
 impl Cluster {
-    async fn formatted(sim: &Simulation, seed: u64) -> Self {
+    pub(super) async fn formatted(sim: &Simulation, seed: u64) -> Self {
         let authority = LabAuthority::new("test").unwrap();
         let voter = |number: u8| InitialVoter {
             node: NodeId(number.into()),
@@ -60,12 +62,12 @@ impl Cluster {
         let bootstrap_servers = (1..=NODES).map(|number| format!("{}:{PORT}", host(number))).collect();
         let settings = ClientSettings { bootstrap_servers, ..ClientSettings::default() };
         let env = sim.process("client", host(100)).env();
-        let client = Client::new(&env, authority.client("test").unwrap(), settings);
-        Self { machines, client }
+        let identity = authority.client("test").unwrap();
+        Self { machines, client: Client::new(&env, identity.clone(), settings), identity }
     }
 
     /// Starts these machines, and waits until their brokers are ready.
-    async fn start(&self, numbers: std::ops::Range<usize>) -> Vec<ServerHandle> {
+    pub(super) async fn start(&self, numbers: std::ops::Range<usize>) -> Vec<ServerHandle> {
         let mut servers = Vec::new();
         for machine in &self.machines[numbers] {
             servers.push(machine.start().await);
@@ -76,7 +78,7 @@ impl Cluster {
         servers
     }
 
-    async fn create_topic(&self) {
+    pub(super) async fn create_topic(&self) {
         let topic = NewTopic {
             name: TOPIC.to_owned(),
             partitions: Some(1),
