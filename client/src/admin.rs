@@ -11,6 +11,7 @@ use highwater_model::api::{
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, Offset, TopicId};
+use highwater_transport::env::Instant;
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -34,6 +35,11 @@ impl Admin {
     fn timeout_ms(&self) -> u32 {
         let least = self.client.settings().request_timeout.min(self.client.settings().api_timeout);
         u32::try_from((least * 9 / 10).max(Duration::from_millis(1)).as_millis()).unwrap_or(u32::MAX)
+    }
+
+    /// Until when one broker is waited for that has to answer for itself.
+    fn soon(&self) -> Instant {
+        self.client.env().now() + self.client.settings().connect_timeout
     }
 
     /// Brokers, and the named topics or all of them, as some broker has them: a past committed image.
@@ -116,7 +122,7 @@ impl Admin {
         let leaders: BTreeSet<NodeId> =
             topic.partitions.iter().filter_map(|partition| partition.leader).collect();
         for leader in leaders {
-            let asked = self.client.ask(leader, &request, self.client.settings().connect_timeout).await;
+            let asked = self.client.ask(leader, &request, self.soon()).await;
             let Ok(Answer::Topic(told)) = asked else { continue };
             let own = told.partitions.into_iter().filter(|partition| partition.leader == Some(leader));
             for own in own.filter(|_| told.topic == topic.topic) {
@@ -187,8 +193,7 @@ impl Admin {
     /// # Errors
     /// If it does not answer in time.
     pub async fn describe_monitors(&self, node: NodeId) -> Result<MonitorsDetail, ClientError> {
-        let timeout = self.client.settings().connect_timeout;
-        let Answer::Monitors(detail) = self.client.ask(node, &Request::DescribeMonitors, timeout).await?
+        let Answer::Monitors(detail) = self.client.ask(node, &Request::DescribeMonitors, self.soon()).await?
         else {
             return Err(unexpected("the counts of monitors"));
         };

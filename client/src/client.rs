@@ -1,10 +1,13 @@
 //! A client of the cluster: what it knows of it, and how it asks.
 //!
-//! Keeps the metadata fresh and finds whom to ask; leaves records to `producer` and `consumer` and operations to `admin`.
+//! Finds whom to ask; leaves keeping the metadata fresh to `refresh`, finding what is not known yet to `search`, records to
+//! `producer` and `consumer` and operations to `admin`.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod refresh;
+mod search;
+mod servers;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_model::api::{Answer, ApiError, Request};
@@ -13,7 +16,6 @@ use highwater_model::id::NodeId;
 use highwater_transport::env::{Env, Instant};
 use highwater_transport::identity::{Expect, Identity};
 use highwater_transport::watch;
-use tokio::sync::Mutex as AsyncMutex;
 
 use crate::admin::Admin;
 use crate::consumer::Consumer;
@@ -23,12 +25,9 @@ use crate::metadata::Image;
 use crate::producer::Producer;
 use crate::settings::{ClientSettings, ConsumerSettings, ProducerSettings};
 
-/// How long an operation is tried again on a topic that is said not to exist. The controller is asked first, and knows: this
-/// is for one that has just changed.
-const MISSING_FOR: Duration = Duration::from_millis(500);
-
-/// How long it is remembered when metadata of a topic came: longer than anybody asks about.
-const REMEMBERED: Duration = Duration::from_secs(10);
+use self::refresh::Refreshing;
+use self::search::Searches;
+use self::servers::Servers;
 
 /// How long a broker is waited for before the next one is asked, at first.
 const IMPATIENCE: Duration = Duration::from_millis(300);
@@ -45,47 +44,9 @@ struct Shared {
     settings: ClientSettings,
     links: Links,
     image: watch::Sender<Arc<Image>>,
-    refreshing: AsyncMutex<Turn>,
-    /// When everything that is known is to be asked for again, in milliseconds since the environment's origin.
-    stale_at_ms: AtomicU64,
-    answered: Mutex<Answered>,
-}
-
-/// From whom to start asking for metadata next.
-#[derive(Debug, Default)]
-struct Turn(usize);
-
-/// When metadata came last, and of which topics: what came of one says nothing of another's leaders.
-#[derive(Debug, Default)]
-struct Answered {
-    /// Of any, or of none but the brokers.
-    at: Option<Instant>,
-    /// Of all.
-    all: Option<Instant>,
-    topics: BTreeMap<String, Instant>,
-}
-
-impl Answered {
-    fn note(&mut self, topics: Option<&[String]>, now: Instant) {
-        self.at = Some(now);
-        match topics {
-            None => self.all = Some(now),
-            Some(topics) => {
-                self.topics.retain(|_, at| now.since(*at) < REMEMBERED);
-                self.topics.extend(topics.iter().map(|topic| (topic.clone(), now)));
-            }
-        }
-    }
-
-    fn of(&self, topic: &str) -> Option<Instant> {
-        self.topics.get(topic).copied().max(self.all)
-    }
-
-    /// Whether an answer to this question came since `asked`.
-    fn since(&self, topics: &[String], asked: Instant) -> bool {
-        let came = |at: Option<Instant>| at.is_some_and(|at| at >= asked);
-        came(self.at) && topics.iter().all(|topic| came(self.of(topic)))
-    }
+    servers: Servers,
+    refreshing: Refreshing,
+    searches: Searches,
 }
 
 impl Client {
@@ -94,10 +55,10 @@ impl Client {
     pub fn new(env: &Env, identity: Identity, settings: ClientSettings) -> Self {
         let links = Links::new(env, identity, settings.connect_timeout);
         let (image, _) = watch::channel(Arc::new(Image::default()));
-        let stale_at_ms = AtomicU64::new(millis(env.now() + settings.metadata_age_max));
-        let (env, refreshing) = (env.clone(), AsyncMutex::default());
-        let answered = Mutex::default();
-        Self { shared: Arc::new(Shared { env, settings, links, image, refreshing, stale_at_ms, answered }) }
+        let refreshing = Refreshing::with(env.now() + settings.metadata_age_max);
+        let (env, servers, searches) = (env.clone(), Servers::default(), Searches::default());
+        let shared = Shared { env, settings, links, image, servers, refreshing, searches };
+        Self { shared: Arc::new(shared) }
     }
 
     /// A producer.
@@ -147,127 +108,60 @@ impl Client {
         self.shared.links.close().await;
     }
 
-    /// Asks some broker for the metadata of `topics`, or of all, and remembers the answer. A call that waited for
-    /// another one's answer to the same question takes that. A broker that does not know a topic may lag, so that the
-    /// next question goes to another one.
-    ///
-    /// # Errors
-    /// [`ClientError::Unreachable`] if no broker answers.
-    pub async fn refresh(&self, topics: Option<&[String]>) -> Result<Arc<Image>, ClientError> {
-        let asked = self.env().now();
-        let mut turn = self.shared.refreshing.lock().await;
-        let known = |topics: &[String]| {
-            let image = self.image();
-            topics.iter().all(|topic| image.topic(topic).is_some()) && self.answered().since(topics, asked)
-        };
-        if topics.is_some_and(known) {
-            return Ok(self.image());
-        }
-        let request = Request::Metadata { topics: topics.map(<[String]>::to_vec) };
-        let answered = self.ask_any(&request, &mut turn.0).await?;
-        let Answer::Metadata(answer) = answered else {
-            return Err(ClientError::UnexpectedAnswer { from: "a broker".to_owned(), what: "metadata" });
-        };
-        self.answered().note(topics, self.env().now());
-        let image = Arc::new(self.image().merged(&answer));
-        self.shared.image.send_replace(Arc::clone(&image));
-        if topics.is_some_and(|topics| topics.iter().any(|topic| image.topic(topic).is_none())) {
-            turn.0 = turn.0.wrapping_add(1);
-        }
-        Ok(image)
-    }
-
-    /// What is known of the cluster, with this topic in it. While it is not known, brokers are asked in turn: one that
-    /// says that there is no such topic may not have applied yet what made it. Nothing of the image is copied: this is
-    /// done for every record, and a topic may have thousands of partitions.
-    ///
-    /// # Errors
-    /// What was heard last, when `patience` is over.
-    pub async fn image_with(&self, name: &str, patience: Duration) -> Result<Arc<Image>, ClientError> {
-        let knows = |image: &Image| image.topic(name).is_some_and(|topic| !topic.partitions.is_empty());
-        let image = self.image();
-        if knows(&image) {
-            return Ok(image);
-        }
-        let deadline = self.env().now() + patience;
-        let mut backoff = self.backoff();
-        loop {
-            let error = match self.refresh(Some(&[name.to_owned()])).await {
-                Ok(image) if knows(&image) => return Ok(image),
-                Ok(_) => unknown_topic(name),
-                Err(error) => error,
-            };
-            let again_at = self.env().now() + backoff.next();
-            if again_at >= deadline {
-                return Err(error);
-            }
-            self.env().sleep_until(again_at).await;
-        }
-    }
-
-    fn answered(&self) -> MutexGuard<'_, Answered> {
-        self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether metadata of this topic came within the last `duration`, whoever asked for it.
-    pub(crate) fn refreshed_within(&self, topic: &str, duration: Duration) -> bool {
-        let now = self.env().now();
-        self.answered().of(topic).is_some_and(|at| now.since(at) < duration)
-    }
-
-    /// Asks in the background for all topics that are known, if that is longer ago than `metadata.max.age.ms`.
-    pub(crate) fn keep_fresh(&self) {
-        let (now, age) = (self.env().now(), self.settings().metadata_age_max);
-        let stale_at = self.shared.stale_at_ms.load(Ordering::Relaxed);
-        let claim = || {
-            let next = millis(now + age);
-            self.shared.stale_at_ms.compare_exchange(stale_at, next, Ordering::Relaxed, Ordering::Relaxed)
-        };
-        if millis(now) < stale_at || claim().is_err() {
-            return;
-        }
-        let topics: Vec<String> = self.image().topic_names().map(str::to_owned).collect();
-        let client = self.clone();
-        self.env().spawn("keep metadata fresh", async move {
-            if let Err(error) = client.refresh(Some(&topics)).await {
-                tracing::debug!(%error, "metadata not refreshed");
-                let soon = client.env().now() + client.settings().retry_backoff_max;
-                client.shared.stale_at_ms.store(millis(soon), Ordering::Relaxed);
-            }
-        });
-    }
-
-    /// Asks brokers in turn, those known and those from the settings, until one answers.
-    pub(crate) async fn ask_any(&self, request: &Request, turn: &mut usize) -> Result<Answer, ClientError> {
+    /// Where brokers may be asked: at the addresses that are known, and at those from the settings.
+    fn addresses(&self) -> Vec<(String, Expect)> {
         let image = self.image();
         let known = image.brokers().map(|(node, address)| (address.to_owned(), Expect::Broker(node)));
-        let bootstrap =
-            self.settings().bootstrap_servers.iter().map(|address| (address.clone(), Expect::AnyBroker));
-        let mut servers: Vec<(String, Expect)> = known.collect();
-        for (address, expect) in bootstrap {
-            if !servers.iter().any(|(known, _)| *known == address) {
-                servers.push((address, expect));
+        let mut addresses: Vec<(String, Expect)> = known.collect();
+        for address in &self.settings().bootstrap_servers {
+            if !addresses.iter().any(|(known, _)| known == address) {
+                addresses.push((address.clone(), Expect::AnyBroker));
             }
         }
+        addresses
+    }
+
+    /// Asks brokers until one answers, from the one whose turn it is, and those that were silent lately last. It is then
+    /// the turn of the one that answered.
+    pub(crate) async fn ask_any(&self, request: &Request, turn: &mut usize) -> Result<Answer, ClientError> {
+        let addresses = self.addresses();
         let mut last = "no address is known".to_owned();
         // A dead broker must not hold up the question for long while another one lives.
         for patience in [IMPATIENCE.min(self.settings().connect_timeout), self.settings().connect_timeout] {
-            for _ in 0..servers.len() {
-                let Some((address, expect)) = servers.get(*turn % servers.len()) else { break };
+            for place in self.shared.servers.order(&addresses, *turn, self.env().now()) {
+                let Some((address, expect)) = addresses.get(place) else { continue };
                 let asked = self.ask_at(address, *expect, request, patience);
-                match self.env().timeout(patience, asked).await {
-                    Ok(Ok(answer)) => return Ok(answer),
-                    Ok(Err(ClientError::Refused(error))) if !error.code.is_retriable() => {
-                        return Err(ClientError::Refused(error));
+                let is_silent = match self.env().timeout(patience, asked).await {
+                    Ok(Ok(answer)) => {
+                        self.shared.servers.note_answer(address);
+                        *turn = place;
+                        return Ok(answer);
                     }
-                    Ok(Err(error)) => last = error.to_string(),
-                    Err(_) => last = format!("{address} did not answer within {} ms", patience.as_millis()),
+                    Ok(Err(ClientError::Refused(refusal))) if !refusal.code.is_retriable() => {
+                        return Err(ClientError::Refused(refusal));
+                    }
+                    Ok(Err(error)) => {
+                        last = error.to_string();
+                        !matches!(error, ClientError::Refused(_))
+                    }
+                    Err(_) => {
+                        last = format!("{address} did not answer within {} ms", patience.as_millis());
+                        true
+                    }
+                };
+                if is_silent {
+                    self.shared.servers.note_silence(address, self.env().now());
                 }
-                *turn = turn.wrapping_add(1);
             }
         }
-        let servers: Vec<&str> = servers.iter().map(|(address, _)| address.as_str()).collect();
-        Err(ClientError::Unreachable { servers: servers.join(","), last })
+        Err(self.unreachable(last))
+    }
+
+    /// None of the addresses came to anything.
+    fn unreachable(&self, last: String) -> ClientError {
+        let addresses = self.addresses();
+        let servers: Vec<&str> = addresses.iter().map(|(address, _)| address.as_str()).collect();
+        ClientError::Unreachable { servers: servers.join(","), last }
     }
 
     async fn ask_at(
@@ -294,45 +188,63 @@ impl Client {
         self.shared.links.link(address, Expect::Broker(node)).await
     }
 
-    /// Asks one broker.
+    /// Asks one broker. Neither the connection nor the answer is waited for beyond `deadline`, nor the answer longer than
+    /// `request.timeout.ms`.
     pub(crate) async fn ask(
         &self,
         node: NodeId,
         request: &Request,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<Answer, ClientError> {
-        let pending = self.link(node).await?.start(request, Vec::new(), timeout).await?;
-        pending.answer().await.map(|(answer, _)| answer)
+        let link = self.link_until(node, deadline).await?;
+        let timeout = deadline.since(self.env().now()).min(self.settings().request_timeout);
+        let pending = link.start(request, Vec::new(), timeout).await?;
+        let answer = pending.answer().await;
+        if let (Ok(_) | Err(ClientError::Refused(_)), Some(address)) = (&answer, self.image().address(node)) {
+            self.shared.servers.note_answer(address);
+        }
+        answer.map(|(answer, _)| answer)
     }
 
-    /// Asks any broker, again and again until one answers or the time is over. Errors that may pass are tried again only
-    /// if repeating the request does no harm.
+    async fn link_until(&self, node: NodeId, deadline: Instant) -> Result<Link, ClientError> {
+        let was_asked = self.env().now() < deadline;
+        let linked = match self.env().timeout_at(deadline, self.link(node)).await {
+            Ok(linked) => linked,
+            Err(_) => Err(ClientError::Unreachable {
+                servers: format!("broker {node}"),
+                last: "there was no connection in time".to_owned(),
+            }),
+        };
+        if let Some(address) = self.image().address(node).filter(|_| was_asked && linked.is_err()) {
+            self.shared.servers.note_silence(address, self.env().now());
+        }
+        linked
+    }
+
+    /// Asks any broker, again and again until one answers or the time is over, each time another one. Errors that may pass
+    /// are tried again only if repeating the request does no harm. That there is no such topic is final: a broker makes
+    /// sure of it at the active controller before it says so.
     pub(crate) async fn ask_until(&self, request: &Request, repeatable: bool) -> Result<Answer, ClientError> {
         let deadline = self.env().now() + self.settings().api_timeout;
         let mut backoff = self.backoff();
         let mut may_be_done = false;
-        let mut missing_until = None;
+        let mut turn = 0;
         loop {
-            let left = deadline.since(self.env().now());
-            let error = match self.ask_once(request, left.min(self.settings().request_timeout)).await {
+            let error = match Box::pin(self.ask_once(request, deadline, turn)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             may_be_done |= error.outcome() == Outcome::Unknown;
-            if !error.is_retriable() || (may_be_done && !repeatable) {
+            let is_final = !error.is_retriable() || error.code() == Some(ErrorCode::UnknownTopicOrPartition);
+            if is_final || (may_be_done && !repeatable) {
                 return Err(error);
             }
             let again_at = self.env().now() + backoff.next();
-            if error.code() == Some(ErrorCode::UnknownTopicOrPartition) {
-                let until = *missing_until.get_or_insert_with(|| self.env().now() + MISSING_FOR);
-                if again_at >= until {
-                    return Err(error);
-                }
-            }
             if again_at >= deadline {
                 return Err(self.out_of_time(request, &error, may_be_done));
             }
             self.env().sleep_until(again_at).await;
+            turn += 1;
         }
     }
 
@@ -349,25 +261,40 @@ impl Client {
         }
     }
 
-    pub(crate) async fn ask_once(&self, request: &Request, timeout: Duration) -> Result<Answer, ClientError> {
+    /// Asks one broker that is reached: the controller at the first turn, if it is one of them, and another at each further
+    /// one. Those that were silent lately are tried last.
+    pub(crate) async fn ask_once(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        turn: usize,
+    ) -> Result<Answer, ClientError> {
         if self.image().brokers().next().is_none() {
-            self.refresh(Some(&[])).await?;
+            self.refresh_until(Vec::new(), deadline).await?;
         }
-        let image = self.image();
-        let controller = image.controller();
-        let mut nodes: Vec<NodeId> = image.brokers().map(|(node, _)| node).collect();
-        nodes.sort_by_key(|node| Some(*node) != controller);
         let mut last = ClientError::Unreachable {
             servers: "the cluster".to_owned(),
             last: "no broker is known".to_owned(),
         };
-        for node in nodes {
-            match self.ask(node, request, timeout).await {
-                Err(error @ ClientError::Unreachable { .. }) => last = error,
+        for node in self.nodes(turn) {
+            match self.ask(node, request, deadline).await {
+                // Who can be asked no more in time is not asked, and not noted as silent.
+                Err(error @ ClientError::Unreachable { .. }) if self.env().now() < deadline => last = error,
                 other => return other,
             }
         }
         Err(last)
+    }
+
+    /// The brokers in the order in which they are asked at this turn.
+    fn nodes(&self, turn: usize) -> Vec<NodeId> {
+        let (image, now) = (self.image(), self.env().now());
+        let mut brokers: Vec<(NodeId, &str)> = image.brokers().collect();
+        brokers.sort_by_key(|(node, _)| Some(*node) != image.controller());
+        let first = turn.checked_rem(brokers.len()).unwrap_or_default();
+        brokers.rotate_left(first);
+        brokers.sort_by_key(|(_, address)| self.shared.servers.is_silent(address, now));
+        brokers.into_iter().map(|(node, _)| node).collect()
     }
 
     /// Pauses between attempts: doubling from `retry.backoff.ms` to `retry.backoff.max.ms`.
@@ -380,10 +307,6 @@ impl Client {
 pub(crate) fn unknown_topic(name: &str) -> ClientError {
     let message = format!("there is no topic {name}");
     ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, message))
-}
-
-fn millis(at: Instant) -> u64 {
-    u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Pauses between attempts.
@@ -399,40 +322,5 @@ impl Backoff {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
         pause
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(millis: u64) -> Instant {
-        Instant::since_origin(Duration::from_millis(millis))
-    }
-
-    fn names(of: &[&str]) -> Vec<String> {
-        of.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    #[test]
-    fn what_came_of_a_topic_says_nothing_of_another() {
-        let mut answered = Answered::default();
-        answered.note(Some(&names(&["a"])), at(5));
-        answered.note(Some(&names(&["b"])), at(9));
-
-        assert_eq!((answered.of("a"), answered.of("b"), answered.of("c")), (Some(at(5)), Some(at(9)), None));
-        assert!(answered.since(&names(&["b"]), at(9)) && !answered.since(&names(&["a", "b"]), at(6)));
-        assert!(answered.since(&[], at(9)), "the brokers come with any");
-        answered.note(None, at(12));
-        assert!(answered.since(&names(&["a", "c"]), at(10)));
-    }
-
-    #[test]
-    fn topics_that_nobody_asks_for_any_more_are_forgotten() {
-        let mut answered = Answered::default();
-        answered.note(Some(&names(&["a"])), at(0));
-        answered.note(Some(&names(&["b"])), at(0) + REMEMBERED);
-
-        assert_eq!(answered.topics.keys().collect::<Vec<_>>(), ["b"]);
     }
 }

@@ -101,19 +101,20 @@ impl Consumer {
     /// Reads a partition from here on. A partition that is read already starts anew there.
     ///
     /// # Errors
-    /// If no broker knows the topic until `default.api.timeout.ms` is over, if it has no such partition, or if the end of
-    /// its log cannot be learnt.
+    /// If no broker knows the topic and this partition of it, or the end of its log cannot be learnt, until
+    /// `default.api.timeout.ms` is over.
     pub async fn assign(
         &mut self,
         topic: &str,
         partition: PartitionIndex,
         start: Start,
     ) -> Result<(), ConsumeError> {
-        let id = find(&self.client, topic, partition).await?;
+        let deadline = self.client.env().now() + self.client.settings().api_timeout;
+        let id = find(&self.client, topic, partition, deadline).await?;
         let next = match start {
             Start::Offset(offset) => offset,
-            Start::Beginning => list_offset(&self.client, topic, id, OffsetSpec::Earliest).await?,
-            Start::End => list_offset(&self.client, topic, id, OffsetSpec::Latest).await?,
+            Start::Beginning => list_offset(&self.client, topic, id, OffsetSpec::Earliest, deadline).await?,
+            Start::End => list_offset(&self.client, topic, id, OffsetSpec::Latest, deadline).await?,
         };
         let position = Position {
             topic: topic.to_owned(),
@@ -369,44 +370,44 @@ fn next_ask(image: &Image, positions: &BTreeMap<TopicPartition, Position>) -> Op
     positions.iter().filter(may_be_asked).map(|(_, position)| position.not_before).min()
 }
 
-/// A partition by the name of its topic, which brokers are asked for until one knows it or the time is over.
-pub(crate) async fn find(
+/// A partition by the name of its topic. Brokers are asked until one knows it or the time is over.
+async fn find(
     client: &Client,
     topic: &str,
     partition: PartitionIndex,
+    deadline: Instant,
 ) -> Result<TopicPartition, ClientError> {
-    let image = client.image_with(topic, client.settings().api_timeout).await?;
+    let image = client.image_until(topic, Some(partition), deadline).await?;
     let detail = image.topic(topic).ok_or_else(|| unknown_topic(topic))?;
-    if !detail.partitions.iter().any(|detail| detail.partition == partition) {
-        let what = format!("topic {topic} has no partition {partition}");
-        return Err(ClientError::Refused(ApiError::new(ErrorCode::UnknownTopicOrPartition, what)));
-    }
     Ok(TopicPartition { topic: detail.topic, partition })
 }
 
 /// One end of a partition's log, asked of its leader until it answers or the time is over.
-pub(crate) async fn list_offset(
+async fn list_offset(
     client: &Client,
     topic: &str,
     partition: TopicPartition,
     spec: OffsetSpec,
+    deadline: Instant,
 ) -> Result<Offset, ClientError> {
     let request = Request::ListOffsets { partitions: vec![ListOffsetsPartition { partition, spec }] };
-    let deadline = client.env().now() + client.settings().api_timeout;
     let mut backoff = client.backoff();
     loop {
-        let error = match ask_leader(client, partition, &request).await {
+        let error = match ask_leader(client, partition, &request, deadline).await {
             Ok(offset) => return Ok(offset),
             Err(error) if !error.is_retriable() => return Err(error),
             Err(error) => error,
         };
-        let pause = backoff.next();
-        if client.env().now() + pause >= deadline {
+        let again_at = client.env().now() + backoff.next();
+        if again_at >= deadline {
             return Err(error);
         }
-        client.env().sleep(pause).await;
-        if let Err(error) = client.refresh(Some(&[topic.to_owned()])).await {
+        client.env().sleep_until(again_at).await;
+        if let Err(error) = client.refresh_until(vec![topic.to_owned()], deadline).await {
             tracing::debug!(%error, "metadata not refreshed");
+        }
+        if client.env().now() >= deadline {
+            return Err(error);
         }
     }
 }
@@ -415,6 +416,7 @@ async fn ask_leader(
     client: &Client,
     partition: TopicPartition,
     request: &Request,
+    deadline: Instant,
 ) -> Result<Offset, ClientError> {
     let leaderless = || {
         let what = format!("partition {} has no leader", partition.partition);
@@ -423,8 +425,8 @@ async fn ask_leader(
     let leader = client.image().leader(partition).ok_or_else(leaderless)?;
     let unexpected =
         || ClientError::UnexpectedAnswer { from: format!("broker {}", leader.node), what: "offsets" };
-    let timeout = client.settings().connect_timeout * 2;
-    let Answer::ListOffsets(listed) = client.ask(leader.node, request, timeout).await? else {
+    let soon = client.env().now() + client.settings().connect_timeout * 2;
+    let Answer::ListOffsets(listed) = client.ask(leader.node, request, deadline.min(soon)).await? else {
         return Err(unexpected());
     };
     let listed = listed.into_iter().next().ok_or_else(unexpected)?;
@@ -435,11 +437,12 @@ impl Client {
     /// Both ends of a partition: where its log begins and where what may be read ends.
     ///
     /// # Errors
-    /// If the partition does not exist, or has no leader that answers in time.
+    /// If no broker knows the partition, or it has no leader that answers, until `default.api.timeout.ms` is over.
     pub async fn ends(&self, topic: &str, partition: PartitionIndex) -> Result<Ends, ClientError> {
-        let id = find(self, topic, partition).await?;
-        let start = list_offset(self, topic, id, OffsetSpec::Earliest).await?;
-        let end = list_offset(self, topic, id, OffsetSpec::Latest).await?;
+        let deadline = self.env().now() + self.settings().api_timeout;
+        let id = find(self, topic, partition, deadline).await?;
+        let start = list_offset(self, topic, id, OffsetSpec::Earliest, deadline).await?;
+        let end = list_offset(self, topic, id, OffsetSpec::Latest, deadline).await?;
         Ok(Ends { start, end })
     }
 }

@@ -210,7 +210,8 @@ impl Links {
             tracing::trace!(address, ?at, "dialled in vain meanwhile");
             return Err(error.clone());
         }
-        match self.connect(address, expect).await {
+        // Rare, and large: whoever has a connection does not carry it along.
+        match Box::pin(self.connect(address, expect)).await {
             Ok(link) => {
                 *place = Place { link: Some(link.clone()), failed: None };
                 Ok(link)

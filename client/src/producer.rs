@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use highwater_model::api::{Acks, Answer, ProducerIdentity, Request, TopicDetail};
+use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{Offset, PartitionIndex, TopicPartition};
 use highwater_transport::env::Instant;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -122,6 +123,8 @@ struct Identity {
     given: Option<ProducerIdentity>,
     /// When it was last asked for in vain, and why.
     failed: Option<(Instant, ClientError)>,
+    /// Whom to ask for it next.
+    turn: usize,
 }
 
 #[derive(Debug)]
@@ -143,7 +146,8 @@ impl Producer {
 
     /// Takes a record for sending; waits while the buffer is full. Records that one task hands over one after the other
     /// keep their order within a partition. Await the [`Delivery`] to learn what became of it. A topic that no broker
-    /// knows is asked for again until `max.block.ms` is over: it may have been made a moment ago.
+    /// knows, or that has no such partition, is asked for again until `max.block.ms` is over: it may have been made a moment
+    /// ago. The wait for room in the buffer ends then, too.
     ///
     /// # Errors
     /// [`ProduceError`]; the record is then certainly not written.
@@ -154,14 +158,10 @@ impl Producer {
             return Err(ProduceError::TooLarge { bytes, bytes_max: settings.record_bytes_max });
         }
         self.client.keep_fresh();
-        let mut image = self.client.image_with(topic, settings.block_max).await?;
-        let room = self.room(bytes).await?;
-        if record.partition.is_some_and(|wanted| image.topic(topic).is_some_and(|topic| !has(topic, wanted)))
-        {
-            // It may have grown.
-            self.client.refresh(Some(&[topic.to_owned()])).await?;
-            image = self.client.image_with(topic, settings.block_max).await?;
-        }
+        let deadline = self.client.env().now() + settings.block_max;
+        let found = self.client.image_until(topic, record.partition, deadline).await;
+        let image = found.map_err(|error| self.not_found(topic, record.partition, error))?;
+        let room = self.room(bytes, deadline).await?;
         let detail = image.topic(topic).ok_or_else(|| unknown_topic(topic))?;
         let index = self.choose(detail, &record, bytes)?;
         record.partition = Some(index);
@@ -203,7 +203,15 @@ impl Producer {
         self.shared.in_flight.load(Ordering::Relaxed)
     }
 
-    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProduceError> {
+    fn not_found(&self, topic: &str, wanted: Option<PartitionIndex>, error: ClientError) -> ProduceError {
+        let is_refused = error.code() == Some(ErrorCode::UnknownTopicOrPartition);
+        match wanted.filter(|_| is_refused && self.client.image().topic(topic).is_some()) {
+            Some(wanted) => ProduceError::NoSuchPartition { topic: topic.to_owned(), partition: wanted.0 },
+            None => error.into(),
+        }
+    }
+
+    async fn room(&self, bytes: usize, deadline: Instant) -> Result<OwnedSemaphorePermit, ProduceError> {
         let settings = &self.shared.settings;
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         // Mostly there is room, and a timer for each record would cost more than the rest of this.
@@ -211,7 +219,7 @@ impl Producer {
             return Ok(room);
         }
         let room = Arc::clone(&self.memory).acquire_many_owned(permits);
-        match self.client.env().timeout(settings.block_max, room).await {
+        match self.client.env().timeout_at(deadline, room).await {
             Ok(Ok(room)) => Ok(room),
             Ok(Err(_)) => Err(ProduceError::Closed { outcome: Outcome::NotDone }),
             Err(_) => Err(ProduceError::BufferFull { after: settings.block_max }),
@@ -284,7 +292,8 @@ impl Shared {
         if let Some((_, error)) = identity.failed.as_ref().filter(|(at, _)| *at > began) {
             return Err(error.clone());
         }
-        let asked = client.ask_once(&Request::InitProducerId, client.settings().connect_timeout * 2).await;
+        let deadline = client.env().now() + client.settings().connect_timeout * 2;
+        let asked = client.ask_once(&Request::InitProducerId, deadline, identity.turn).await;
         let given = match asked {
             Ok(Answer::Producer(given)) => Ok(given),
             Ok(_) => {
@@ -294,7 +303,10 @@ impl Shared {
         };
         match &given {
             Ok(given) => identity.given = Some(*given),
-            Err(error) => identity.failed = Some((client.env().now(), error.clone())),
+            Err(error) => {
+                identity.failed = Some((client.env().now(), error.clone()));
+                identity.turn = identity.turn.wrapping_add(1);
+            }
         }
         given
     }

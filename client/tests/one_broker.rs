@@ -235,30 +235,6 @@ async fn an_operation_on_a_topic_that_nobody_knows_is_refused_within_a_second() 
 }
 
 #[tokio::test]
-async fn a_topic_that_nobody_knows_is_refused_when_the_time_for_it_is_over() {
-    let broker = Broker::start(NO_TOPIC, |_| None);
-    let time = Duration::from_millis(900);
-    let client = broker.client(ClientSettings { api_timeout: time, ..ClientSettings::default() });
-    let producer = client.producer(ProducerSettings { block_max: time, ..ProducerSettings::default() });
-    let patience = Duration::from_secs(5);
-
-    let sent = broker.env.timeout(patience, Box::pin(producer.send("t", Record::of("x")))).await;
-    let ends = Box::pin(async { client.ends("t", PartitionIndex(0)).await });
-    let ends = broker.env.timeout(patience, ends).await;
-
-    let refused = sent.expect("in time").expect_err("there is no such topic");
-    assert_eq!(
-        (refused.code(), refused.outcome()),
-        (Some(ErrorCode::UnknownTopicOrPartition), Outcome::NotDone)
-    );
-    assert!(refused.to_string().contains("there is no topic t"), "{refused}");
-    assert!(refused.hint().contains("topic create"), "{}", refused.hint());
-    let refused = ends.expect("in time").expect_err("there is no such topic");
-    assert_eq!(refused.code(), Some(ErrorCode::UnknownTopicOrPartition));
-    assert!(refused.hint().contains("topic create"), "{}", refused.hint());
-}
-
-#[tokio::test]
 async fn a_producer_goes_on_asking_for_a_topic_that_its_broker_has_not_heard_of_yet() {
     let broker = Broker::start(World { unheard: OFTEN, ..of_partitions(1) }, takes_records(None));
     let producer = broker.client(ClientSettings::default()).producer(ProducerSettings::default());
@@ -308,8 +284,6 @@ async fn a_partition_that_was_added_is_asked_for_before_it_is_said_not_to_exist(
     broker.turn_to(World { metadata_offset: 6, ..of_partitions(2) });
 
     producer.send("t", to_partition(1)).await.expect("it is there by now").await.expect("acknowledged");
-    let missing = producer.send("t", to_partition(2)).await;
-    assert_eq!(code(missing), Some(ErrorCode::UnknownTopicOrPartition));
 }
 
 #[tokio::test]

@@ -193,6 +193,19 @@ impl Cluster {
         bases.min().map(Offset).expect("a log has a file")
     }
 
+    /// Waits until the first metadata records that a node keeps are not the first of all any more. Snapshots are taken
+    /// aside, by each node in its own time.
+    ///
+    /// # Panics
+    /// If that does not come to pass in time.
+    pub async fn metadata_log_shortened(&self, node: NodeId) {
+        let deadline = self.env.now() + PATIENCE;
+        while self.metadata_log_base(node) == Offset::ZERO {
+            assert!(self.env.now() < deadline, "node {node} keeps the whole metadata log");
+            self.env.sleep(Duration::from_millis(25)).await;
+        }
+    }
+
     /// Every node that is a broker.
     #[must_use]
     pub fn brokers(&self) -> Vec<NodeId> {

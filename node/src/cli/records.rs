@@ -24,6 +24,9 @@ use super::session::Session;
 /// Lines that may be under way at a time.
 const OPEN_MAX: usize = 100_000;
 
+/// How long a partition is looked for that a topic does not seem to have.
+const GROWING_FOR: Duration = Duration::from_secs(2);
+
 pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Failure> {
     let acks = match args.acks {
         AcksArg::None => Acks::None,
@@ -34,7 +37,7 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
     let timeout = session.client.settings().api_timeout;
     settings.block_max = settings.block_max.min(timeout);
     settings.delivery_timeout = settings.delivery_timeout.min(timeout);
-    known(&args.topic, session).await?;
+    known(&args.topic, args.partition.as_slice(), session).await?;
     let producer = session.client.producer(settings);
     let headers = args.headers.iter().map(|header| self::header(header)).collect::<Result<Vec<_>, _>>()?;
     let (report, outcomes) = mpsc::channel(OPEN_MAX);
@@ -70,13 +73,28 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
     }
 }
 
-/// What is known of the cluster, with this topic in it. The controller says at once if there is no such topic; any other
-/// broker may not have heard of it yet, and is asked until one has.
-async fn known(topic: &str, session: &Session) -> Result<Arc<Image>, Failure> {
+/// What is known of the cluster, with this topic in it. Any broker says at once if there is no such topic, for it asks the
+/// controller first; but what it tells of those that there are may be old, so that brokers are asked until one knows it. One
+/// of the partitions that is missing then may have been added a moment ago.
+async fn known(topic: &str, partitions: &[u32], session: &Session) -> Result<Arc<Image>, Failure> {
     let on_topic = |error| Failure::from(error).on(topic);
     session.client.admin().describe_configs(topic).await.map_err(on_topic)?;
     let patience = session.client.settings().api_timeout;
-    session.client.image_with(topic, patience).await.map_err(on_topic)
+    let image = session.client.image_with(topic, None, patience).await.map_err(on_topic)?;
+    let Some(last) = partitions.iter().max() else { return Ok(image) };
+    let found =
+        session.client.image_with(topic, Some(PartitionIndex(*last)), GROWING_FOR.min(patience)).await;
+    match found {
+        Ok(image) => Ok(image),
+        Err(error) if error.code() != Some(ErrorCode::UnknownTopicOrPartition) => Err(on_topic(error)),
+        Err(_) => {
+            let image = session.client.image();
+            let count = image.topic(topic).map_or(0, |topic| topic.partitions.len());
+            let message = format!("has no partition {last}, but {count}");
+            let failure = Failure::failed(message, "highwater topic describe shows them").on(topic);
+            Err(Failure { code: Some(ErrorCode::UnknownTopicOrPartition), ..failure })
+        }
+    }
 }
 
 /// The lines of the input, read by a thread of their own, because standard input blocks.
@@ -151,18 +169,12 @@ async fn collect(
 }
 
 pub(super) async fn consume(args: &Consume, session: &Session) -> Result<u8, Failure> {
-    let image = known(&args.topic, session).await?;
+    let image = known(&args.topic, &args.partition, session).await?;
     let Some(topic) = image.topic(&args.topic) else {
         let hint = "highwater topic list shows what there is; highwater topic create makes it";
         let failure = Failure::failed("there is no such topic", hint).on(&args.topic);
         return Err(Failure { code: Some(ErrorCode::UnknownTopicOrPartition), ..failure });
     };
-    let has = |wanted: &&u32| topic.partitions.iter().any(|detail| detail.partition.0 == **wanted);
-    if let Some(missing) = args.partition.iter().find(|wanted| !has(wanted)) {
-        let message = format!("has no partition {missing}, but {}", topic.partitions.len());
-        let failure = Failure::failed(message, "highwater topic describe shows them").on(&args.topic);
-        return Err(Failure { code: Some(ErrorCode::UnknownTopicOrPartition), ..failure });
-    }
     let all = topic.partitions.iter().map(|detail| detail.partition);
     let wanted =
         |partition: &PartitionIndex| args.partition.is_empty() || args.partition.contains(&partition.0);

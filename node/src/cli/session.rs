@@ -30,6 +30,7 @@ const PROPERTIES: &[&str] = &[
     "batch.size",
     "max.request.size",
     "delivery.timeout.ms",
+    "max.block.ms",
     "buffer.memory",
     "enable.idempotence",
     "fetch.max.wait.ms",
@@ -82,6 +83,7 @@ impl Session {
             batch_bytes: get.size("batch.size")?.unwrap_or(default.batch_bytes),
             record_bytes_max: get.size("max.request.size")?.unwrap_or(default.record_bytes_max),
             delivery_timeout: get.duration("delivery.timeout.ms")?.unwrap_or(default.delivery_timeout),
+            block_max: get.duration("max.block.ms")?.unwrap_or(default.block_max),
             buffer_bytes: get.size("buffer.memory")?.unwrap_or(default.buffer_bytes),
             idempotent: get.text("enable.idempotence") != Some("false"),
             ..default
