@@ -6,5 +6,6 @@
 mod issued;
 pub(crate) mod lifecycle;
 pub(crate) mod quorum;
+mod reads;
 pub(crate) mod replication;
 pub(crate) mod timers;

@@ -62,9 +62,9 @@ struct Link {
     task: Option<Task>,
 }
 
-/// The messages to one node that found a full queue.
+/// Messages that were dropped, which is told once in a while.
 #[derive(Debug, Default)]
-struct Drops {
+pub(crate) struct Drops {
     count: u64,
     told_at: Option<Instant>,
 }
@@ -241,7 +241,7 @@ impl Peers {
 
 impl Drops {
     /// Counts one more, and gives the count when it is time to tell it.
-    fn note(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn note(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
         let is_due = self.told_at.is_none_or(|told_at| now.since(told_at) >= DROPS_TOLD_EVERY);
         is_due.then(|| {

@@ -113,7 +113,9 @@ impl RequestHandler {
             Request::CreatePartitions { topics, timeout_ms } => {
                 Answer::Topics(self.create_partitions(topics, wait(timeout_ms)).await)
             }
-            Request::DescribeConfigs { topic } => told(self.describe_configs(&topic).map(Answer::Configs)),
+            Request::DescribeConfigs { topic } => {
+                told(self.describe_configs(&topic).await.map(Answer::Configs))
+            }
             Request::AlterConfigs { topic, changes, expected_offset } => {
                 told(self.alter_configs(topic, changes, expected_offset).await)
             }

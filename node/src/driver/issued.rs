@@ -26,18 +26,6 @@ impl<F: Future + Unpin, G> Issued<F, G> {
         self.waiting.len()
     }
 
-    /// How many are under way with such a tag.
-    pub(crate) fn count(&self, is_counted: impl Fn(&G) -> bool) -> usize {
-        self.waiting.iter().filter(|(_, tag)| is_counted(tag)).count()
-    }
-
-    /// Forgets all that is under way, and gives how many that was.
-    pub(crate) fn forget(&mut self) -> usize {
-        let count = self.waiting.len();
-        self.waiting.clear();
-        count
-    }
-
     /// The end of the oldest operation; waits for ever while there is none. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> (F::Output, G) {
         poll_fn(|context| {

@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::disk::{Disk, Fault};
 use crate::driver::issued::Issued;
-use crate::driver::replication::Reading;
+use crate::driver::reads::Reads;
 use crate::driver::timers::Deferral;
 use crate::log::{Flushed, OffsetCheckpoint, Written};
 use crate::peers::Peers;
@@ -145,8 +145,8 @@ pub(crate) struct QuorumDriver<F: Faults> {
     writes: Issued<Watched<Written>, LogGeneration>,
     syncs: Issued<Watched<Flushed>, LogGeneration>,
     votes: Issued<Watched<()>, Vote>,
-    /// Messages that wait for their records, with the number of cuts before them.
-    sends: Issued<Reading, (u64, NodeId, Message)>,
+    /// Messages that wait for their records.
+    sends: Reads<Message>,
     /// What finds no room.
     stalled: room::Stalled,
     deferral: Deferral,

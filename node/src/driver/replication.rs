@@ -16,8 +16,6 @@ mod summary;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -44,6 +42,7 @@ use self::portions::Portions;
 use crate::controller_client::ControllerClient;
 use crate::disk::Fault;
 use crate::driver::issued::Issued;
+use crate::driver::reads::{Reading, Reads};
 use crate::driver::timers::{Deferral, Timers};
 use crate::log::{self, Flushed, PartitionLog, Written};
 use crate::monitor::{Monitors, Place};
@@ -55,9 +54,6 @@ use crate::trace::{CoreTrace, Recorder};
 
 /// What a client is told, or why not.
 pub(crate) type Told<T> = Result<T, ApiError>;
-
-/// Bytes to be read, aside from the task.
-pub(crate) type Reading = Pin<Box<dyn Future<Output = Result<Bytes, Fault>> + Send>>;
 
 /// Something for the task of a replica.
 pub(crate) enum Command {
@@ -185,7 +181,7 @@ pub(crate) struct ReplicaDriver<F: Faults> {
     writes: Issued<Watched<Written>, LogGeneration>,
     syncs: Issued<Watched<Flushed>, LogGeneration>,
     /// Records to be sent, and how often the log had been cut when they were asked for.
-    sends: Issued<Reading, (u64, NodeId, ReplicaMessage)>,
+    sends: Reads<ReplicaMessage>,
     /// Whether the last write found no room.
     lacks_room: bool,
     portions: Portions,
@@ -268,7 +264,7 @@ impl<F: Faults> ReplicaDriver<F> {
             deferral: Deferral::default(),
             writes: Issued::new(),
             syncs: Issued::new(),
-            sends: Issued::new(),
+            sends: Reads::new(),
             lacks_room: false,
             portions: Portions::new(parts.limits.replica_fetch_bytes_max),
             open: BTreeMap::new(),
@@ -345,11 +341,11 @@ impl<F: Faults> ReplicaDriver<F> {
             (read, (cuts, to, message)) = self.sends.next() => match read {
                 _ if self.parts.faults.slips(Slip::DropReads) => Turn::Nothing,
                 // The log was cut meanwhile: the read may have met anything, and the message is void with it.
-                _ if cuts != self.log.cuts() => self.not_sent(),
+                _ if cuts != self.log.cuts() => self.not_sent(to),
                 Ok(bytes) => Turn::Send(bytes, to, message),
                 Err(fault) => {
                     let is_gone = matches!(fault, Fault::OutOfRange { .. });
-                    let not_sent = self.not_sent();
+                    let not_sent = self.not_sent(to);
                     if is_gone { not_sent } else { Turn::Failed(fault) }
                 }
             },

@@ -80,8 +80,8 @@ impl RequestHandler {
         outcomes
     }
 
-    pub(super) fn describe_configs(&self, name: &str) -> Result<Vec<ConfigEntry>, ApiError> {
-        let image = self.image();
+    pub(super) async fn describe_configs(&self, name: &str) -> Result<Vec<ConfigEntry>, ApiError> {
+        let image = self.image_with(name).await?;
         let topic = image.topic_by_name(name).ok_or_else(|| unknown_topic(name))?;
         let entry = |key: &ConfigKey| {
             let (value, is_set) = topic.config.describe(*key);

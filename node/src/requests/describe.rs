@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use highwater_model::api::{
     ApiError, BrokerDetail, ClusterDetail, MetadataAnswer, MonitorsDetail, PartitionDetail, QuorumDetail,
@@ -63,20 +64,32 @@ impl RequestHandler {
 
     /// Waits until this node has applied everything that was acknowledged before now (Q18).
     async fn catch_up(&self) -> Result<(), ApiError> {
-        let answer = self.controller.ask(ControllerCall::ReadPoint, self.timing.request).await?;
+        // The answer shall come before the client gives up.
+        let deadline = self.env.now() + self.timing.request * 9 / 10;
+        let left = || deadline.since(self.env.now());
+        let answer = self.controller.ask(ControllerCall::ReadPoint, left()).await?;
         let ControllerAnswer::ReadPoint(point) = answer else {
             return Err(answered_otherwise());
         };
         let mut images = self.images.clone();
         let applied = async { drop(images.wait_for(|image| image.end() >= point).await) };
-        self.env.timeout(self.timing.request, applied).await.map_err(|_| {
+        self.env.timeout(left(), applied).await.map_err(|_| {
             let message = format!("this node has not applied the metadata up to {point} in time; ask again");
             ApiError::new(ErrorCode::RequestTimedOut, message)
         })
     }
 
+    /// An image with this topic in it. That there is none is said only of what the active controller has: this node may not
+    /// have heard of it yet.
+    pub(super) async fn image_with(&self, name: &str) -> Result<Arc<Image>, ApiError> {
+        if self.image().topic_by_name(name).is_none() {
+            self.catch_up().await?;
+        }
+        Ok(self.image())
+    }
+
     pub(super) async fn describe_topic(&self, name: &str) -> Result<TopicDetail, ApiError> {
-        let image = self.image();
+        let image = self.image_with(name).await?;
         let topic = image.topic_by_name(name).ok_or_else(|| unknown_topic(name))?;
         let mut detail = topic_detail(topic);
         for ((partition, state), described) in topic.named_partitions().zip(&mut detail.partitions) {

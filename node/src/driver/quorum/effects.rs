@@ -7,11 +7,12 @@ use highwater_model::fault::Faults;
 use highwater_model::id::{LogGeneration, NodeId, Offset, QuorumEpoch};
 use highwater_model::metadata;
 use highwater_model::quorum::{self, Body, Effect, Fetched, Message, Origin, Timer};
-use highwater_model::trace::{Act, READS_MAX, Told};
+use highwater_model::trace::{Act, Told};
 use highwater_transport::batch::{self, Batch};
 
 use super::{QuorumDriver, QuorumStopped, records};
 use crate::disk::Fault;
+use crate::driver::reads::{Progress, Waiting};
 use crate::peers::Lane;
 use crate::peers::wire::{ControllerAnswer, PeerFrame};
 
@@ -154,15 +155,26 @@ impl<F: Faults> QuorumDriver<F> {
         self.peers.send(to, Lane::Control, PeerFrame::quorum(message, Vec::new()), &self.trace);
     }
 
-    /// Reads from the log, to send once that is done. A message that too many wait before is as good as lost.
+    /// Reads from the log, to send once that is done. It takes the place of a message to the same node that still waits:
+    /// whoever has asked again takes no answer to what it asked before (R13), but the same records do.
     fn send_records(&mut self, to: NodeId, message: Message, from: Offset, end: Offset) {
-        if self.sends.count(|(_, waiting, _)| *waiting == to) >= READS_MAX {
-            self.trace.did(|| Act::Unread { to, from, end });
-            return;
+        let former = self.sends.withdraw(to);
+        if former.is_some() {
+            self.trace.did(|| Act::NotSent { to });
+            if let Some(count) = self.sends.note_dropped(self.env.now()) {
+                tracing::warn!(%to, count, "dropped answers: reading the metadata log takes too long");
+            }
         }
         self.trace.did(|| Act::Reading { to, from, end });
-        let reading = self.log.read(from, RECORDS_BYTES_MAX, end);
-        self.sends.push(Box::pin(reading), (self.log.cuts(), to, message));
+        let cuts = self.log.cuts();
+        let is_same = |former: &Waiting<Message>| {
+            former.cuts == cuts && former.range.0 == from && former.range.1 <= end
+        };
+        let (range, read) = match former.filter(is_same) {
+            Some(former) => (former.range, former.read),
+            None => ((from, end), Progress::begin(self.log.read(from, RECORDS_BYTES_MAX, end))),
+        };
+        self.sends.push(Waiting { to, cuts, range, message, read });
     }
 
     /// Sends what was read, unless the log was cut meanwhile: the read may have met anything.
@@ -174,8 +186,12 @@ impl<F: Faults> QuorumDriver<F> {
         if self.drops_read(to) {
             return;
         }
+        if cuts != self.log.cuts() {
+            tracing::debug!(%to, "the metadata log was cut while it was read for another node");
+            return self.trace.did(|| Act::NotSent { to });
+        }
+        let is_gone = matches!(read, Err(Fault::OutOfRange { .. }));
         let filled = match read {
-            _ if cuts != self.log.cuts() => Err("the log was cut".to_owned()),
             Ok(bytes) => fill(&mut message, &bytes).map(|()| bytes),
             Err(fault) => Err(fault.to_string()),
         };
@@ -184,16 +200,20 @@ impl<F: Faults> QuorumDriver<F> {
                 self.peers.send(to, Lane::Control, PeerFrame::quorum(&message, vec![bytes]), &self.trace);
             }
             Err(what) => {
-                self.trace.did(|| Act::NotSent);
-                tracing::warn!(%to, what, "cannot read the metadata log for another node");
+                self.trace.did(|| Act::NotSent { to });
+                if is_gone {
+                    tracing::debug!(%to, what, "the metadata log has not what another node wants");
+                } else {
+                    tracing::warn!(%to, what, "cannot read the metadata log for another node");
+                }
             }
         }
     }
 
     /// No message that waits for its records will be sent.
     pub(super) fn forget_sends(&mut self) {
-        for _ in 0..self.sends.forget() {
-            self.trace.did(|| Act::NotSent);
+        for to in self.sends.forget() {
+            self.trace.did(|| Act::NotSent { to });
         }
     }
 

@@ -13,6 +13,7 @@ use highwater_model::trace::{Act, READS_MAX};
 
 use super::{Command, Open, ReplicaDriver};
 use crate::disk::{Completion, Fault};
+use crate::driver::reads::{Progress, Waiting};
 use crate::log::Truncated;
 use crate::peers::Lane;
 use crate::peers::wire::{PeerFrame, ReplicaMessage};
@@ -139,16 +140,20 @@ impl<F: Faults> ReplicaDriver<F> {
         let wrapped = ReplicaMessage { partition: self.parts.tenure.partition, message };
         match message {
             Message::FetchAnswer(answer) => match answer.body {
-                FetchBody::Records { from, end }
-                    if self.sends.count(|(_, to, _)| *to == node) >= READS_MAX =>
-                {
+                FetchBody::Records { from, end } if self.sends.count(node) >= READS_MAX => {
                     self.trace.did(|| Act::Unread { to: node, from, end });
+                    if let Some(count) = self.sends.note_dropped(self.parts.env.now()) {
+                        let partition = self.parts.tenure.partition;
+                        tracing::warn!(%partition, to = %node, count, "dropped answers: reading the log takes too long");
+                    }
                 }
                 FetchBody::Records { from, end } => {
                     let bytes_max = self.portions.next(node, from);
                     self.trace.did(|| Act::Reading { to: node, from, end });
-                    let reading = self.log.read(from, usize::try_from(bytes_max).unwrap_or(usize::MAX), end);
-                    self.sends.push(Box::pin(reading), (self.log.cuts(), node, wrapped));
+                    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+                    let read = Progress::begin(self.log.read(from, bytes_max, end));
+                    let (cuts, range) = (self.log.cuts(), (from, end));
+                    self.sends.push(Waiting { to: node, cuts, range, message: wrapped, read });
                 }
                 FetchBody::Diverging(_) | FetchBody::OutOfRange => self.hand_over(node, &wrapped, Vec::new()),
             },

@@ -1,7 +1,7 @@
 //! What is recorded of a replica besides its acts: its beginning, and the whole of it where that may be missing.
 
 use highwater_model::fault::Faults;
-use highwater_model::id::RequestId;
+use highwater_model::id::{NodeId, RequestId};
 use highwater_model::replication::{Recovered, Tenure};
 use highwater_model::trace::{Act, Beginning, Effects, Life, ReplicaRecovered, Shown, Told, UnderWay};
 
@@ -49,14 +49,14 @@ impl<F: Faults> ReplicaDriver<F> {
 
     /// No message that waits for its records will be sent.
     pub(super) fn forget_sends(&mut self) {
-        for _ in 0..self.sends.forget() {
-            self.trace.did(|| Act::NotSent);
+        for to in self.sends.forget() {
+            self.trace.did(|| Act::NotSent { to });
         }
     }
 
-    /// The oldest message that waited for its records will not be sent.
-    pub(super) fn not_sent(&self) -> Turn {
-        self.trace.did(|| Act::NotSent);
+    /// The oldest message to this node that waited for its records will not be sent.
+    pub(super) fn not_sent(&self, to: NodeId) -> Turn {
+        self.trace.did(|| Act::NotSent { to });
         Turn::Nothing
     }
 }
