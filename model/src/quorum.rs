@@ -37,6 +37,7 @@ pub use message::{
     Asked, Batch, BatchKind, Body, Fetch, FetchAnswer, Fetched, Message, SnapshotId, VoteAnswer, VoteRequest,
 };
 pub use refusal::Refusal;
+pub use rename::Waits;
 pub use replica_name::Unread;
 pub use state::{Quorum, Recovered, ReplicaProgress, RoleName, Tenure};
 pub use token::{Commitment, CommittedEnd, ReadPoint};

@@ -54,12 +54,19 @@ pub struct World {
     in_order: bool,
     /// Whether voters are interchangeable.
     symmetric: bool,
+    /// Whether what only an unsound core would read is left out.
+    reduces: bool,
 }
 
 impl World {
     /// Whether this bug is planted.
     fn has(&self, bug: Bug) -> bool {
         self.planted.has(bug)
+    }
+
+    /// Whether it is judged in which epoch a message leaves. A bound may only set that aside to see what else a planted bug breaks.
+    fn minds_stored_epochs(&self) -> bool {
+        self.bounds.stored_epochs || self.planted.0.is_none()
     }
 
     fn asks_pre_votes(&self) -> bool {
@@ -78,9 +85,8 @@ impl World {
         self.bounds.keep_dead || revives.into_iter().any(|bug| self.has(bug))
     }
 
-    /// Whether what only an unsound core would read is left out.
     fn reduces(&self) -> bool {
-        self.planted.0.is_none() && !self.bounds.keep_dead
+        self.reduces
     }
 
     fn has_observers(&self) -> bool {
@@ -147,8 +153,9 @@ impl Checked for World {
                 + bounds.changes
                 == 0;
         let in_order = order::applies(&bounds, planted);
-        let world =
-            Self { bounds, planted: Planted(planted), formatted, in_order: false, symmetric, cut_off: None };
+        let reduces = planted.is_none() && !bounds.keep_dead;
+        let planted = Planted(planted);
+        let world = Self { bounds, planted, formatted, in_order: false, symmetric, reduces, cut_off: None };
         let in_order = in_order && order::begins_together(&world.begin());
         Self { in_order, ..world }
     }

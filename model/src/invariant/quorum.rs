@@ -24,6 +24,7 @@ mod reads_are_linearizable;
 mod refusal_shows_no_breach;
 mod snapshot_is_the_fold_of_the_log;
 mod voters_change_one_at_a_time;
+mod who_waits_is_remembered;
 
 pub use acknowledged_is_kept::{acknowledged_is_committed, acknowledged_is_kept};
 pub use applied_prefixes_agree::applied_prefixes_agree;
@@ -47,6 +48,7 @@ pub use reads_are_linearizable::reads_are_linearizable;
 pub use refusal_shows_no_breach::refusal_shows_no_breach;
 pub use snapshot_is_the_fold_of_the_log::snapshot_is_the_fold_of_the_log;
 pub use voters_change_one_at_a_time::{leaders_voters_change_one_at_a_time, voters_change_one_at_a_time};
+pub use who_waits_is_remembered::who_waits_is_remembered;
 
 use super::Violation;
 use crate::id::{Offset, QuorumEpoch};
@@ -90,6 +92,8 @@ pub mod name {
     pub const EPOCH_FOLLOWS_WHAT_IS_HEARD: &str = "quorum/epoch_follows_what_is_heard";
     /// Q2
     pub const MESSAGES_ARE_OF_THE_STORED_EPOCH: &str = "quorum/messages_are_of_the_stored_epoch";
+    /// QL2, as a step
+    pub const WHO_WAITS_IS_REMEMBERED: &str = "quorum/who_waits_is_remembered";
     /// Q18
     pub const READS_ARE_LINEARIZABLE: &str = "quorum/reads_are_linearizable";
 }

@@ -127,7 +127,7 @@ impl<F: Faults> Quorum<F> {
         }
         let current = message.quorum_epoch >= self.vote.quorum_epoch;
         let granted = current && self.would_grant(tenure, message, request);
-        if current && !request.pre_vote {
+        if current && (!request.pre_vote || self.faults.has(Bug::PreVoteVotes)) {
             self.cast(tenure, message, granted, effects);
         }
         let asked = Asked { incarnation: message.incarnation, request: request.request };

@@ -285,6 +285,9 @@ impl<F: Faults> Quorum<F> {
         if theirs > ours {
             self.advance_epoch(tenure, theirs, effects);
         }
+        if self.faults.has(Bug::AnnouncedSaysNothing) {
+            effects.retain(|effect| !matches!(effect, Effect::LostLeadership { .. }));
+        }
         if let Some(known) = self.leader(tenure).filter(|known| *known != message.from) {
             return Err(Refusal::TwoLeaders { quorum_epoch: ours, known, claimant: message.from });
         }

@@ -4,6 +4,7 @@
 //! only in how often replicas have asked before are therefore one state: a checker renames the ids in all cores and
 //! messages alike, keeping their order, and so visits it once.
 
+use super::input::{ProposalId, ReadId};
 use super::message::{Asked, Body, FetchAnswer, Message, SnapshotId, VoteAnswer};
 use super::state::{Progress, Quorum, Role, Tenure};
 use super::voter::VoterKey;
@@ -63,6 +64,15 @@ impl<F: Faults> Quorum<F> {
     }
 }
 
+/// Somebody who waits for an answer of a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Waits {
+    /// For the commit of a proposal or of a voter change.
+    ForCommit(ProposalId),
+    /// For a linearizable read.
+    ForRead(ReadId),
+}
+
 /// What a checker looks at beside them.
 impl<F: Faults> Quorum<F> {
     /// The last fetch of a replica that this leader has served.
@@ -77,10 +87,24 @@ impl<F: Faults> Quorum<F> {
         self.progress_of(key).filter(|progress| progress.parked.is_some()).map(|progress| progress.last)
     }
 
+    /// Whom this leader is to answer, in the order in which they came: first of the proposals, then of the reads.
+    pub fn waited_for(&self) -> impl Iterator<Item = Waits> + Clone + '_ {
+        let (proposals, reads) = match &self.role {
+            Role::Leader(leading) => (leading.proposals.as_slice(), leading.reads.as_slice()),
+            Role::Unattached(_)
+            | Role::Follower(_)
+            | Role::Prospective(_)
+            | Role::Candidate(_)
+            | Role::Resigned => (&[][..], &[][..]),
+        };
+        let proposals = proposals.iter().map(|waiting| Waits::ForCommit(waiting.id));
+        proposals.chain(reads.iter().map(|reading| Waits::ForRead(reading.id)))
+    }
+
     /// Whether somebody waits for this leader to answer a proposal or a read.
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
-        matches!(&self.role, Role::Leader(leading) if !leading.proposals.is_empty() || !leading.reads.is_empty())
+        self.waited_for().next().is_some()
     }
 
     /// The snapshot that is being installed here.

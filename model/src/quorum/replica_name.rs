@@ -5,6 +5,7 @@
 //! checker that leaves those two open may give the replicas other names, in all cores and messages alike, and visits states
 //! that differ in names alone once.
 
+use super::input::Vote;
 use super::message::{Batch, BatchKind, Body, FetchAnswer, Fetched, Message, VoteAnswer};
 use super::state::{Probing, Quorum, Role, Standing};
 use super::voter::{VoterHistory, VoterKey, VoterRecord, VoterSet};
@@ -19,6 +20,8 @@ pub struct Unread {
     pub caught_up: bool,
     /// Whether the leader has answered a follower (Q6).
     pub fetched: bool,
+    /// The vote that is stored, while that for a later epoch is being stored.
+    pub stored: bool,
 }
 
 impl VoterSet {
@@ -71,6 +74,9 @@ impl<F: Faults> Quorum<F> {
     }
 
     fn forget(&mut self, unread: Unread) {
+        if unread.stored {
+            self.stored = Vote::default();
+        }
         match &mut self.role {
             Role::Follower(following) => following.fetched &= !unread.fetched,
             Role::Leader(leadership) => {

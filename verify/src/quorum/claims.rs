@@ -128,6 +128,12 @@ pub(super) const ALWAYS: &[Always<World>] = &[
         holds: None,
         exercised_by: seen::ELECTED,
     },
+    Always {
+        name: name::WHO_WAITS_IS_REMEMBERED,
+        rule: "QL2, Q18",
+        holds: None,
+        exercised_by: seen::TWO_LEAD,
+    },
     Always { name: name::READS_ARE_LINEARIZABLE, rule: "Q18", holds: None, exercised_by: seen::READ },
 ];
 

@@ -6,10 +6,10 @@ use highwater_model::invariant::quorum::{
     Duty, Entry, ReplicaView, SignOfLife, View, acknowledged_is_committed, epoch_follows_what_is_heard,
     high_watermark_never_moves_back, messages_are_of_the_stored_epoch, one_vote_per_epoch,
     pre_vote_changes_nothing, reads_are_linearizable, refusal_shows_no_breach, vote_is_told_as_stored,
-    vote_told,
+    vote_told, who_waits_is_remembered,
 };
 use highwater_model::quorum::{
-    Batch, BatchKind, Body, Effect, Effects, Fetched, Input, Message, Origin, ReadPoint, Refusal, Vote,
+    Batch, BatchKind, Body, Effect, Effects, Fetched, Input, Message, Origin, ReadPoint, Refusal, Vote, Waits,
 };
 use smallvec::SmallVec;
 
@@ -56,8 +56,20 @@ impl Driver<'_> {
         self.check_duty(at, &node, duty, &effects);
         self.check_order(at, &node, heard);
         self.carry_out(at, &mut node, effects, contents);
+        self.check_waiting(at, &node);
         *self.state.node_mut(at) = Shared::new(node);
         true
+    }
+
+    /// Whoever waits at a replica is known to its core, and nobody else (QL2). So those who wait tell no states apart, and need not
+    /// be told of them.
+    pub(super) fn check_waiting(&mut self, at: Place, node: &Node) {
+        let proposals = self.state.proposals.iter().filter(|(place, _)| *place == at);
+        let reads = self.state.ghost.reads.iter().filter(|(place, ..)| *place == at);
+        let wait =
+            proposals.map(|(_, id)| Waits::ForCommit(*id)).chain(reads.map(|(_, id, _)| Waits::ForRead(*id)));
+        let found = who_waits_is_remembered(tenure(at, node).key, wait, node.core.waited_for());
+        self.judge(found);
     }
 
     /// Carries out effects; writes complete at once, and what follows from that is carried out too.
@@ -260,7 +272,7 @@ impl Driver<'_> {
 
     /// A message leaves in the epoch that its sender has stored.
     fn check_sent(&mut self, node: &Node, message: &Message) {
-        if !self.world.bounds.stored_epochs {
+        if !self.world.minds_stored_epochs() {
             return;
         }
         let (epoch, stored) = (message.quorum_epoch, node.disk.vote.quorum_epoch);

@@ -6,7 +6,7 @@
 //!   anybody led is told with it;
 //! - the votes that were told. They rest on those that are stored (Q1): each is held against the stored one when it leaves, and a
 //!   stored one against the one before it, which is more than that no voter votes twice;
-//! - who waits for a proposal: the leader that it was made to has it, or says that all that it had begun is over;
+//! - who waits for a proposal: in every step these are held to be the very ones that the core of whom it was made to remembers;
 //! - what was acknowledged, if no read asks for it. It is committed, which is looked at when it is acknowledged, and what is
 //!   committed is held durably by some of every majority (QI5), so by a voter; unless so many disks may be replaced that none of a
 //!   majority is left: then it is told.
@@ -60,7 +60,10 @@ fn write(world: &World, present: Present, state: &State, naming: Option<Naming>,
             } else {
                 naming.map_or_else(
                     || node.fingerprint(),
-                    |naming| node.named(naming, |node, naming| named_node(world, node, naming)),
+                    |naming| match present.has_stored(node) {
+                        true => node.named(naming, |node, naming| named_node(world, node, naming, None)),
+                        false => named_node(world, node, naming, Some(present)),
+                    },
                 )
             };
             (name(at), told)
@@ -141,14 +144,17 @@ fn done(present: Present, node: &Node, leads_newest: bool, naming: Option<Naming
         }
         sink.write_u8(0xff);
         (node.disk.start, node.disk.flushed, &node.disk.syncs).hash(sink);
+        // Each is stored in a step of its own, before a vote of the newest epoch.
+        sink.write_usize(node.disk.storing.len());
         node.core.log().generation().hash(sink);
     })
 }
 
-/// A replica with all others by their names.
-fn named_node(world: &World, node: &Node, naming: Naming) -> u64 {
+/// A replica with all others by their names. Of one that has stored no vote of the newest epoch yet (`left_behind`) nobody reads its
+/// votes of earlier ones: it does not crash ([`super::order`]). Only how many of them are still to be stored is told.
+fn named_node(world: &World, node: &Node, naming: Naming, left_behind: Option<Present>) -> u64 {
     digest(|sink| {
-        let unread = unread(world);
+        let unread = Unread { stored: left_behind.is_some(), ..unread(world) };
         node.core.renamed(|key| naming.key(key), unread).hash(sink);
         if !unread.heard {
             let mut heard: SmallVec<[_; 2]> = node.heard.iter().map(|key| naming.key(key)).collect();
@@ -157,9 +163,12 @@ fn named_node(world: &World, node: &Node, naming: Naming) -> u64 {
         }
         (node.starts, node.wipes).hash(sink);
         let disk = &node.disk;
-        naming.vote(disk.vote).hash(sink);
         sink.write_usize(disk.storing.len());
-        disk.storing.iter().for_each(|vote| naming.vote(*vote).hash(sink));
+        let epoch = left_behind.map(Present::epoch).unwrap_or_default();
+        for vote in [disk.vote].iter().chain(&disk.storing) {
+            let is_read = vote.quorum_epoch >= epoch;
+            is_read.then(|| naming.vote(*vote)).hash(sink);
+        }
         for entry in &disk.entries {
             (entry.quorum_epoch, naming.content(entry.content)).hash(sink);
         }
@@ -175,6 +184,7 @@ fn unread(world: &World) -> Unread {
         heard: bounds.resigns == 0,
         caught_up: bounds.changes == 0,
         fetched: bounds.pre_votes == PreVotes::Free,
+        stored: false,
     }
 }
 

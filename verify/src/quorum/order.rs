@@ -93,9 +93,14 @@ impl Present {
         node.core.quorum_epoch() < self.0
     }
 
+    /// Whether a replica has stored a vote of the newest epoch.
+    pub(super) fn has_stored(self, node: &Node) -> bool {
+        node.disk.vote.quorum_epoch >= self.0
+    }
+
     /// Whether a replica may be killed or lose power.
     pub(super) fn may_crash(self, node: &Node) -> bool {
-        node.disk.vote.quorum_epoch >= self.0
+        self.has_stored(node)
     }
 
     /// Whether a candidacy takes a replica to the newest epoch or beyond.

@@ -24,8 +24,8 @@ pub struct State {
     pub ghost: Ghost,
     /// What was spent of the bounds.
     pub spent: Spent,
-    /// Proposals and voter changes that somebody waits for, and where they were made. A sound core that leads knows of each, and one
-    /// that leads no more has told that: so they tell no states apart.
+    /// Proposals and voter changes that somebody waits for, and where they were made, in their order. In every step they are held to be
+    /// those that the core there says it is to answer: so they tell no states apart.
     pub proposals: SmallVec<[(Place, ProposalId); 1]>,
 }
 

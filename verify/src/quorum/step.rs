@@ -209,7 +209,9 @@ impl Driver<'_> {
         let acknowledged =
             self.state.ghost.acknowledged.iter().max().map_or(Offset::ZERO, |last| last.after(1));
         self.state.ghost.reads.push((at, id, acknowledged));
-        self.feed(at, Input::Read { id }, &[]);
+        if !self.feed(at, Input::Read { id }, &[]) {
+            self.state.ghost.reads.retain(|(place, read, _)| (*place, *read) != (at, id));
+        }
     }
 
     fn change(&mut self, at: Place, change: VoterChange) {
@@ -267,6 +269,7 @@ impl Driver<'_> {
         node.core = Quorum::recover(&tenure(at, &node), self.world.planted, found, &mut effects);
         effects.retain(|effect| !matches!(effect, Effect::Send { .. }));
         self.carry_out(at, &mut node, effects, &[]);
+        self.check_waiting(at, &node);
         *self.state.node_mut(at) = Shared::new(node);
     }
 

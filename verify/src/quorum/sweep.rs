@@ -82,6 +82,8 @@ const WALKS: &[&str] = &[
      in-flight=4 split=true start=cold keep-dead=true",
     "voters=5 observers=2 values=12 elections=12 kills=4 power-losses=4 wipes=1 corruptions=1 resends=16 repeats=8 resigns=2 \
      changes=6 reads=4 snapshots=6 in-flight=4 split=true pre-votes=asked keep-dead=true",
+    "voters=3 values=8 elections=8 power-losses=3 only-losses=true resends=8 repeats=4 reads=4 in-flight=3 split=true \
+     start=cold keep-dead=true",
 ];
 
 /// Some three minutes of twenty. With reads, snapshots, replaced disks and pre-votes as messages every step is in any order.
@@ -290,6 +292,13 @@ const MUTANTS: &[Row] = &[
         "start=cold elections=2 values=0 power-losses=1 stored-epochs=false",
         &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
     ),
+    (
+        Bug::PreVoteVotes,
+        "KIP-996",
+        "start=cold elections=1 values=0 pre-votes=asked",
+        &[name::PRE_VOTE_CHANGES_NOTHING],
+    ),
+    (Bug::AnnouncedSaysNothing, "L-16 on one path", "elections=2 values=1", &[name::WHO_WAITS_IS_REMEMBERED]),
     (
         Bug::LaterEpochUnheeded,
         "rule Q2",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use highwater_model::fault::Bug;
+use highwater_model::fault::{Bug, Planted};
 use highwater_model::id::QuorumEpoch;
 use highwater_model::quorum::{Body, Effect, Effects, Input, Message};
 use stateright::{Checker as _, Model as _};
@@ -127,6 +127,15 @@ fn states_that_are_encoded_alike_are_alike() {
     }
 }
 
+/// What is stored of earlier epochs: told of no replica behind, nor of one that moves on from there.
+#[test]
+fn votes_of_earlier_epochs_make_no_difference_to_those_left_behind() {
+    let line = "elections=3 values=2 power-losses=1";
+    let compared = alike(&world(line), 6_000, 2).unwrap_or_else(|unlike| panic!("{line}: {unlike:#?}"));
+
+    assert!(compared > 0);
+}
+
 /// The same, far into larger bounds.
 #[test]
 #[ignore = "takes minutes: cargo test --release -p highwater-verify --lib far_into_large_bounds -- --ignored"]
@@ -237,4 +246,27 @@ fn every_planted_bug_is_caught_where_states_are_reduced() {
         assert!(mutant.breaks.contains(&found.broken.claim), "{}: {:?}", mutant.bug.id(), found.broken);
     }
     assert!(reduced >= 10, "the bounds of {reduced} planted bugs are reduced");
+}
+
+#[test]
+fn whoever_is_forgotten_on_one_path_alone_is_missed_though_who_waits_tells_no_states_apart() {
+    let line = "elections=2 values=1";
+    let planted = Planted(Some(Bug::AnnouncedSaysNothing));
+    let reduced = World { planted, ..world(line) };
+    assert!(reduced.reduces() && reduced.in_order && reduced.symmetric);
+
+    let Verdict::Violated(found) = search(&reduced, Limits::default(), &mut |_| {}).verdict else {
+        panic!("somebody waits for ever")
+    };
+    assert_eq!(found.broken.claim, "quorum/who_waits_is_remembered");
+    assert!(matches!(searched(line, None).verdict, Verdict::Holds));
+}
+
+#[test]
+fn only_of_a_planted_bug_may_it_be_set_aside_in_which_epoch_it_speaks() {
+    let aside = bounds("stored-epochs=false");
+
+    assert!(World::new(aside.clone(), None).minds_stored_epochs());
+    assert!(!World::new(aside, Some(Bug::VoteBeforeStored)).minds_stored_epochs());
+    assert!(World::new(bounds("values=0"), Some(Bug::VoteBeforeStored)).minds_stored_epochs());
 }

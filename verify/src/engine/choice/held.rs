@@ -9,7 +9,7 @@ use stateright::{Model, Property};
 
 use super::PANIC;
 use crate::engine::{Encoder, quietly};
-use crate::world::{Checked, Seen, by_index};
+use crate::world::{Checked, Holds, Judged, all_properties};
 
 /// A world, held out to stateright.
 pub(super) struct Held<W>(pub(super) W);
@@ -94,36 +94,20 @@ impl<W: Checked> Model for Held<W> {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let holds: [Claimed<W>; 32] = by_index!(holds,
-            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
-        let seen: [Claimed<W>; 32] = by_index!(seen,
-            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
-        let always = W::always().iter().zip(holds).filter(|(claim, _)| claim.holds.is_some());
-        let sometimes = W::sometimes().iter().zip(seen);
-        let sometimes = sometimes.filter(|(claim, _)| matches!(claim.seen, Seen::State(_)));
         let fails = |_: &Self, position: &Self::State| position.state().is_some();
-        always
-            .map(|(claim, holds)| Property::always(claim.name, holds))
-            .chain(sometimes.map(|(claim, seen)| Property::sometimes(claim.name, seen)))
-            .chain([Property::always(PANIC, fails)])
-            .collect()
+        all_properties::<Self>().into_iter().chain([Property::always(PANIC, fails)]).collect()
     }
 }
 
-/// A claim in stateright's form: a bare function pointer, which can capture nothing.
-type Claimed<W> = fn(&Held<W>, &Position<<W as Model>::State>) -> bool;
+impl<W: Checked> Judged for Held<W> {
+    type World = W;
 
-/// Whether the always-claim at index `AT` holds. One that fails an assertion does not.
-fn holds<W: Checked, const AT: usize>(held: &Held<W>, position: &Position<W::State>) -> bool {
-    let claim = W::always().get(AT).and_then(|claim| claim.holds);
-    let judged = claim.zip(position.state());
-    judged.is_none_or(|(holds, state)| matches!(quietly(|| holds(&held.0, state)), Ok(Ok(()))))
-}
+    /// One that fails an assertion does not.
+    fn holds(&self, position: &Self::State, claim: Holds<W>) -> bool {
+        position.state().is_none_or(|state| matches!(quietly(|| claim(&self.0, state)), Ok(Ok(()))))
+    }
 
-/// Whether the sometimes-claim at index `AT` is met by this state.
-fn seen<W: Checked, const AT: usize>(held: &Held<W>, position: &Position<W::State>) -> bool {
-    match W::sometimes().get(AT).map(|claim| &claim.seen) {
-        Some(Seen::State(seen)) => position.state().is_some_and(|state| seen(&held.0, state)),
-        Some(Seen::Step) | None => false,
+    fn meets(&self, position: &Self::State, seen: fn(&W, &W::State) -> bool) -> bool {
+        position.state().is_some_and(|state| seen(&self.0, state))
     }
 }

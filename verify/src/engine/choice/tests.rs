@@ -162,3 +162,68 @@ fn engines_are_known_by_their_names() {
     assert_eq!(EngineName::ALL.map(|engine| engine.name().parse()), EngineName::ALL.map(Ok));
     assert!("tlc".parse::<EngineName>().is_err());
 }
+
+/// A jug of which more is claimed than stateright can be shown.
+struct Crowd(Jugs);
+
+const CLAIM: Always<Crowd> =
+    Always { name: "jugs/jug_is_a_jug", rule: "", holds: Some(|_, _| Ok(())), exercised_by: "" };
+static CROWD: [Always<Crowd>; 33] = [CLAIM; 33];
+
+impl stateright::Model for Crowd {
+    type State = [u8; 2];
+    type Action = Pour;
+
+    fn init_states(&self) -> Vec<[u8; 2]> {
+        self.0.init_states()
+    }
+    fn actions(&self, state: &[u8; 2], actions: &mut Vec<Pour>) {
+        self.0.actions(state, actions);
+    }
+    fn next_state(&self, state: &[u8; 2], action: Pour) -> Option<[u8; 2]> {
+        self.0.next_state(state, action)
+    }
+}
+
+impl Checked for Crowd {
+    const NAME: &'static str = "crowd";
+    const KINDS: &'static [&'static str] = Jugs::KINDS;
+    type Bounds = <Jugs as Checked>::Bounds;
+
+    fn new(bounds: Self::Bounds, planted: Option<Bug>) -> Self {
+        Self(Jugs::new(bounds, planted))
+    }
+    fn bounds(&self) -> &Self::Bounds {
+        self.0.bounds()
+    }
+    fn step(&self, state: &[u8; 2], action: &Pour, notes: &mut Notes) -> [u8; 2] {
+        self.0.step(state, action, notes)
+    }
+    fn kind(action: &Pour) -> usize {
+        Jugs::kind(action)
+    }
+    fn always() -> &'static [Always<Self>] {
+        &CROWD
+    }
+    fn sometimes() -> &'static [Sometimes<Self>] {
+        &[]
+    }
+    fn describe(&self, before: &[u8; 2], action: &Pour) -> String {
+        self.0.describe(before, action)
+    }
+    fn changes(&self, before: &[u8; 2], after: &[u8; 2]) -> Vec<String> {
+        self.0.changes(before, after)
+    }
+    fn profile(name: &str) -> Vec<Self::Bounds> {
+        Jugs::profile(name)
+    }
+    fn mutants() -> Vec<crate::world::Mutant<Self::Bounds>> {
+        Vec::new()
+    }
+}
+
+#[test]
+#[should_panic(expected = "stateright would not look at what crowd claims beyond 32 of a kind")]
+fn no_claim_is_left_out_for_want_of_room() {
+    let _ = Held(world::<Crowd>("", None)).properties();
+}
