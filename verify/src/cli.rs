@@ -1,8 +1,8 @@
 //! The command line: reads what is asked, runs it, shows it, and ends with the exit code that says how it went.
 //!
 //! Exit codes: 0 exhausted and all holds (or all mutants caught), 2 the question is not understood, 4 a violation (or a
-//! mutant that survives), 5 not concluded: the budget ran out first, a part of the check failed, or a recording cannot be
-//! followed.
+//! mutant that survives), 5 not concluded: the budget ran out first (of a mutant, too, which then is not known to survive), a
+//! part of the check failed, or a recording cannot be followed.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -226,7 +226,7 @@ fn check(asked: &Check) -> anyhow::Result<u8> {
         sweeps.push(sweep);
     }
     places.keep_first(&sweeps)?;
-    conclude(asked.json, &sweeps, part.as_ref())
+    conclude(asked, &sweeps, part.as_ref())
 }
 
 /// The worlds that are to be checked. Of all of them those are left out that do not know the bug, or have no such profile.
@@ -259,12 +259,17 @@ fn chosen(asked: &Check, request: &Request) -> anyhow::Result<Vec<Box<dyn World>
     Ok(with)
 }
 
-fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow::Result<u8> {
+fn conclude(asked: &Check, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow::Result<u8> {
     let worst = sweeps.iter().map(|sweep| sweep.conclusion).max().unwrap_or(Conclusion::Holds);
-    let runs = sweeps.iter().flat_map(|sweep| &sweep.runs);
-    let peak = runs.map(|run| run.peak_rss).chain([peak_resident_bytes()]).max().flatten();
-    if json {
+    let runs = || sweeps.iter().flat_map(|sweep| &sweep.runs);
+    let peak = runs().map(|run| run.peak_rss).chain([peak_resident_bytes()]).max().flatten();
+    if asked.json {
         let mut document = serde_json::json!({ "conclusion": worst, "models": sweeps, "peak_rss": peak });
+        let found = runs().find_map(|run| run.violation.as_ref());
+        let fields = document.as_object_mut().filter(|_| asked.with_parent);
+        if let (Some(found), Some(fields)) = (found, fields) {
+            fields.insert("story".to_owned(), serde_json::json!(found.story));
+        }
         part.into_iter().for_each(|part| part.tell(&mut document));
         shown(writeln!(io::stdout().lock(), "{document}"))?;
     } else if let Some(bytes) = peak {
@@ -277,15 +282,15 @@ fn conclude(json: bool, sweeps: &[Sweep], part: Option<&part::Taken>) -> anyhow:
 fn mutants(asked: &Mutants) -> anyhow::Result<u8> {
     asked.out.as_deref().map_or(Ok(()), keep::folder)?;
     let mut screen = Terminal::new(false, false);
-    let limits = asked.spend.limits();
+    let (limits, program) = (asked.spend.limits(), part::program());
     let mut rows: Vec<MutantRow> = Vec::new();
     for world in named(&asked.model)?.into_iter().chain(recovering(&asked.model)) {
-        rows.extend(world.mutants(limits, &mut screen));
+        rows.extend(world.mutants(None, program.as_deref(), limits, &mut screen));
     }
     asked.out.as_deref().map_or(Ok(()), |folder| keep::keep_all(folder, &rows))?;
-    let caught = rows.iter().all(|row| row.caught);
-    shown(show_mutants(asked, &rows, caught))?;
-    Ok(if caught { 0 } else { 4 })
+    let worst = rows.iter().map(|row| row.conclusion).max().unwrap_or(Conclusion::Holds);
+    shown(show_mutants(asked, &rows, worst == Conclusion::Holds))?;
+    Ok(worst.exit_code())
 }
 
 fn show_mutants(asked: &Mutants, rows: &[MutantRow], caught: bool) -> io::Result<()> {

@@ -52,7 +52,7 @@ mod slices;
 
 use asked::asked;
 pub use asked::{Request, USUAL, WALK};
-use child::Failure;
+use child::Beyond;
 pub use child::with_parent;
 use shard::Listed;
 use slices::Sliced;
@@ -132,8 +132,15 @@ pub trait World {
     /// Whether this world has a mutant for the bug.
     fn catches(&self, bug: Bug) -> bool;
 
-    /// Searches for each planted bug.
-    fn mutants(&self, limits: Limits, screen: &mut dyn Screen) -> Vec<MutantRow>;
+    /// Searches for each planted bug, or for `only` one; each in a process of its own, if `program` is this one and may run itself:
+    /// so each has all the memory of its limits.
+    fn mutants(
+        &self,
+        only: Option<Bug>,
+        program: Option<&Path>,
+        limits: Limits,
+        screen: &mut dyn Screen,
+    ) -> Vec<MutantRow>;
 
     /// Serves stateright's Explorer on the loopback interface, until the process ends.
     ///
@@ -193,9 +200,15 @@ fn run<W: Checked>(
     run
 }
 
-/// Runs a sound search in a process of its own, which shows its progress itself.
-fn run_apart<W: Checked>(program: &Path, bounds: W::Bounds, limits: Limits, screen: &mut dyn Screen) -> Run {
-    let run = apart::searched(program, &W::new(bounds, None), limits);
+/// Runs a search in a process of its own, which shows its progress itself.
+fn run_apart<W: Checked>(
+    program: &Path,
+    bounds: W::Bounds,
+    planted: Option<Bug>,
+    limits: Limits,
+    screen: &mut dyn Screen,
+) -> Run {
+    let run = apart::searched(program, &W::new(bounds, planted), planted, limits);
     screen.end(&run);
     run
 }
@@ -222,12 +235,12 @@ fn walks<W: Checked>(
         let (_, limits) = share_of(plan, left(request.limits, clock), sweep.len() - at);
         screen.begin(W::NAME, &bounds.line());
         let world = W::new(bounds.clone(), request.planted);
-        let (walked, failure) = take_walks(&world, request, share, limits, screen);
+        let (walked, beyond) = take_walks(&world, request, share, limits, screen);
         let mut run = Run::new(&world, request.planted, &walked.outcome);
-        run.walked(Walks::new::<W>(share, &walked, bounds, request.planted));
-        if let Some(failure) = failure {
-            run.fail(failure.is_violation, failure.why);
+        if let Some(beyond) = beyond {
+            beyond.tell(&mut run);
         }
+        run.walked(Walks::new::<W>(share, &walked, bounds, request.planted));
         screen.end(&run);
         runs.push(run);
         if runs.last().is_some_and(|run| run.conclusion == Conclusion::Violated) {
@@ -243,7 +256,7 @@ fn take_walks<W: Checked>(
     plan: Plan,
     limits: Limits,
     screen: &mut dyn Screen,
-) -> (Walked<W>, Option<Failure>) {
+) -> (Walked<W>, Option<Beyond>) {
     let mut progress = |at| screen.progress(at);
     let is_long = |most: &u64| plan.steps.is_none_or(|steps| steps > *most);
     match (&request.program, W::WALK_STEPS_MAX.filter(is_long)) {
@@ -284,10 +297,10 @@ impl<W: Checked> World for Of<W> {
             let program =
                 request.program.as_deref().filter(|_| is_apart && limits.timeout != Some(Duration::ZERO));
             runs.push(match program {
-                Some(program) => run_apart::<W>(program, bounds, limits, screen),
+                Some(program) => run_apart::<W>(program, bounds, None, limits, screen),
                 None => run::<W>(bounds, request.planted, request.engine, limits, screen),
             });
-            if runs.last().is_some_and(|run| run.violation.is_some()) {
+            if runs.last().is_some_and(|run| run.conclusion == Conclusion::Violated) {
                 break;
             }
         }
@@ -328,13 +341,23 @@ impl<W: Checked> World for Of<W> {
         mutant_of::<W>(bug).is_some()
     }
 
-    fn mutants(&self, limits: Limits, screen: &mut dyn Screen) -> Vec<MutantRow> {
+    fn mutants(
+        &self,
+        only: Option<Bug>,
+        program: Option<&Path>,
+        limits: Limits,
+        screen: &mut dyn Screen,
+    ) -> Vec<MutantRow> {
         let search_for = |mutant: Mutant<W::Bounds>| {
-            let run =
-                run::<W>(mutant.bounds.clone(), Some(mutant.bug), EngineName::Own, limits, &mut *screen);
+            let (bounds, planted) = (mutant.bounds.clone(), Some(mutant.bug));
+            let run = match program {
+                Some(program) => run_apart::<W>(program, bounds, planted, limits, &mut *screen),
+                None => run::<W>(bounds, planted, EngineName::Own, limits, &mut *screen),
+            };
             MutantRow::new(&mutant, run)
         };
-        W::mutants().into_iter().map(search_for).collect()
+        let asked_for = |mutant: &Mutant<W::Bounds>| only.is_none_or(|bug| mutant.bug == bug);
+        W::mutants().into_iter().filter(asked_for).map(search_for).collect()
     }
 
     fn explore(&self, bounds: &[String], port: u16) -> anyhow::Result<()> {

@@ -165,6 +165,13 @@ impl Run {
         self.failure = Some(why);
     }
 
+    /// Makes it one that found this.
+    pub fn violated(&mut self, story: Story) {
+        self.conclusion = Conclusion::Violated;
+        self.exhausted = false;
+        self.violation = Some(Violation::of(story));
+    }
+
     /// Makes it one of walks, which exhaust nothing.
     pub fn walked(&mut self, walks: Walks) {
         self.exhausted = false;
@@ -182,16 +189,22 @@ impl Run {
     }
 }
 
-fn violation<W: Checked>(world: &W, planted: Option<Bug>, example: &Counterexample<W>) -> Violation {
-    let story = Story::of(world, planted, example);
-    let steps = story.steps.iter().chain(&story.aftermath);
-    Violation {
-        claim: story.claim.name,
-        rule: story.claim.rule,
-        values: story.claim.values.clone(),
-        steps: steps.map(|step| Step { action: step.words.clone(), changes: step.changes.clone() }).collect(),
-        story,
+impl Violation {
+    fn of(story: Story) -> Self {
+        let steps = story.steps.iter().chain(&story.aftermath);
+        let steps = steps.map(|step| Step { action: step.words.clone(), changes: step.changes.clone() });
+        Self {
+            claim: story.claim.name,
+            rule: story.claim.rule,
+            values: story.claim.values.clone(),
+            steps: steps.collect(),
+            story,
+        }
     }
+}
+
+fn violation<W: Checked>(world: &W, planted: Option<Bug>, example: &Counterexample<W>) -> Violation {
+    Violation::of(Story::of(world, planted, example))
 }
 
 /// The searches of one model.
@@ -256,6 +269,9 @@ pub struct MutantRow {
     pub source: &'static str,
     /// Whether a claim that it is expected to break was found broken.
     pub caught: bool,
+    /// How the search for it ended: `holds` when it was caught, `violated` when it survives, or breaks nothing but what it is
+    /// not expected to; else it is not known.
+    pub conclusion: Conclusion,
     /// The claims of which one must break.
     pub expected: &'static [&'static str],
     /// The search.
@@ -267,11 +283,18 @@ impl MutantRow {
     #[must_use]
     pub fn new<B>(mutant: &Mutant<B>, run: Run) -> Self {
         let broken = run.violation.as_ref().map(|violation| violation.claim);
+        let caught = broken.is_some_and(|claim| mutant.breaks.contains(&claim));
+        let conclusion = match run.conclusion {
+            _ if caught => Conclusion::Holds,
+            Conclusion::OutOfBudget | Conclusion::Failed => run.conclusion,
+            Conclusion::Holds | Conclusion::Vacuous | Conclusion::Violated => Conclusion::Violated,
+        };
         Self {
             id: mutant.bug.id(),
             what: mutant.bug.what(),
             source: mutant.source,
-            caught: broken.is_some_and(|claim| mutant.breaks.contains(&claim)),
+            caught,
+            conclusion,
             expected: mutant.breaks,
             run,
         }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use highwater_verify::engine::Progress;
+use highwater_model::fault::Bug;
+use highwater_verify::engine::{Limits, Progress};
 use highwater_verify::registry::{Request, Screen, worlds};
 use highwater_verify::report::{Conclusion, Run};
 
@@ -44,4 +45,45 @@ fn a_part_ends_with_the_run_that_waits_for_it() {
     drop(part.stdin.take());
 
     assert_eq!(part.wait().expect("it ends").code(), Some(5));
+}
+
+/// What is told of a planted bug of the metadata model.
+fn hunted(
+    program: Option<PathBuf>,
+    limits: Limits,
+) -> (Conclusion, u64, Option<(&'static str, usize)>, bool) {
+    let bug = Bug::by_id("B-13d").expect("a bug of the catalogue");
+    let worlds = worlds();
+    let metadata = worlds.iter().find(|world| world.name() == "metadata").expect("a model");
+    let row = metadata.mutants(Some(bug), program.as_deref(), limits, &mut Dark).remove(0);
+    let found = row.run.violation.as_ref().map(|found| (found.claim, found.steps.len()));
+    (row.conclusion, row.run.states, found, row.run.peak_rss.is_some())
+}
+
+#[test]
+fn what_a_process_of_its_own_finds_is_told_with_the_way_to_it() {
+    let limits = Limits { threads: 1, ..Limits::default() };
+
+    let (conclusion, states, found, has_own_memory) = hunted(Some(PROGRAM.into()), limits);
+
+    assert_eq!((conclusion, states, found, false), hunted(None, limits));
+    assert_eq!((conclusion, found), (Conclusion::Holds, Some(("metadata/lost_replica_is_excluded", 8))));
+    assert!(has_own_memory || !cfg!(target_os = "linux"), "each has the memory of a process");
+}
+
+#[test]
+fn of_a_bug_for_which_the_budget_is_too_small_nothing_is_concluded() {
+    let limits = Limits { states: Some(1), threads: 1, ..Limits::default() };
+    let mut command = Command::new(PROGRAM);
+    command.args(["mutants", "metadata", "--threads", "1", "--memory", "1", "--json"]);
+
+    let output = command.output().expect("it runs");
+
+    assert_eq!(hunted(Some(PROGRAM.into()), limits).0, Conclusion::OutOfBudget);
+    assert_eq!(output.status.code(), Some(5), "not 4: none is known to survive");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a document");
+    assert_eq!(
+        (&told["all_caught"], &told["mutants"][0]["conclusion"]),
+        (&false.into(), &"out_of_budget".into())
+    );
 }

@@ -89,14 +89,15 @@ impl Reached {
         words
     }
 
-    /// The unit tests that come to a mutant: those that are quick, and the others.
-    pub(crate) fn tests(&self, number: usize) -> [Vec<&str>; 2] {
+    /// The unit tests that come to a mutant: those that are quick, and the others; and what each of the two takes without a mutant, in
+    /// seconds.
+    pub(crate) fn tests(&self, number: usize) -> [(Vec<&str>, f64); 2] {
         let come = || self.tests.iter().filter(|test| test.met.contains(&number));
-        let names = |quick: bool| {
-            let asked = come().filter(|test| (test.seconds < QUICK) == quick);
-            asked.map(|test| test.name.as_str()).collect()
+        let part = |quick: bool| {
+            let asked = || come().filter(|test| (test.seconds < QUICK) == quick);
+            (asked().map(|test| test.name.as_str()).collect(), asked().map(|test| test.seconds).sum())
         };
-        [names(true), names(false)]
+        [part(true), part(false)]
     }
 
     /// The bounds that come to a mutant of this module, each with its place, in the order in which they are searched: what takes
@@ -213,8 +214,8 @@ mod tests {
 
         assert_eq!(order(1), [1, 2, 0]);
         assert_eq!(order(2), [1]);
-        assert_eq!(reached().tests(1), [["t"], ["u"]]);
-        assert_eq!(reached().tests(2), [Vec::new(), vec!["u"]]);
+        assert_eq!(reached().tests(1), [(vec!["t"], 0.01), (vec!["u"], 1.0)]);
+        assert_eq!(reached().tests(2), [(Vec::new(), 0.0), (vec!["u"], 1.0)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::build::{Judges, Tell, judges};
 use crate::each::each;
@@ -11,6 +11,9 @@ use crate::mutant::Mutant;
 use crate::reach::{Reached, WORLDS};
 use crate::results::{Entry, Open, Results, Verdict, load, source_of};
 use crate::workbench::Workbench;
+
+/// A mutant under which a judge takes so many times what it takes without one, and a second, is noticed.
+const SLOWER: f64 = 3.0;
 
 /// What a run is asked for.
 pub(crate) struct Asked {
@@ -185,20 +188,19 @@ impl Bay<'_> {
         Ok(entry)
     }
 
+    /// A judge that takes so many seconds without a mutant is put to one.
     fn trial(&self, number: usize, usual: f64) -> Trial {
-        // A mutant that takes much longer than none never ends.
-        let usual = std::time::Duration::from_secs_f64(usual * 3.0).as_secs() + 1;
-        Trial { switch: number.to_string(), seconds: usual.min(self.seconds) }
+        Trial { switch: number.to_string(), seconds: patience(usual).min(self.seconds) }
     }
 
     /// What the unit tests say.
     fn test(&self, number: usize) -> anyhow::Result<Fate> {
         let mut fate = Fate::NotReached;
-        for names in self.reached.tests(number) {
+        for (names, usual) in self.reached.tests(number) {
             if names.is_empty() {
                 continue;
             }
-            fate = unit_tests(&self.judges.tests, &names, &self.trial(number, 2.0))?;
+            fate = unit_tests(&self.judges.tests, &names, &self.trial(number, usual))?;
             if fate.is_caught() {
                 break;
             }
@@ -243,6 +245,11 @@ impl Bay<'_> {
     }
 }
 
+/// How long a judge is waited for that takes so many seconds without a mutant: with one that takes much longer it never ends.
+fn patience(usual: f64) -> u64 {
+    Duration::from_secs_f64(usual * SLOWER).as_secs() + 1
+}
+
 /// One line about a verdict.
 fn told(entry: &Entry) -> String {
     let Mutant { file, line, change, .. } = &entry.mutant;
@@ -259,6 +266,11 @@ fn told(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_judge_is_waited_for_as_long_as_it_takes_without_a_mutant_tells() {
+        assert_eq!([0.01, 1.0, 2.5].map(patience), [1, 4, 8]);
+    }
 
     #[test]
     fn what_another_checker_has_searched_says_nothing() {

@@ -15,24 +15,31 @@ pub(super) struct Spend {
     /// Worker threads, at most 256; by default one per core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=THREADS_MAX))]
     pub(super) threads: Option<u16>,
-    /// Stops after this time: 90, 90s, 10m or 2h
+    /// Stops after this time: 90, 90s, 10m or 2h, or 500ms
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) timeout: Option<Duration>,
     /// Stops a search when its process holds more than this: 8G, 500M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) memory: Option<u64>,
+    /// Stops a search after so many unique states
+    #[arg(long, value_name = "N", hide = true)]
+    pub(super) states: Option<u64>,
 }
 
 impl Spend {
     /// As limits of a search.
     pub(super) fn limits(&self) -> Limits {
-        let usual = Limits { timeout: self.timeout, memory: self.memory, ..Limits::default() };
-        Limits { threads: self.threads.map_or(usual.threads, usize::from), ..usual }
+        let Self { threads, timeout, memory, states } = *self;
+        let usual = Limits { timeout, memory, states, ..Limits::default() };
+        Limits { threads: threads.map_or(usual.threads, usize::from), ..usual }
     }
 }
 
-/// Reads a time: seconds, or a number with `s`, `m` or `h`.
+/// Reads a time: seconds, or a number with `ms`, `s`, `m` or `h`.
 fn duration(text: &str) -> Result<Duration, String> {
+    if let Some(Ok(milliseconds)) = text.strip_suffix("ms").map(str::parse) {
+        return Ok(Duration::from_millis(milliseconds));
+    }
     let (number, scale) = match text.char_indices().last() {
         Some((at, 's')) => (text.get(..at), 1),
         Some((at, 'm')) => (text.get(..at), 60),
@@ -71,6 +78,8 @@ mod tests {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        assert!(duration("ms").is_err() && duration("-1ms").is_err());
         assert!(duration("soon").is_err());
     }
 }

@@ -91,6 +91,10 @@ fn conclude(json: bool, findings: &[Finding], tally: &Tally) -> anyhow::Result<u
         let what = "after lost tails or an unclean election nothing was promised any more, nor judged";
         writeln!(out, "of the records of {} partitions {what}", tally.void)?;
     }
+    if tally.unordered > 0 {
+        let what = "what several nodes held at one moment was not judged to the end";
+        writeln!(out, "of {} partitions (the quorum counts as one) {what}", tally.unordered)?;
+    }
     if tally.messages_from_the_cut > 0 {
         let messages = tally.messages_from_the_cut;
         writeln!(out, "{messages} messages are from moments that were not recorded, and are believed")?;

@@ -1,65 +1,57 @@
 //! The searches of a sweep, each in a process of its own: so that a bound begins with all the memory that there is, and one
 //! that runs out of it takes no other with it.
 //!
-//! What broke a claim is searched for again here, to be told.
+//! What broke a claim is told with the way to it, which is taken again here.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::child::{Child, Failure, Told, nothing};
-use crate::engine::{Limits, Outcome, Verdict, search};
+use highwater_model::fault::Bug;
+
+use super::child::{Beyond, Child, Told, nothing};
+use crate::engine::{Limits, Outcome, Verdict};
 use crate::report::{Conclusion, Run};
 use crate::world::Checked;
 
-/// Searches these bounds in a process of their own, with nothing planted: for a bug no sweep is searched.
-pub(super) fn searched<W: Checked>(program: &Path, world: &W, limits: Limits) -> Run {
-    match (Child { program, world, planted: None, limits, shows: true }).run(&[], "a search of the sweep") {
-        Ok(told) => run(world, &told, limits),
+/// Searches the bounds of this world, in which this bug is planted if there is one, in a process of their own.
+pub(super) fn searched<W: Checked>(program: &Path, world: &W, planted: Option<Bug>, limits: Limits) -> Run {
+    match (Child { program, world, planted, limits, shows: true }).run(&[], "a search of its own") {
+        Ok(told) => run(world, planted, &told),
         Err(error) => {
-            let mut run = Run::new(world, None, &nothing());
+            let mut run = Run::new(world, planted, &nothing());
             run.fail(false, format!("{error:#}"));
             run
         }
     }
 }
 
-fn run<W: Checked>(world: &W, told: &Told, limits: Limits) -> Run {
-    let (outcome, failure) = concluded(world, told, limits);
-    let mut run = Run::new(world, None, &outcome);
+fn run<W: Checked>(world: &W, planted: Option<Bug>, told: &Told) -> Run {
+    let (outcome, beyond) = concluded::<W>(told);
+    let mut run = Run::new(world, planted, &outcome);
     run.peak_rss = told.peak_resident;
-    if let Some(Failure { is_violation, why }) = failure {
-        run.fail(is_violation, why);
+    if let Some(beyond) = beyond {
+        beyond.tell(&mut run);
     }
     run
 }
 
-/// What a process told, with the way to what it found.
-fn concluded<W: Checked>(world: &W, told: &Told, limits: Limits) -> (Outcome<W>, Option<Failure>) {
+/// What a process told.
+fn concluded<W: Checked>(told: &Told) -> (Outcome<W>, Option<Beyond>) {
     let mut outcome = nothing();
     told.add_to(&mut outcome);
     outcome.elapsed = Duration::try_from_secs_f64(told.seconds).unwrap_or_default();
-    let failure = match told.conclusion {
+    let beyond = match told.conclusion {
         Conclusion::Holds => {
             outcome.verdict = Verdict::Holds;
             None
         }
         Conclusion::OutOfBudget => None,
-        Conclusion::Violated => {
-            let again = search(world, Limits { timeout: None, ..limits }, &mut |_| {});
-            let is_found = matches!(again.verdict, Verdict::Violated(_));
-            outcome.verdict = again.verdict;
-            (!is_found).then(|| Failure { is_violation: true, why: not_again(told) })
-        }
+        Conclusion::Violated => Some(told.again::<W>()),
         Conclusion::Failed | Conclusion::Vacuous => {
-            let why = format!("a search of the sweep told that it {:?}", told.conclusion);
-            Some(Failure { is_violation: false, why })
+            Some(Beyond::Failed(format!("a search of its own told that it {:?}", told.conclusion)))
         }
     };
-    (outcome, failure)
-}
-
-fn not_again(told: &Told) -> String {
-    format!("nothing is broken here; in a process of its own it broke {}", told.found())
+    (outcome, beyond)
 }
 
 #[cfg(test)]
@@ -80,11 +72,7 @@ mod tests {
             "bytes_per_state": 60, "taken": { "a voter starts an election": 3 }, "met": [],
             "violation": { "claim": "quorum/log_matching", "values": "2 is not 3" },
         });
-        run(
-            &world(),
-            &serde_json::from_value(told).expect("a run"),
-            Limits { threads: 1, ..Limits::default() },
-        )
+        run(&world(), None, &serde_json::from_value(told).expect("a run"))
     }
 
     #[test]
@@ -98,16 +86,17 @@ mod tests {
     }
 
     #[test]
-    fn a_violation_that_does_not_come_back_is_a_violation_all_the_same() {
+    fn a_violation_without_the_way_to_it_is_a_violation_all_the_same() {
         let run = told("violated");
 
         assert_eq!((run.conclusion, run.exhausted), (Conclusion::Violated, false));
+        assert!(run.violation.is_none());
         assert!(run.failure.expect("it says why").contains("broke quorum/log_matching\n2 is not 3"));
     }
 
     #[test]
     fn a_process_that_dies_concludes_nothing() {
-        let run = searched(Path::new("/bin/false"), &world(), Limits::default());
+        let run = searched(Path::new("/bin/false"), &world(), None, Limits::default());
 
         assert_eq!((run.conclusion, run.exhausted), (Conclusion::Failed, false));
         assert!(run.failure.expect("it says why").contains("exit status: 1"));

@@ -12,11 +12,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use highwater_model::fault::Bug;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::bounds::Bounds as _;
 use crate::engine::{Limits, Outcome, Verdict};
-use crate::report::Conclusion;
-use crate::story::asked_as;
+use crate::replay::{End, Replayed, replay};
+use crate::report::{Conclusion, Run};
+use crate::story::{Story, asked_as, file};
 use crate::world::Checked;
 
 /// The flag by which a process is told that another waits for it.
@@ -27,6 +29,7 @@ pub(super) const WITH_PARENT: &str = "--with-parent";
 struct Document {
     models: Vec<Model>,
     peak_rss: Option<u64>,
+    story: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +53,9 @@ pub(super) struct Told {
     /// Bytes that the process held at most, where the system tells.
     #[serde(skip)]
     pub(super) peak_resident: Option<u64>,
+    /// The way to what it found broken.
+    #[serde(skip)]
+    pub(super) story: Option<Value>,
 }
 
 /// What a process found broken.
@@ -68,13 +74,26 @@ pub(super) struct Walks {
     pub(super) length: Option<u32>,
 }
 
-/// Why a process came to no end of its own.
+/// What came of a process, beside numbers.
 #[derive(Debug)]
-pub(super) struct Failure {
-    /// Whether it found a violation, which could not be found again here.
-    pub(super) is_violation: bool,
-    /// What happened.
-    pub(super) why: String,
+pub(super) enum Beyond {
+    /// It came to no end of its own, so that nothing is concluded.
+    Failed(String),
+    /// It found a violation, and the way to it does not lead there here.
+    Unconfirmed(String),
+    /// It found a violation. This is the way to it, taken again here.
+    Violated(Box<Story>),
+}
+
+impl Beyond {
+    /// Makes it what a run comes to.
+    pub(super) fn tell(self, run: &mut Run) {
+        match self {
+            Self::Failed(why) => run.fail(false, why),
+            Self::Unconfirmed(why) => run.fail(true, why),
+            Self::Violated(story) => run.violated(*story),
+        }
+    }
 }
 
 /// What is to be run, and by which program.
@@ -102,7 +121,10 @@ impl<W: Checked> Child<'_, W> {
             command.args(["--mutant", bug.id()]);
         }
         if let Some(time) = self.limits.timeout {
-            command.args(["--timeout", &whole_seconds(time).to_string()]);
+            command.args(["--timeout", &format!("{}ms", time.as_millis().max(1))]);
+        }
+        if let Some(states) = self.limits.states {
+            command.args(["--states", &states.to_string()]);
         }
         if let Some(bytes) = self.limits.memory {
             command.args(["--memory", &bytes.to_string()]);
@@ -118,23 +140,31 @@ impl<W: Checked> Child<'_, W> {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!("{what} ended with {}{}{said}", output.status, if said.is_empty() { "" } else { ": " });
         };
-        let Document { models, peak_rss } = document;
+        let Document { models, peak_rss, story } = document;
         let told = models.into_iter().flat_map(|model| model.runs).next();
         let told = told.with_context(|| format!("{what} tells nothing of what it did"))?;
-        Ok(Told { peak_resident: peak_rss, ..told })
+        Ok(Told { peak_resident: peak_rss, story, ..told })
     }
 }
 
-/// A time on the command line, which takes no less than a second.
-fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs().max(1)
-}
-
 impl Told {
-    /// What it found, in words.
-    pub(super) fn found(&self) -> String {
+    /// What it found broken, its steps taken again here: no second search, which might end before it comes there.
+    pub(super) fn again<W: Checked>(&self) -> Beyond {
         let told = self.violation.as_ref().map(|found| format!("{}\n{}", found.claim, found.values));
-        told.unwrap_or_else(|| "it does not say what".to_owned())
+        let told = told.unwrap_or_else(|| "it does not say what".to_owned());
+        let unconfirmed =
+            |why: String| Beyond::Unconfirmed(format!("{why}; in a process of its own it broke {told}"));
+        let Some(story) = &self.story else { return unconfirmed("the way there is not told".to_owned()) };
+        match file::recorded(story.clone()) {
+            Err(error) => unconfirmed(format!("the way there cannot be read, {error}")),
+            Ok(recorded) => match replay::<W>(&recorded, false) {
+                Err(error) => unconfirmed(format!("the way there cannot be taken, {error}")),
+                Ok(Replayed { end: End::StillBroken | End::BrokenDifferently, story, .. }) => {
+                    Beyond::Violated(Box::new(story))
+                }
+                Ok(_) => unconfirmed("nothing is broken here after the same steps".to_owned()),
+            },
+        }
     }
 
     /// Adds what was done and seen to an outcome.

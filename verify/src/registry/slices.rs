@@ -1,16 +1,16 @@
 //! Long walks in slices, each a process of its own: for worlds that keep what they have met until the process ends.
 //!
 //! A slice is this very command for some walks in a row, so that slices put together are the walks that one process would
-//! take. A walk that broke a claim is taken again here, to be shortened and told.
+//! take. Of one that broke a claim the slice tells the way there, shortened; it is taken again here.
 
 use std::path::Path;
 use std::time::Duration;
 
 use highwater_model::fault::Bug;
 
-use super::child::{Child, Failure, Told, nothing};
+use super::child::{Beyond, Child, Told, nothing};
 use crate::clock::Stopwatch;
-use crate::engine::{Limits, Plan, Progress, Sighting, Verdict, Walked, walk};
+use crate::engine::{Limits, Plan, Progress, Sighting, Verdict, Walked};
 use crate::world::Checked;
 
 /// What is to be walked, and by which program.
@@ -27,10 +27,10 @@ pub(super) struct Sliced<'a, W: Checked> {
 impl<W: Checked> Sliced<'_, W> {
     /// Takes slice after slice, until the plan is carried out, the time is over, a claim is broken or a slice fails; what was
     /// walked until then is told either way.
-    pub(super) fn walk(&self, progress: &mut dyn FnMut(Progress)) -> (Walked<W>, Option<Failure>) {
+    pub(super) fn walk(&self, progress: &mut dyn FnMut(Progress)) -> (Walked<W>, Option<Beyond>) {
         let clock = Stopwatch::start();
         let mut sum = Walked { outcome: nothing::<W>(), walks: 0, sighting: None };
-        let failure = loop {
+        let beyond = loop {
             let steps = self.plan.steps.map(|steps| steps.saturating_sub(sum.outcome.generated));
             let time = self.limits.timeout.map(|timeout| timeout.saturating_sub(clock.elapsed()));
             let complete = steps == Some(0);
@@ -41,19 +41,17 @@ impl<W: Checked> Sliced<'_, W> {
             }
             let steps = steps.unwrap_or(u64::MAX).min(self.slice);
             let added = match self.slice(self.plan.first + sum.walks, steps, time) {
-                Ok(slice) => self.add(&mut sum, slice),
-                Err(error) => Err(Failure { is_violation: false, why: format!("{error:#}") }),
+                Ok(slice) => Self::add(&mut sum, &slice),
+                Err(error) => Some(Beyond::Failed(format!("{error:#}"))),
             };
-            match added {
-                Ok(true) => break None,
-                Ok(false) => {}
-                Err(failure) => break Some(failure),
+            if added.is_some() {
+                break added;
             }
             let (generated, walks) = (sum.outcome.generated, Some(sum.walks));
             progress(Progress { generated, walks, elapsed: clock.elapsed(), ..Progress::default() });
         };
         sum.outcome.elapsed = clock.elapsed();
-        (sum, failure)
+        (sum, beyond)
     }
 
     /// Runs one slice.
@@ -66,30 +64,20 @@ impl<W: Checked> Sliced<'_, W> {
         Child { program, world, planted, limits, shows: false }.run(&words, &what)
     }
 
-    /// Adds a slice; whether a claim was broken in it.
-    ///
-    /// # Errors
-    /// When the walk that broke it breaks nothing here: the violation stands, but without the way to it.
-    fn add(&self, sum: &mut Walked<W>, slice: Told) -> Result<bool, Failure> {
+    /// Adds a slice; gives what it found, if it did.
+    fn add(sum: &mut Walked<W>, slice: &Told) -> Option<Beyond> {
         let before = sum.outcome.generated;
         slice.add_to(&mut sum.outcome);
         let Some(walks) = &slice.walks else {
             let why = "a slice of the walks tells nothing of them".to_owned();
-            return Err(Failure { is_violation: slice.violation.is_some(), why });
+            let is_violation = slice.violation.is_some();
+            return Some(if is_violation { Beyond::Unconfirmed(why) } else { Beyond::Failed(why) });
         };
         sum.walks += walks.walks;
-        let Some(number) = walks.walk else { return Ok(false) };
-        let plan = Plan { first: number, steps: Some(1), ..self.plan };
-        let again = walk(self.world, plan, Limits { timeout: None, ..self.limits }, &mut |_| {});
-        if !matches!(again.outcome.verdict, Verdict::Violated(_)) {
-            let told = slice.found();
-            let why = format!("walk {number} breaks nothing here; in a process of its own it broke {told}");
-            return Err(Failure { is_violation: true, why });
-        }
-        sum.outcome.verdict = again.outcome.verdict;
+        let walk = walks.walk?;
         let steps = before + walks.steps_until_found.unwrap_or(slice.steps_taken);
-        sum.sighting = Some(Sighting { walk: number, steps, length: walks.length.unwrap_or(0) });
-        Ok(true)
+        sum.sighting = Some(Sighting { walk, steps, length: walks.length.unwrap_or(0) });
+        Some(slice.again::<W>())
     }
 }
 
@@ -117,14 +105,13 @@ mod tests {
 
         let (walked, failure) = sliced(&world, Path::new("/bin/false")).walk(&mut |_| {});
 
-        let failure = failure.expect("it tells nothing");
-        assert!(!failure.is_violation && failure.why.contains("exit status: 1"), "{}", failure.why);
+        let Some(Beyond::Failed(why)) = failure else { panic!("it tells nothing") };
+        assert!(why.contains("exit status: 1"), "{why}");
         assert!(matches!(walked.outcome.verdict, Verdict::OutOfBudget));
     }
 
     #[test]
-    fn a_violation_that_does_not_come_back_is_a_violation_all_the_same() {
-        let (world, path) = (world(), Path::new("/bin/false"));
+    fn a_violation_without_the_way_to_it_is_a_violation_all_the_same() {
         let slice = json!({
             "conclusion": "violated", "states": 0, "steps_taken": 5, "depth": 5, "seconds": 0.1, "bytes_per_state": 0,
             "taken": {}, "met": [],
@@ -133,10 +120,10 @@ mod tests {
         });
         let mut sum = Walked { outcome: nothing::<World>(), walks: 0, sighting: None };
 
-        let added = sliced(&world, path).add(&mut sum, serde_json::from_value(slice).expect("a slice"));
+        let added = Sliced::add(&mut sum, &serde_json::from_value(slice).expect("a slice"));
 
-        let failure = added.expect_err("nothing is broken here");
-        assert!(failure.is_violation && failure.why.contains("broke quorum/log_matching\n2 is not 3"));
+        let Some(Beyond::Unconfirmed(why)) = added else { panic!("it does not tell the way there") };
+        assert!(why.contains("broke quorum/log_matching\n2 is not 3"), "{why}");
         assert_eq!((sum.walks, sum.outcome.generated), (3, 5));
     }
 }

@@ -183,7 +183,12 @@ pub fn mutants(out: &mut dyn Write, rows: &[MutantRow]) -> io::Result<()> {
     let caught = rows.iter().filter(|row| row.caught).count();
     writeln!(out, "\n{caught} of {} planted bugs caught", rows.len())?;
     for row in rows.iter().filter(|row| !row.caught) {
-        writeln!(out, "  NOT caught: {} ({}) at {}", row.id, row.what, row.run.bounds_line())?;
+        let how = match row.conclusion {
+            Conclusion::OutOfBudget | Conclusion::Failed => "NOT KNOWN",
+            Conclusion::Holds | Conclusion::Vacuous | Conclusion::Violated => "NOT caught",
+        };
+        writeln!(out, "  {how}: {} ({}) at {}", row.id, row.what, row.run.bounds_line())?;
+        row.run.failure.iter().try_for_each(|why| writeln!(out, "    {why}"))?;
         writeln!(out, "    expected one of {}", row.expected.join(", "))?;
     }
     Ok(())
@@ -202,10 +207,12 @@ pub fn not_applicable(out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn cells(row: &MutantRow) -> [String; 7] {
-    let found = match (&row.run.violation, row.run.exhausted) {
+    let found = match (&row.run.violation, row.run.conclusion) {
         (Some(found), _) => format!("{} ({})", found.claim, found.rule),
-        (None, true) => "none: survives, exhausted".to_owned(),
-        (None, false) => "none: out of budget".to_owned(),
+        (None, Conclusion::OutOfBudget) => "not known: out of budget".to_owned(),
+        (None, Conclusion::Failed) => "not known: the search failed".to_owned(),
+        (None, Conclusion::Holds | Conclusion::Vacuous) => "none: survives, exhausted".to_owned(),
+        (None, Conclusion::Violated) => "some, see below".to_owned(),
     };
     let depth = row
         .run

@@ -80,7 +80,14 @@ pub enum ReadError {
 /// # Errors
 /// See [`ReadError`].
 pub fn read(text: &str) -> Result<Recorded, ReadError> {
-    let value: Value = serde_json::from_str(text).map_err(ReadError::NotJson)?;
+    recorded(serde_json::from_str(text).map_err(ReadError::NotJson)?)
+}
+
+/// Reads a counterexample that is JSON already.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn recorded(value: Value) -> Result<Recorded, ReadError> {
     let field = |name: &str| value.get(name).cloned().unwrap_or_default();
     if field("type") != KIND {
         return Err(ReadError::OtherKind(field("type")));

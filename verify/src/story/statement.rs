@@ -62,6 +62,10 @@ const STATEMENTS: &[(&str, &str)] = &[
         "A replica that leads, or that its leader answers, grants no pre-vote in its epoch.",
     ),
     (
+        "quorum/who_waits_is_remembered",
+        "Whoever waits for a proposal or a read at a replica is known to it, until it is answered or told that it waits in vain.",
+    ),
+    (
         "metadata/node_has_one_registration",
         "Every node has one registration, every directory one broker, and broker epochs only grow.",
     ),
@@ -167,10 +171,6 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("replication/one_leader_per_epoch", "No two replicas ever lead in the same leader epoch."),
     (
-        "replication/cas_linear",
-        "Every accepted change of the partition raises its epoch by one, and none lowers the leader epoch.",
-    ),
-    (
         "replication/well_formed",
         "No member of the ISR is fenced or stopping, the leader is in it, and others are eligible only while it is too small.",
     ),
@@ -182,7 +182,7 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("replication/epoch_history", "The epoch history of a running replica is the one of its records."),
     (
         "replication/no_duplicate",
-        "Of each producer the committed sequences follow each other without gap or repetition.",
+        "Of each producer the committed sequences in each log follow each other without gap or repetition.",
     ),
     ("replication/no_ghost_ack", "A produce that was refused before anything was appended is in no log."),
     (
