@@ -39,7 +39,7 @@ pub mod kind {
 pub const VERSION: u8 = 1;
 
 /// Messages to one node that wait at most until their records are read: one more is not sent, as if it were lost. Whoever
-/// asks again so often is not helped by more answers, and each holds memory.
+/// asks again so often is not helped by more answers, and each holds memory. Of the quorum's, the newest alone waits.
 pub const READS_MAX: usize = 8;
 
 /// One life of one core within one run of a process: from its recovery to its end, numbered from 1 in the order of their
@@ -291,8 +291,11 @@ pub enum Act<T> {
         /// Whether there is a link that may take it; otherwise it is lost.
         has_link: bool,
     },
-    /// The oldest message that waited for its records will not be sent.
-    NotSent,
+    /// The oldest message to this node that waited for its records will not be sent.
+    NotSent {
+        /// To whom.
+        to: NodeId,
+    },
     /// A message was put aside until its records are read.
     Reading {
         /// To whom.

@@ -184,7 +184,7 @@ fn records_that_are_read_and_never_sent_are_shown() {
 
 #[test]
 fn metadata_that_is_read_and_never_sent_is_shown() {
-    assert_shown(Slip::DropMetadataReads, "each act has its effect");
+    assert_shown(Slip::DropMetadataReads, "each effect has its act, in order");
 }
 
 #[test]

@@ -75,7 +75,7 @@ const SHARED: &[(&str, &str)] = &[
     ("node/src/cli/quickstart/traffic.rs", "counts and flags"),
     ("node/src/cli/bench/load.rs", "counts and flags"),
     ("transport/src/env/sim/process.rs", "a count, of one thread"),
-    ("client/src/client.rs", "times of the clock, each alone"),
+    ("client/src/client/refresh.rs", "a time of the clock"),
     ("client/src/link.rs", "a flag"),
     ("client/src/producer.rs", "a count"),
 ];

@@ -15,6 +15,7 @@ mod quorum_cluster;
 pub mod read;
 pub mod recording;
 mod replica;
+mod roster;
 mod scale;
 mod spoken;
 mod step;
@@ -75,6 +76,9 @@ pub struct Tally {
     /// Partitions of whose records nothing is promised any more: more tails were lost than the promise allows, or a leader was
     /// elected who may lack something.
     pub void: u64,
+    /// Partitions, the metadata quorum counted as one, of which from some record on it is not judged what several nodes hold at one
+    /// moment: a message was believed, or a core was shown in the midst of its life.
+    pub unordered: u64,
     /// Messages from such last moments or runs, whose sending was not recorded.
     pub messages_from_the_cut: u64,
 }
@@ -93,6 +97,7 @@ impl Tally {
         self.torn_bytes = self.torn_bytes.saturating_add(other.torn_bytes);
         self.unrecorded = self.unrecorded.saturating_add(other.unrecorded);
         self.void = self.void.saturating_add(other.void);
+        self.unordered = self.unordered.saturating_add(other.unordered);
         self.messages_from_the_cut = self.messages_from_the_cut.saturating_add(other.messages_from_the_cut);
     }
 

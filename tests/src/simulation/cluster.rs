@@ -25,7 +25,7 @@ use highwater_transport::env::Env;
 use highwater_transport::env::sim::{Process, Simulation};
 use highwater_transport::identity::Identity;
 
-/// How many brokers there are. Each is a controller too.
+/// How many brokers there are.
 pub(super) const BROKERS: u8 = 3;
 /// The port of every broker.
 const PORT: u16 = 9092;
@@ -137,6 +137,8 @@ pub(super) struct Machine {
     identity: Identity,
     plant: Plant,
     recordings: Recordings,
+    /// Whether it is a voter of the metadata quorum.
+    votes: bool,
     pub(super) is_up: bool,
 }
 
@@ -161,11 +163,12 @@ fn directory(node: NodeId) -> DirectoryId {
 }
 
 impl Cluster {
-    /// Formatted machines, all switched off. `plant` is the bug that their brokers have, none in production.
+    /// Formatted machines, all switched off, of which so many vote. `plant` is the bug that their brokers have, none in
+    /// production.
     pub(super) async fn formatted(
         sim: &Simulation,
         identities: &Identities,
-        plant: Plant,
+        (plant, voters): (Plant, u8),
         recordings: &Recordings,
     ) -> Self {
         let machine = |(number, identity): (u8, &Identity)| Machine {
@@ -175,6 +178,7 @@ impl Cluster {
             identity: identity.clone(),
             plant,
             recordings: recordings.clone(),
+            votes: number <= voters,
             is_up: false,
         };
         let machines = (1..=BROKERS).zip(&identities.brokers).map(machine).collect();
@@ -196,7 +200,7 @@ impl Cluster {
             cluster: CLUSTER,
             node: machine.node,
             directory: directory(machine.node),
-            voters: self.machines.iter().map(voter).collect(),
+            voters: self.machines.iter().filter(|machine| machine.votes).map(voter).collect(),
         };
         let text = formatted.render().into_bytes();
         machine.disk.mount(None).replace(FILE_NAME, text.into()).await.expect("an empty disk takes a file");
@@ -267,7 +271,7 @@ impl Machine {
         Settings {
             node: self.node,
             cluster: Some(CLUSTER),
-            roles: Roles { broker: true, controller: true },
+            roles: Roles { broker: true, controller: self.votes },
             listen: SocketAddr::new(self.process.address(), PORT),
             advertised: None,
             controllers: BTreeMap::new(),

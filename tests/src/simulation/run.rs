@@ -12,7 +12,7 @@ use highwater_model::fault::{Bug, Slip};
 use highwater_model::id::{NodeId, Offset, PartitionIndex};
 use highwater_transport::env::sim::{Config, Counters, NetworkConfig, Simulation};
 
-use super::cluster::{Cluster, Identities, Plant, Recordings, Watched};
+use super::cluster::{BROKERS, Cluster, Identities, Plant, Recordings, Watched};
 use super::faults::{Counts, EndedReign, Faults};
 use super::judge::{Fate, Kind, Seen, Sent, Violation, judge};
 use super::load::{DELIVERY_TIMEOUT, Load, PARTITIONS, TOPIC};
@@ -51,9 +51,16 @@ pub enum Control {
     Slipping(Slip),
     /// Once all is healed and whole, the client's way to one broker is cut for good.
     Unreachable,
+    /// Only the first broker votes in the metadata quorum, and so the others are brokers and nothing else.
+    OneVoter,
 }
 
 impl Control {
+    /// How many of the brokers vote.
+    fn voters(self) -> u8 {
+        if self == Self::OneVoter { 1 } else { BROKERS }
+    }
+
     /// Whether what is taken away lets all replicas of a partition lose something.
     fn is_lossy(self) -> bool {
         matches!(self, Self::LyingSync | Self::OsFlush)
@@ -158,7 +165,8 @@ impl Scenario {
         identities: &Identities,
         recordings: &Recordings,
     ) -> Result<End, String> {
-        let mut cluster = Cluster::formatted(sim, identities, self.plant(), recordings).await;
+        let mut cluster =
+            Cluster::formatted(sim, identities, (self.plant(), self.control.voters()), recordings).await;
         if self.control == Control::LyingSync {
             cluster.let_syncs_lie(TOPIC);
         }
@@ -199,7 +207,11 @@ impl Scenario {
         match self.control {
             Control::Planted(bug) => Plant::Bug(bug),
             Control::Slipping(slip) => Plant::Slip(slip),
-            Control::Nothing | Control::LyingSync | Control::OsFlush | Control::Unreachable => Plant::Nothing,
+            Control::Nothing
+            | Control::LyingSync
+            | Control::OsFlush
+            | Control::Unreachable
+            | Control::OneVoter => Plant::Nothing,
         }
     }
 

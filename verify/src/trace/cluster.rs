@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_model::id::{BrokerEpoch, IncarnationId, NodeId, TopicPartition};
+use highwater_model::id::{NodeId, TopicPartition};
 use highwater_model::metadata::{Command, Image, Outcome};
 use highwater_model::trace::CoreNumber;
 use rustc_hash::FxHashSet;
@@ -17,7 +17,8 @@ use super::quorum_cluster::{self, QuorumWatch};
 use super::read::Recording;
 use super::recording::{Replay, Replayed, Shown};
 use super::replica::ReplicaLife;
-use super::spoken::{Acquainted, Saying, Speaker};
+use super::roster::Roster;
+use super::spoken::{Saying, Speaker};
 use super::step::soundly;
 use super::{Finding, Tally};
 
@@ -27,24 +28,21 @@ const SENT_BEFORE: &str = "a message that is taken was sent, as it is and by who
 #[must_use]
 pub fn judge(recordings: Vec<Recording>) -> (Vec<Finding>, Tally) {
     let mut cluster = Cluster::default();
-    let mut runs: Vec<Replay> = Vec::new();
+    let (mut runs, mut acquainted) = (Vec::new(), Vec::new());
     for recording in recordings {
         let run = Replay::new(recording);
-        let (said, Acquainted { heard, registered }) = run.ever_said();
+        let (said, knows) = run.ever_said();
         cluster.ever_said.extend(said);
-        cluster.unrecorded.extend(heard);
-        let of_run = |broker_epoch| ((run.node(), broker_epoch), run.incarnation());
-        cluster.registered.extend(registered.into_iter().map(of_run));
+        acquainted.push(((run.node(), run.incarnation()), knows));
         runs.push(run);
     }
-    for run in &runs {
-        cluster.unrecorded.remove(&(run.node(), run.incarnation()));
-    }
+    cluster.roster = Roster::new(acquainted);
     while cluster.round(&mut runs) {}
-    let unrecorded = u64::try_from(cluster.unrecorded.len()).unwrap_or(u64::MAX);
+    let unrecorded = cluster.roster.count_unrecorded();
     let is_void = |watch: &&PartitionWatch| watch.promises_nothing();
     let void = u64::try_from(cluster.partitions.values().filter(is_void).count()).unwrap_or(u64::MAX);
-    let (mut findings, mut tally) = (Vec::new(), Tally { unrecorded, void, ..Tally::default() });
+    let unordered = cluster.count_unordered();
+    let (mut findings, mut tally) = (Vec::new(), Tally { unrecorded, void, unordered, ..Tally::default() });
     for run in runs {
         let (found, judged) = run.finish();
         findings.extend(found);
@@ -59,16 +57,34 @@ struct Cluster {
     said: FxHashSet<Saying>,
     /// Said by anybody at any time, as far as is recorded.
     ever_said: FxHashSet<Saying>,
-    /// Runs whose messages others have taken, and which are not among the recordings.
-    unrecorded: BTreeSet<(NodeId, IncarnationId)>,
-    /// Which run of a node acted under a registration.
-    registered: BTreeMap<(NodeId, BrokerEpoch), IncarnationId>,
+    roster: Roster,
     partitions: BTreeMap<TopicPartition, PartitionWatch>,
     quorum: QuorumWatch,
     metadata: MetadataWatch,
+    disorder: Disorder,
+}
+
+/// Of which partitions moments may be shown that never were, whenever they are met.
+#[derive(Default)]
+struct Disorder {
+    is_everywhere: bool,
+    /// Of those with replicas on these nodes.
+    with: BTreeSet<NodeId>,
+}
+
+impl Disorder {
+    fn is_of(&self, watch: &PartitionWatch) -> bool {
+        self.is_everywhere || self.with.iter().any(|node| watch.has_replica_on(*node))
+    }
 }
 
 impl Cluster {
+    /// Of how many partitions, the quorum counted as one, no moment is judged any more.
+    fn count_unordered(&self) -> u64 {
+        let partitions = self.partitions.values().filter(|watch| watch.has_lost_order()).count();
+        u64::try_from(partitions).unwrap_or(u64::MAX) + u64::from(self.quorum.has_lost_order())
+    }
+
     /// Replays as far as causality lets, and then one step that it does not. Whether there was anything to replay.
     fn round(&mut self, runs: &mut [Replay]) -> bool {
         let mut has_moved = false;
@@ -119,11 +135,30 @@ impl Cluster {
             self.quorum.end(run.node(), core);
         }
         let Some(core) = shown.core else { return };
+        if shown.is_amid {
+            self.meet_amid(run, core);
+        }
         let seen = soundly(&"a picture of the cluster", || self.see(run, core, &shown));
         if let Err(wrong) = seen.flatten() {
             run.find_here(core, wrong);
             // What follows from it is not held against anybody else.
             self.lose(run.node());
+        }
+    }
+
+    /// A core is shown that knows more than is recorded, perhaps of what others have yet to do: moments may be shown from here on that
+    /// never were.
+    fn meet_amid(&mut self, run: &Replay, core: CoreNumber) {
+        match run.life(core) {
+            Some(Replayed::Replica(life)) => {
+                self.partitions.entry(life.tenure.partition).or_default().lose_order();
+            }
+            Some(Replayed::Quorum(_)) => self.quorum.lose_order(),
+            Some(Replayed::Controller(_)) => {
+                self.disorder.is_everywhere = true;
+                self.partitions.values_mut().for_each(PartitionWatch::lose_order);
+            }
+            Some(Replayed::Lifecycle(_)) | None => {}
         }
     }
 
@@ -146,10 +181,11 @@ impl Cluster {
 
     fn see_replica(&mut self, core: CoreNumber, life: &ReplicaLife, shown: &Shown) -> Result<(), Wrong> {
         let at = life.tenure.partition;
-        let is_new = !self.partitions.contains_key(&at);
         let watch = self.partitions.entry(at).or_default();
-        if is_new {
-            watch.is_of(&life.tenure.replicas);
+        if watch.is_of(&life.tenure.replicas) {
+            if self.disorder.is_of(watch) {
+                watch.lose_order();
+            }
             watch.decide(self.metadata.image(), at)?;
         }
         if let Some(view) = &shown.view {
@@ -213,22 +249,9 @@ impl Cluster {
     /// Whether whoever this is may have said what is not recorded: in a run that is not among the recordings, where records
     /// are missing, or behind the end of a recording, all of which has then been replayed.
     fn may_have_said_more(&self, runs: &[Replay], speaker: Speaker) -> bool {
-        let is_unrecorded = |of: NodeId| self.unrecorded.iter().any(|(node, _)| *node == of);
-        match speaker {
-            Speaker::Run(node, incarnation) => {
-                let is_it = |run: &&Replay| (run.node(), run.incarnation()) == (node, incarnation);
-                runs.iter().find(is_it).is_none_or(Replay::may_have_said_more)
-            }
-            Speaker::Registered(node, broker_epoch) => match self.registered.get(&(node, broker_epoch)) {
-                Some(incarnation) => self.may_have_said_more(runs, Speaker::Run(node, *incarnation)),
-                None => self.may_have_said_more(runs, Speaker::Node(node)),
-            },
-            Speaker::Node(node) => {
-                let mut of_node = runs.iter().filter(|run| run.node() == node);
-                is_unrecorded(node) || of_node.any(Replay::may_have_said_more)
-            }
-            Speaker::Controller => !self.unrecorded.is_empty() || runs.iter().any(Replay::may_have_said_more),
-        }
+        let may_be = |run: &&Replay| self.roster.may_be(speaker, (run.node(), run.incarnation()));
+        self.roster.unrecorded(speaker).is_some()
+            || runs.iter().filter(may_be).any(Replay::may_have_said_more)
     }
 
     /// Nobody can go on: somebody takes a message that nobody sent, as far as is recorded.
@@ -247,6 +270,7 @@ impl Cluster {
         let wrong = blocked.iter().find(is_never_said).or_else(|| blocked.first()).copied();
         let Some((place, awaited)) = passing.or(wrong) else { return };
         let from = awaited.from;
+        let speaker = runs.get(place).and_then(Replay::awaited_of);
         let Some(run) = runs.get_mut(place) else { return };
         if passing.is_none() {
             let from = from.map_or_else(|| "the controller".to_owned(), |from| format!("broker {from}"));
@@ -256,13 +280,21 @@ impl Cluster {
         } else {
             run.tally_mut().messages_from_the_cut += 1;
             self.said.insert(awaited);
-            // Whoever said it has done more than is known, and so may others have whom it rests on.
-            if let Some(from) = from {
-                self.lose(from);
-                self.partitions.values_mut().for_each(|watch| watch.lose_order(from));
-                self.quorum.lose_order();
-            }
+            speaker.into_iter().for_each(|speaker| self.believe(speaker, from));
         }
+    }
+
+    /// Whoever said what is believed has done more than is known, and so may others have whom it rests on: of what a member
+    /// of the quorum or a controller says, whoever has to do with any partition.
+    fn believe(&mut self, speaker: Speaker, from: Option<NodeId>) {
+        self.roster.believe(speaker);
+        from.into_iter().for_each(|from| self.lose(from));
+        self.disorder.is_everywhere |= matches!(speaker, Speaker::Member(..) | Speaker::Controller);
+        self.disorder.with.extend(from);
+        let disorder = &self.disorder;
+        let is_lost = |watch: &&mut PartitionWatch| disorder.is_of(watch);
+        self.partitions.values_mut().filter(is_lost).for_each(PartitionWatch::lose_order);
+        self.quorum.lose_order();
     }
 }
 

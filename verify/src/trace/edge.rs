@@ -126,6 +126,9 @@ struct Submitted {
     writes_before: u64,
 }
 
+/// More writes, syncs or votes than this are not under way at once: each holds memory of its broker.
+const UNDER_WAY_MAX: u32 = 1 << 20;
+
 const UNKNOWN: Submitted = Submitted { end: None, generation: None, writes_before: 0 };
 
 /// The book of one life.
@@ -144,7 +147,8 @@ pub(super) struct Book<K: Kind> {
     due: Option<Cause<K::Timer>>,
     /// Whether what is due may just as well be left out.
     is_due_optional: bool,
-    proposed: Vec<AlterPartition>,
+    /// Proposals, and how often each is asked without an answer.
+    proposed: Vec<(AlterPartition, u32)>,
     answered: Vec<AlterPartitionAnswer>,
     /// What the quorum was given to place last.
     placing: Option<ProposalId>,
@@ -155,23 +159,16 @@ pub(super) struct Book<K: Kind> {
     has_stalled: bool,
     /// Whether it begins in the midst of a life.
     is_partial: bool,
-    /// What was asked first under a name since it is known, and what came of earlier names: each is excused once.
+    /// The first name that was new since it is known; what came of requests of earlier names is excused once.
     first_asked: Option<RequestId>,
-    excused: BTreeSet<(Excused, RequestId)>,
+    excused: BTreeSet<RequestId>,
+    /// The proposal that was open when it was shown.
+    open_before: Option<RequestId>,
     /// Whether the next step may have been brought about before the records begin.
     is_first: bool,
     is_offline: bool,
     /// Whether storage has failed, so that the driver goes no further.
     must_give_up: bool,
-}
-
-/// What may rest on what was asked before the records begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Excused {
-    /// The controller's answer has come.
-    Came,
-    /// The core is given it.
-    Taken,
 }
 
 impl<K: Kind> Book<K> {
@@ -198,6 +195,7 @@ impl<K: Kind> Book<K> {
             is_partial: false,
             first_asked: None,
             excused: BTreeSet::new(),
+            open_before: None,
             is_first: false,
             is_offline: false,
             must_give_up: false,
@@ -208,6 +206,10 @@ impl<K: Kind> Book<K> {
     pub(super) fn partial(under_way: &UnderWay) -> Result<Self, Wrong> {
         let armed: Vec<K::Timer> = step::shown(&under_way.armed, "timers that run")?;
         let unknown = |count: u32| (0..count).map(|_| UNKNOWN).collect::<VecDeque<_>>();
+        if under_way.writes.max(under_way.syncs).max(under_way.stores) > UNDER_WAY_MAX {
+            let expected = format!("at most {UNDER_WAY_MAX} of a kind under way");
+            return Err(Wrong { rule: step::SHOWN_WELL, expected, recorded: format!("{under_way:?}") });
+        }
         Ok(Self {
             writes: unknown(under_way.writes),
             writes_submitted: under_way.writes.into(),
@@ -234,10 +236,14 @@ impl<K: Kind> Book<K> {
         if self.is_offline { Ok(()) } else { self.nothing_waits(&"the end of its life") }
     }
 
-    /// Whether something that is not known may rest on what was asked under this name before the records begin: once.
-    fn excuse(&mut self, what: Excused, request: RequestId) -> bool {
-        let is_earlier = self.first_asked.is_none_or(|first| request < first);
-        self.is_partial && is_earlier && self.excused.insert((what, request))
+    /// It begins in the midst of a life, in which this proposal was open.
+    pub(super) fn opened_before(&mut self, request: Option<RequestId>) {
+        self.open_before = request;
+    }
+
+    /// Whether something may have been asked under this name before the records begin.
+    fn is_asked_before(&self, request: RequestId) -> bool {
+        self.is_partial && self.first_asked.is_none_or(|first| request < first)
     }
 
     /// What has failed must be followed by nothing.
@@ -300,7 +306,7 @@ impl<K: Kind> Book<K> {
         if self.is_offline {
             return still_done(act).map_or(Ok(()), |what| wrong(GIVE_UP, "nothing more", what));
         }
-        if !matches!(act, Act::Offline | Act::NotSent | Act::ProposalAnswered(_)) {
+        if !matches!(act, Act::Offline | Act::NotSent { .. } | Act::ProposalAnswered(_)) {
             self.may_go_on(act)?;
         }
         match act {
@@ -315,7 +321,7 @@ impl<K: Kind> Book<K> {
             Act::StoreEnded(how) => self.store_ended(*how, act),
             Act::Stalled => self.stall(act),
             Act::Sent { to, body, carried, .. } => self.sent(*to, body, *carried, act),
-            Act::NotSent => self.not_sent(act),
+            Act::NotSent { to } => self.not_sent(*to, act),
             Act::Reading { to, from, end } => self.read(*to, (*from, *end), act),
             Act::Unread { to, from, end } => self.unread(*to, (*from, *end), act),
             Act::Armed(timer) => self.next(&Owed::Arm(*timer), act).map(|()| {

@@ -119,10 +119,20 @@ impl PartitionWatch {
         });
     }
 
-    /// A message of this node was taken that is not recorded as sent. What it rested on may not have been replayed yet, at
-    /// whatever node, so that from here on moments may be shown that never were.
-    pub(super) fn lose_order(&mut self, node: NodeId) {
-        self.has_lost_order |= self.nodes.contains(&node);
+    /// Whether one of its replicas is on this node.
+    pub(super) fn has_replica_on(&self, node: NodeId) -> bool {
+        self.nodes.contains(&node)
+    }
+
+    /// A message that has to do with it was taken that is not recorded as sent. What it rested on may not have been replayed
+    /// yet, at whatever node, so that from here on moments may be shown that never were.
+    pub(super) fn lose_order(&mut self) {
+        self.has_lost_order = true;
+    }
+
+    /// Whether moments may have been shown that never were.
+    pub(super) fn has_lost_order(&self) -> bool {
+        self.has_lost_order
     }
 
     /// A replica's life has ended in order.
@@ -149,9 +159,13 @@ impl PartitionWatch {
         }
     }
 
-    /// Whose replicas these are.
-    pub(super) fn is_of(&mut self, nodes: &[NodeId]) {
-        self.nodes = nodes.to_vec();
+    /// Whose replicas these are; whether that was not known.
+    pub(super) fn is_of(&mut self, nodes: &[NodeId]) -> bool {
+        let is_new = self.nodes.is_empty();
+        if is_new {
+            self.nodes = nodes.to_vec();
+        }
+        is_new
     }
 
     /// The controllers have it so from here on.

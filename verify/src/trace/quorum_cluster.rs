@@ -102,6 +102,11 @@ impl QuorumWatch {
         self.has_lost_order = true;
     }
 
+    /// Whether moments may have been shown that never were.
+    pub(super) fn has_lost_order(&self) -> bool {
+        self.has_lost_order
+    }
+
     /// A member's life has ended in order.
     pub(super) fn end(&mut self, node: NodeId, core: CoreNumber) {
         let is_it = |(key, seen): &(&VoterKey, &mut Seen)| key.id == node && seen.core == core;

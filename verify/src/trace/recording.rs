@@ -12,7 +12,7 @@ use highwater_model::id::{IncarnationId, NodeId, Offset};
 use highwater_model::metadata::{self, Command, Image, Record as MetadataRecord};
 use highwater_model::quorum;
 use highwater_model::replication;
-use highwater_model::trace::{Act, Began, CoreNumber, Ended, Step};
+use highwater_model::trace::{Act, Began, Beginning, CoreNumber, Ended, Life, Step};
 
 use super::controller::{ControllerLife, FromQuorum, Showed};
 use super::edge::{AFTER_END, Answer, Wrong, wrong};
@@ -30,6 +30,8 @@ pub(super) struct Shown {
     pub(super) core: Option<CoreNumber>,
     /// Whether its life begins here, or is known again from here on.
     pub(super) has_begun: bool,
+    /// Whether it is shown in the midst of its life: what it knows rests on what others did who knows when.
+    pub(super) is_amid: bool,
     /// Whether a core of this run is not followed any more: its life is over, or records are missing.
     pub(super) is_lost: bool,
     /// A core whose life ended in order.
@@ -208,7 +210,7 @@ impl Replay {
             }
             Parsed::Quorum(Entry::Step(step)) => {
                 let quorum::Input::Received(message) = &step.input else { return None };
-                Some(Speaker::Run(message.from.id, message.incarnation))
+                Some(Speaker::Member(message.from.id, message.incarnation))
             }
             Parsed::Controller(Entry::Step(step)) => {
                 let metadata::Input::Asked { command, .. } = &step.input else { return None };
@@ -220,7 +222,7 @@ impl Replay {
 
     /// Everything that is said in this run, sooner or later; and what is known of other runs by it.
     pub(super) fn ever_said(&self) -> (Vec<Saying>, Acquainted) {
-        let mut speakers = Speakers::default();
+        let mut speakers = Speakers::to_learn();
         let records = self.recording.records.iter();
         let said = records.filter_map(|record| speakers.hear(self.node(), record)).collect();
         (said, speakers.into_acquainted())
@@ -345,6 +347,7 @@ impl Replay {
         if let Some(life) = self.lives.get(&core) {
             return life.is_as(&began.life).map(|()| Shown::default()).map_err(|wrong| (core, wrong));
         }
+        let is_amid = is_shown(&began.life);
         let known = Known::of(&began.life);
         self.known.insert(core, known);
         self.tally.cores += 1;
@@ -361,7 +364,7 @@ impl Replay {
             Replayed::Replica(_) | Replayed::Lifecycle(_) => {}
         }
         self.lives.insert(core, life);
-        Ok(Shown { has_begun: true, ..Shown::by(core) })
+        Ok(Shown { has_begun: true, is_amid, ..Shown::by(core) })
     }
 
     fn replica(&mut self, entry: Entry<replication::Input, replication::Timer>) -> OfCore<Shown> {
@@ -505,5 +508,15 @@ impl Replay {
     fn words(&self, core: CoreNumber) -> String {
         let words = self.lives.get(&core).map(|life| format!(" ({})", life.words()));
         format!("core {core}{}", words.unwrap_or_default())
+    }
+}
+
+/// Whether a core is shown in the midst of its life.
+fn is_shown(life: &Life) -> bool {
+    match life {
+        Life::Replica { from, .. } => matches!(from, Beginning::Shown(_)),
+        Life::Quorum { from, .. } => matches!(from, Beginning::Shown(_)),
+        Life::Controller { from, .. } => matches!(from, Beginning::Shown(_)),
+        Life::Lifecycle { from, .. } => matches!(from, Beginning::Shown(_)),
     }
 }

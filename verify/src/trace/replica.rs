@@ -58,7 +58,10 @@ impl ReplicaLife {
                 (soundly(&"its recovery", recover)?, Book::new())
             }
             Beginning::Shown(shown) => {
-                (step::shown(&shown.state, "a replica")?, Book::partial(&shown.under_way)?)
+                let core: Replica<Sound> = step::shown(&shown.state, "a replica")?;
+                let mut book = Book::partial(&shown.under_way)?;
+                book.opened_before(core.open_proposal());
+                (core, book)
             }
         };
         Ok(Self { tenure, core, book, asked_all: Vec::new() })

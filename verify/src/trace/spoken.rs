@@ -5,16 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_model::fault::Sound;
 use highwater_model::id::{BrokerEpoch, IncarnationId, NodeId, RequestId, TopicPartition};
-use highwater_model::metadata::{self, BrokerRequest, Command, answer_to_proposal};
+use highwater_model::metadata::{self, BrokerRequest, Command, Controller, Image, answer_to_proposal};
 use highwater_model::quorum;
 use highwater_model::replication::{self, AlterPartition, AlterPartitionAnswer, Batches};
-use highwater_model::trace::{Act, Acted, Began, CoreNumber, Life, Step, kind};
+use highwater_model::trace::{Act, Acted, Began, Beginning, CoreNumber, Life, Step, kind};
 
 use super::edge::Answer;
 use super::encoded;
 use super::read::{Record, decode};
 use super::replica::{body, carried};
+use super::roster::Registrations;
+use super::step;
 
 /// Something that is said, so that two of the same are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,12 +77,14 @@ impl Saying {
 /// Who has said something, as far as what is said names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaker {
+    /// This run of this node, as a member of the quorum or an observer.
+    Member(NodeId, IncarnationId),
     /// This run of this node.
     Run(NodeId, IncarnationId),
     /// This node under this registration.
     Registered(NodeId, BrokerEpoch),
-    /// Any run of this node.
-    Node(NodeId),
+    /// A run of this node that was at work when this registration of another one, whom it answers, had been made.
+    Answerer(NodeId, BrokerEpoch),
     /// The active controller, whoever that was.
     Controller,
 }
@@ -91,7 +96,7 @@ impl Speaker {
             replication::Message::Fetch(fetch) => Self::Registered(from, fetch.broker_epoch),
             replication::Message::Progress(progress) => Self::Registered(from, progress.broker_epoch),
             // It echoes the registration of whom it answers.
-            replication::Message::FetchAnswer(_) => Self::Node(from),
+            replication::Message::FetchAnswer(answer) => Self::Answerer(from, answer.answered.broker_epoch),
         }
     }
 
@@ -118,6 +123,23 @@ pub(super) struct Acquainted {
     pub(super) heard: BTreeSet<(NodeId, IncarnationId)>,
     /// Registrations under which this run itself acted.
     pub(super) registered: BTreeSet<BrokerEpoch>,
+    /// Registrations in the metadata that it had.
+    pub(super) registrations: Registrations,
+}
+
+impl Acquainted {
+    /// Its controller begins with this metadata.
+    fn begin_with(&mut self, from: &Beginning<Image>) {
+        match from {
+            Beginning::Recovered(image, _) => self.registrations.in_image(image),
+            Beginning::Shown(shown) => {
+                // One that cannot be read is found when it is replayed.
+                if let Ok(core) = step::shown::<Controller<Sound>>(&shown.state, "a controller") {
+                    self.registrations.in_image(core.committed());
+                }
+            }
+        }
+    }
 }
 
 /// What is known of a core for what it says.
@@ -133,10 +155,16 @@ enum Voice {
 pub(super) struct Speakers {
     known: BTreeMap<CoreNumber, Voice>,
     commands: BTreeMap<RequestId, Command>,
-    acquainted: Acquainted,
+    /// What is learned of runs, if that is asked for.
+    acquainted: Option<Acquainted>,
 }
 
 impl Speakers {
+    /// To learn of runs, too.
+    pub(super) fn to_learn() -> Self {
+        Self { acquainted: Some(Acquainted::default()), ..Self::default() }
+    }
+
     /// What a record of a run of `node` says to others. A frame that a link did not take takes nothing away.
     pub(super) fn hear(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
         match record.kind {
@@ -151,37 +179,51 @@ impl Speakers {
     fn meet(&mut self, node: NodeId, began: &Began) {
         let voice = match &began.life {
             Life::Replica { tenure, .. } => {
-                self.acquainted.registered.insert(tenure.broker_epoch);
+                self.acts_under(tenure.broker_epoch);
                 Voice::Replica(node, tenure.partition)
             }
             Life::Quorum { .. } => Voice::Quorum,
-            Life::Controller { .. } => Voice::Controller,
+            Life::Controller { from, .. } => {
+                if let Some(acquainted) = &mut self.acquainted {
+                    acquainted.begin_with(from);
+                }
+                Voice::Controller
+            }
             Life::Lifecycle { .. } => Voice::Lifecycle,
         };
         self.known.insert(began.core, voice);
     }
 
     fn note_step(&mut self, record: &Record) {
-        match voice(&self.known, record) {
-            Some(Voice::Controller) => {
-                if let Ok(Step { input: metadata::Input::Asked { request, command, .. }, .. }) =
-                    decode(record)
-                {
+        let acquainted = self.acquainted.as_mut();
+        match (voice(&self.known, record), acquainted) {
+            (Some(Voice::Controller), acquainted) => match (decode::<Step<_>>(record), acquainted) {
+                (Ok(Step { input: metadata::Input::Asked { request, command, .. }, .. }), _) => {
                     self.commands.insert(request, command);
                 }
-            }
-            Some(Voice::Quorum) => {
+                (Ok(Step { input: metadata::Input::Committed { end, records, .. }, .. }), Some(known)) => {
+                    known.registrations.in_batch(end, &records);
+                }
+                _ => {}
+            },
+            (Some(Voice::Quorum), Some(acquainted)) => {
                 if let Ok(Step { input: quorum::Input::Received(message), .. }) = decode(record) {
-                    self.acquainted.heard.insert((message.from.id, message.incarnation));
+                    acquainted.heard.insert((message.from.id, message.incarnation));
                 }
             }
-            Some(Voice::Replica(..) | Voice::Lifecycle) | None => {}
+            (Some(Voice::Quorum | Voice::Replica(..) | Voice::Lifecycle) | None, _) => {}
+        }
+    }
+
+    fn acts_under(&mut self, broker_epoch: BrokerEpoch) {
+        if let Some(acquainted) = &mut self.acquainted {
+            acquainted.registered.insert(broker_epoch);
         }
     }
 
     /// What has been learned of runs.
     pub(super) fn into_acquainted(self) -> Acquainted {
-        self.acquainted
+        self.acquainted.unwrap_or_default()
     }
 
     fn act(&mut self, node: NodeId, record: &Record) -> Option<Saying> {
@@ -200,7 +242,7 @@ impl Speakers {
             }
             (Voice::Lifecycle, Act::Asked { body, .. }) => Saying::command(&body.into_command()),
             (Voice::Lifecycle, Act::Noted(broker_epoch)) => {
-                self.acquainted.registered.insert(broker_epoch);
+                self.acts_under(broker_epoch);
                 None
             }
             (Voice::Controller, Act::Answered { request, answer }) => {

@@ -11,6 +11,7 @@ use super::digest;
 use super::edge::{Wrong, wrong};
 
 pub(super) const SAME_EFFECTS: &str = "the core gives the effects that were recorded";
+pub(super) const SHOWN_WELL: &str = "a core that is shown can be read";
 pub(super) const SOUND_CORE: &str = "no assertion of the core fails";
 
 /// Runs something on a core; a panic is a finding.
@@ -49,11 +50,7 @@ pub(super) fn digest_of<E: Serialize>(effects: &[E]) -> Effects {
 
 /// A core that is shown in the midst of its life, or what is shown with it.
 pub(super) fn shown<C: DeserializeOwned>(state: &[u8], what: &str) -> Result<C, Wrong> {
-    let unreadable = |why: String| Wrong {
-        rule: "a core that is shown can be read",
-        expected: what.to_owned(),
-        recorded: why,
-    };
+    let unreadable = |why: String| Wrong { rule: SHOWN_WELL, expected: what.to_owned(), recorded: why };
     match postcard::take_from_bytes(state) {
         Ok((shown, [])) => Ok(shown),
         Ok((_, rest)) => Err(unreadable(format!("{} bytes behind it", rest.len()))),

@@ -8,12 +8,14 @@ use highwater_model::quorum::ProposalId;
 use highwater_model::replication::{AlterPartition, AlterPartitionAnswer};
 use highwater_model::trace::{Act, Carried, Told};
 
-use super::{Book, Cause, EACH_END, EACH_INPUT, Excused, Kind, Owed, Wrong, shown, wrong};
+use super::{Book, Cause, EACH_END, EACH_INPUT, Kind, Owed, Wrong, shown, wrong};
 
 /// What whoever asked the controller is told.
 pub(in crate::trace) type Answer = Result<Outcome, CommandRefusal>;
 
 impl<K: Kind> Book<K> {
+    /// Each answer that came is given to the core once; of those that came before the records begin, nobody knows how many
+    /// were still to be given. The core takes one for each name, and refuses the others.
     pub(super) fn take_answer(
         &mut self,
         answer: &AlterPartitionAnswer,
@@ -24,26 +26,46 @@ impl<K: Kind> Book<K> {
                 self.answered.remove(at);
                 Ok(())
             }
-            None if self.excuse(Excused::Taken, answer.request_id) => Ok(()),
+            None if self.is_asked_before(answer.request_id) => Ok(()),
             None => wrong(EACH_INPUT, "an answer that came from the controller", format!("{input:?}")),
         }
     }
 
     pub(super) fn proposed(&mut self, proposal: &AlterPartition, act: &Act<K::Timer>) -> Result<(), Wrong> {
         self.next(&Owed::Propose(proposal.clone()), act)?;
-        self.first_asked.get_or_insert(proposal.request_id);
-        self.proposed.retain(|known| known.request_id != proposal.request_id);
-        self.proposed.push(proposal.clone());
+        // One that was open before may be asked again under its name.
+        if self.open_before != Some(proposal.request_id) {
+            self.first_asked.get_or_insert(proposal.request_id);
+        }
+        match self.proposed.iter_mut().find(|(known, _)| known.request_id == proposal.request_id) {
+            Some((known, unanswered)) => {
+                known.clone_from(proposal);
+                *unanswered += 1;
+            }
+            None => self.proposed.push((proposal.clone(), 1)),
+        }
         Ok(())
     }
 
+    /// Each time that a proposal is made it is answered once, or not. How often it was made before the records begin is not
+    /// known.
     pub(super) fn proposal_answered(
         &mut self,
         answer: AlterPartitionAnswer,
         act: &Act<K::Timer>,
     ) -> Result<(), Wrong> {
-        if self.proposal(answer.request_id).is_none() && !self.excuse(Excused::Came, answer.request_id) {
-            return wrong(EACH_END, "an answer to a proposal that was made", shown::<K>(act));
+        let is_before = self.is_asked_before(answer.request_id);
+        let mut proposed = self.proposed.iter_mut();
+        let is_open = |(proposal, unanswered): &&mut (AlterPartition, u32)| {
+            proposal.request_id == answer.request_id && *unanswered > 0
+        };
+        match proposed.find(is_open) {
+            Some((_, unanswered)) => *unanswered -= 1,
+            None if is_before => {}
+            None => {
+                let expected = "an answer to a proposal that was made, one each time";
+                return wrong(EACH_END, expected, shown::<K>(act));
+            }
         }
         self.answered.push(answer);
         Ok(())
@@ -51,7 +73,8 @@ impl<K: Kind> Book<K> {
 
     /// The proposal of this name that was handed over last.
     pub(in crate::trace) fn proposal(&self, request: RequestId) -> Option<&AlterPartition> {
-        self.proposed.iter().find(|proposal| proposal.request_id == request)
+        let mut proposed = self.proposed.iter().map(|(proposal, _)| proposal);
+        proposed.find(|proposal| proposal.request_id == request)
     }
 
     /// A decision goes to the quorum, which places it or does not; that is the next thing that the core is told.
@@ -123,7 +146,7 @@ impl<K: Kind> Book<K> {
         self.no_end_is_due(act)?;
         match self.asked.iter().position(|(asked, _)| *asked == request) {
             Some(at) => drop(self.asked.remove(at)),
-            None if self.excuse(Excused::Came, request) => {}
+            None if self.is_asked_before(request) && self.excused.insert(request) => {}
             None => return wrong(EACH_END, "an answer to a request that was made", shown::<K>(act)),
         }
         self.is_due_optional = false;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use highwater_model::id::{NodeId, Offset};
 use highwater_model::trace::{Act, Carried, READS_MAX};
 
-use super::{Book, EACH_ACT, EACH_EFFECT, GENERATION, Kind, Owed, Reading, Wrong, shown, shown_owed, wrong};
+use super::{Book, EACH_ACT, EACH_EFFECT, GENERATION, Kind, Owed, Wrong, shown, shown_owed, wrong};
 
 impl<K: Kind> Book<K> {
     pub(super) fn read(
@@ -72,32 +72,41 @@ impl<K: Kind> Book<K> {
         if carried.count == 0 && self.owed.pop_front_if(is_next).is_some() {
             return Ok(());
         }
-        if self.reading_unknown > 0 {
-            self.reading_unknown -= 1;
-            return Ok(());
-        }
-        let is_it = |reading: &mut Reading| reading.to == to && K::is_filled(reading, body);
-        if let Some(reading) = self.reading.pop_front_if(is_it) {
+        let next = self.next_for(to);
+        let filled =
+            next.filter(|place| self.reading.get(*place).is_some_and(|next| K::is_filled(next, body)));
+        if let Some(reading) = filled.and_then(|place| self.reading.remove(place)) {
             if reading.is_void {
                 return wrong(GENERATION, "nothing that was read before the log was cut", shown::<K>(act));
             }
             return Ok(());
         }
-        match (self.owed.front(), self.reading.front()) {
+        if self.reading_unknown > 0 {
+            self.reading_unknown -= 1;
+            return Ok(());
+        }
+        let next = next.and_then(|place| self.reading.get(place));
+        match (self.owed.front(), next) {
             (Some(owed), _) => wrong(EACH_EFFECT, shown_owed::<K>(owed), shown::<K>(act)),
             (None, Some(reading)) => wrong(EACH_ACT, K::spoken(&reading.body), shown::<K>(act)),
             (None, None) => wrong(EACH_ACT, "no message", shown::<K>(act)),
         }
     }
 
-    pub(super) fn not_sent(&mut self, act: &Act<K::Timer>) -> Result<(), Wrong> {
+    /// Which of those that are not known to wait for their records it was does not matter: so many come to an end.
+    pub(super) fn not_sent(&mut self, to: NodeId, act: &Act<K::Timer>) -> Result<(), Wrong> {
+        if self.next_for(to).and_then(|place| self.reading.remove(place)).is_some() {
+            return Ok(());
+        }
         if self.reading_unknown > 0 {
             self.reading_unknown -= 1;
             return Ok(());
         }
-        if self.reading.pop_front().is_none() {
-            return wrong(EACH_ACT, "no message that waits for its records", shown::<K>(act));
-        }
-        Ok(())
+        wrong(EACH_ACT, "no message to that node that waits for its records", shown::<K>(act))
+    }
+
+    /// The oldest message to a node that waits for its records: those to other nodes may overtake it.
+    fn next_for(&self, to: NodeId) -> Option<usize> {
+        self.reading.iter().position(|reading| reading.to == to)
     }
 }

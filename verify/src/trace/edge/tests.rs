@@ -69,11 +69,11 @@ fn a_proposal_is_handed_over_before_the_core_goes_on() {
 #[test]
 fn messages_that_wait_for_records_come_to_an_end_each() {
     let mut book = waiting(&[1, 2]);
-    assert_eq!(broken(book.act(&sent(2, b"m"))), Some(EACH_ACT), "another is before it");
-    assert_eq!(book.act(&Act::NotSent), Ok(()));
-    assert_eq!(book.act(&sent(2, b"m")), Ok(()));
+    assert_eq!(book.act(&sent(2, b"m")), Ok(()), "another node's does not hold it up");
     assert_eq!(broken(book.act(&sent(2, b"m"))), Some(EACH_ACT), "it is sent once");
-    assert_eq!(broken(book.act(&Act::NotSent)), Some(EACH_ACT));
+    assert_eq!(broken(book.act(&Act::NotSent { to: NodeId(2) })), Some(EACH_ACT));
+    assert_eq!(book.act(&Act::NotSent { to: NodeId(1) }), Ok(()));
+    assert_eq!(broken(book.act(&Act::NotSent { to: NodeId(1) })), Some(EACH_ACT));
 
     assert_eq!(broken(waiting(&[1]).end()), Some(EACH_EFFECT));
     assert_eq!(broken(waiting(&[1]).act(&Act::Offline)), Some(EACH_EFFECT));
@@ -173,22 +173,80 @@ fn a_core_that_is_shown_has_the_timers_that_it_is_shown_with() {
 
     let malformed = UnderWay { armed: vec![0xff; 9], ..UnderWay::default() };
     assert!(OfReplica::partial(&malformed).is_err());
+
+    for count in 0..3 {
+        let most = |kind| if kind == count { u32::MAX } else { 0 };
+        let armed = encoded::<[Timer]>(&[]);
+        let (writes, syncs, stores) = (most(0), most(1), most(2));
+        let impossible = UnderWay { writes, syncs, stores, armed, ..UnderWay::default() };
+        assert!(OfReplica::partial(&impossible).is_err(), "nobody would write it, and it takes no memory");
+    }
+}
+
+fn taken(request: u64) -> Cause<Timer> {
+    Cause::ProposalAnswered(answer(request))
 }
 
 #[test]
-fn what_was_asked_before_a_core_was_shown_is_excused_once() {
+fn a_proposal_is_answered_as_often_as_it_is_made() {
+    let mut book = OfReplica::new();
+    for _ in 0..2 {
+        book.owe(Owed::Propose(proposal(1)));
+        assert_eq!(book.act(&Act::Proposed(proposal(1))), Ok(()));
+    }
+    assert_eq!(broken(book.act(&Act::ProposalAnswered(answer(0)))), Some(EACH_END));
+
+    for _ in 0..2 {
+        assert_eq!(book.act(&Act::ProposalAnswered(answer(1))), Ok(()));
+        assert_eq!(book.step(&taken(1), &"its answer"), Ok(()));
+    }
+    assert_eq!(broken(book.step(&taken(1), &"another")), Some(EACH_INPUT));
+    assert_eq!(broken(book.late(&Act::ProposalAnswered(answer(1)))), Some(EACH_END));
+}
+
+#[test]
+fn a_proposal_that_was_made_before_a_core_was_shown_is_answered_as_often_as_that_may_be() {
     let none = UnderWay { armed: encoded::<[Timer]>(&[]), ..UnderWay::default() };
     let mut book = shown(&none);
     assert_eq!(broken(book.act(&Act::Proposed(proposal(3)))), Some(EACH_ACT), "it was not asked to");
 
-    assert_eq!(book.act(&Act::ProposalAnswered(answer(3))), Ok(()));
-    assert_eq!(broken(book.act(&Act::ProposalAnswered(answer(3)))), Some(EACH_END));
-    let taken = |request| Cause::ProposalAnswered(answer(request));
-    assert_eq!(book.step(&taken(2), &"an answer that came before"), Ok(()));
-    assert_eq!(broken(book.step(&taken(2), &"the same")), Some(EACH_INPUT));
+    // It was made twice; and two answers had come that the core had not been given.
+    book.opened_before(Some(RequestId(3)));
+    for _ in 0..2 {
+        assert_eq!(book.step(&taken(3), &"an answer that came before"), Ok(()));
+        assert_eq!(book.act(&Act::ProposalAnswered(answer(3))), Ok(()));
+    }
+    // It is made again before the last answer is given that had come before.
+    book.owe(Owed::Propose(proposal(3)));
+    assert_eq!(book.act(&Act::Proposed(proposal(3))), Ok(()));
+    for _ in 0..3 {
+        assert_eq!(book.step(&taken(3), &"an answer"), Ok(()));
+    }
 
-    book.owe(Owed::Propose(proposal(5)));
-    assert_eq!(book.act(&Act::Proposed(proposal(5))), Ok(()));
-    assert_eq!(broken(book.act(&Act::ProposalAnswered(answer(6)))), Some(EACH_END), "it was not asked yet");
-    assert_eq!(broken(book.step(&taken(6), &"an answer to nothing")), Some(EACH_INPUT));
+    book.owe(Owed::Propose(proposal(4)));
+    assert_eq!(book.act(&Act::Proposed(proposal(4))), Ok(()));
+    assert_eq!(broken(book.step(&taken(4), &"an answer that did not come")), Some(EACH_INPUT));
+    assert_eq!(book.act(&Act::ProposalAnswered(answer(4))), Ok(()));
+    assert_eq!(broken(book.act(&Act::ProposalAnswered(answer(4)))), Some(EACH_END), "it was made once");
+    assert_eq!(broken(book.act(&Act::ProposalAnswered(answer(5)))), Some(EACH_END), "it was not made yet");
+    assert_eq!(broken(book.step(&taken(5), &"an answer to nothing")), Some(EACH_INPUT));
+    assert_eq!(book.act(&Act::ProposalAnswered(answer(2))), Ok(()), "a late one to an older proposal");
+}
+
+#[test]
+fn a_proposal_that_was_not_open_when_a_core_was_shown_is_a_new_one() {
+    let none = UnderWay { armed: encoded::<[Timer]>(&[]), ..UnderWay::default() };
+    let mut book = shown(&none);
+    book.owe(Owed::Propose(proposal(3)));
+    assert_eq!(book.act(&Act::Proposed(proposal(3))), Ok(()));
+    assert_eq!(broken(book.step(&taken(3), &"an answer that did not come")), Some(EACH_INPUT));
+}
+
+#[test]
+fn a_request_of_before_a_lifecycle_was_shown_comes_to_one_end() {
+    let under_way = UnderWay { armed: encoded::<[Timer]>(&[]), ..UnderWay::default() };
+    let mut book = shown(&under_way);
+    let heard = |request| Act::Heard { request: RequestId(request), answer: None };
+    assert_eq!(book.act(&heard(3)), Ok(()));
+    assert_eq!(broken(book.act(&heard(3))), Some(EACH_END));
 }

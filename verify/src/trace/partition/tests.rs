@@ -159,7 +159,7 @@ fn what_is_not_known_of_a_node_is_not_held_against_it() {
 #[test]
 fn moments_are_compared_only_while_their_order_is_known() {
     let mut watch = watch();
-    watch.lose_order(NodeId(2));
+    watch.lose_order();
     assert_eq!(broken(&mut watch, 2, seen(&[(1, 899)], 0, None)), None);
 
     let found = broken(&mut watch, 1, seen(&[(1, 890), (2, 110)], 900, None));
