@@ -192,6 +192,17 @@ bugs! {
     DismissedUnanswered, "L-18", "the twin of L-16", "a controller that is deposed leaves those who wait without an answer";
     ElectedOverOffice, "L-19", "rule Q57", "a controller that is elected while it is in office does not end that office";
     NewOfficeWatchesNobody, "L-20", "KAFKA-18138", "a new controller watches the sessions of those alone that it has heard from";
+    AnnouncedSaysNothing, "L-21", "L-16 on one path alone", "a leader that learns from another's announcement that it leads no more does not say that what it had begun is over";
+    OneLossStrikesAll, "L-22", "rule R60, kin to L-05", "when one replica has lost what it had counted, no other one stays eligible either";
+    PreVoteVotes, "L-30", "KIP-996", "whoever grants a pre-vote has given its vote";
+    LetGoUnknown, "L-31", "rule Q56", "a broker that hands over is let go though others have yet to hear of it";
+    AnsweredAtOnce, "L-32", "rule X5", "the controller answers as soon as its decision is to be appended";
+    HalfApplied, "L-33", "KIP-868, at the reader", "a controller applies of a committed batch only the first record";
+    SpareIsAnyBroker, "L-34", "rule R83", "where active brokers are too few for a new partition they are taken a second time";
+    PartitionEpochStays, "L-35", "rule R46", "a change of the ISR alone leaves the partition epoch as it was";
+    LeaderEpochStays, "L-36", "rule R46", "another leader is elected in the leader epoch of the one before";
+    NoRoomForAnybody, "L-37", "a full disk", "a write that found no room is told to all who wait, also to those whose records were written before";
+    WatermarkFollowsBack, "L-38", "rule R22", "a leader's high watermark follows whoever it waits for, backwards too";
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ mod properties;
 
 pub use notes::{Broken, Notes};
 pub use picture::{Cell, Fact, Kept, Lane, LaneKind, Message, Part, Picture, Shown};
-pub(crate) use properties::by_index;
+use properties::CLAIMS_MAX;
+pub(crate) use properties::{Judged, all as all_properties};
 
 /// A world that the engine can check.
 ///
@@ -180,7 +181,7 @@ pub struct Mutant<B> {
 /// Every claim of a world in stateright's form, for its checkers and its Explorer.
 #[must_use]
 pub fn properties<W: Checked>() -> Vec<Property<W>> {
-    properties::all()
+    properties::all::<W>()
 }
 
 impl<W: Checked> Debug for Always<W> {
@@ -224,8 +225,8 @@ pub fn misdeclared<W: Checked>() -> Vec<String> {
             .collect::<Vec<_>>()
     });
     let mut wrong: Vec<String> = unpaired.chain(unknown).collect();
-    if W::sometimes().len() > 32 || W::always().len() > 32 {
-        wrong.push("more than 32 claims of a kind".to_owned());
+    if W::sometimes().len().max(W::always().len()) > CLAIMS_MAX {
+        wrong.push(format!("more than {CLAIMS_MAX} claims of a kind"));
     }
     wrong
 }

@@ -120,7 +120,8 @@ impl<F: Faults> Controller<F> {
         if end <= applied {
             return Err(Refusal::OutOfOrder { end, applied });
         }
-        self.committed.apply(end, records);
+        let applied = if self.faults.has(Bug::HalfApplied) { records.get(..1) } else { None };
+        self.committed.apply(end, applied.unwrap_or(records));
         if let Some(office) = &mut self.office {
             office.on_committed(end, quorum_epoch, effects);
         }
@@ -232,6 +233,10 @@ impl<F: Faults> Controller<F> {
     ) {
         match decided {
             Ok(Decision { records, outcome }) if !records.is_empty() => {
+                if self.faults.has(Bug::AnsweredAtOnce) {
+                    effects.push(Effect::Reply(Reply { request, answer: Ok(outcome) }));
+                    return self.append(records, None, effects);
+                }
                 self.append(records, Some((request, outcome)), effects);
             }
             Ok(Decision { outcome, .. }) => self.answer(request, Ok(outcome), effects),

@@ -34,6 +34,7 @@ impl<F: Faults> Replica<F> {
     fn shorten_reign(&mut self, end: Offset, effects: &mut Effects) {
         let leader_epoch = self.view.leader_epoch;
         let keeps = self.faults.has(Bug::ProgressOutlivesTail);
+        let refuses_all = self.faults.has(Bug::NoRoomForAnybody);
         let Some(lead) = self.lead_mut() else { return };
         lead.epoch_start = lead.epoch_start.min(end);
         for follower in &mut lead.followers {
@@ -45,7 +46,7 @@ impl<F: Faults> Replica<F> {
         }
         let refusal = Refusal::NoRoom { log_end: end };
         for waiting in [&mut lead.for_local, &mut lead.for_commit] {
-            let kept = waiting.partition_point(|wait| wait.end <= end);
+            let kept = waiting.partition_point(|wait| wait.end <= end && !refuses_all);
             let refuse = |request_id| Effect::Refuse { request_id, refusal };
             effects.extend(waiting.drain(kept..).map(|wait| refuse(wait.request_id)));
         }

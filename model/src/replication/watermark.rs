@@ -76,7 +76,8 @@ impl<F: Faults> Replica<F> {
     /// R20 to R22. Never goes back within a leader epoch.
     pub(super) fn advance_watermark(&mut self, tenure: &Tenure, effects: &mut Effects) {
         let Some(candidate) = self.watermark_candidate(tenure) else { return };
-        if candidate > self.high_watermark && self.has_enough_in_sync() {
+        let moves_back = candidate < self.high_watermark && self.faults.has(Bug::WatermarkFollowsBack);
+        if (candidate > self.high_watermark || moves_back) && self.has_enough_in_sync() {
             self.high_watermark = candidate;
             let leader_epoch = self.view.leader_epoch;
             effects.push(Effect::HighWatermark(VisibleHighWatermark { offset: candidate, leader_epoch }));

@@ -3,7 +3,7 @@
 
 use highwater_model::id::{NodeId, Offset, QuorumEpoch, RequestId};
 use highwater_model::metadata::{
-    BrokerAnswer, Command, Effect, Input, Partition, Record, Reply, Tenure, Timer,
+    Broker, BrokerAnswer, Command, Effect, Input, Partition, Record, Reply, Tenure, Timer,
 };
 
 use super::claims::{self, name};
@@ -67,6 +67,7 @@ impl Driver<'_> {
         self.state.history.push(Shared::new(image));
         self.note_losses(&batch);
         self.note_struck_off();
+        self.note_unfenced();
         claims::on_commit(self.state, &batch, self.notes);
         self.feed(Input::Committed { end: batch.end, quorum_epoch, records: batch.records });
     }
@@ -111,6 +112,20 @@ impl Driver<'_> {
             let has_lost = |replica| lost.iter().any(|lost| known.node(replica) == Some(lost.node));
             if !could.iter().all(has_lost) && !ghost.struck_off.contains(&at) {
                 ghost.struck_off.push(at);
+            }
+        }
+    }
+
+    /// A run that is unfenced may lead and be counted as soon as that is committed, before it has heard of it itself: from here on
+    /// what its start had synced is not all that it counts.
+    fn note_unfenced(&mut self) {
+        let image = self.state.history.last().expect("an image was just added").get();
+        for (node, broker) in (1..).map(NodeId).zip(&mut self.state.brokers) {
+            let of_this_run = |known: &Broker| known.incarnation == incarnation(node, broker.runs);
+            if broker.run.is_some()
+                && image.broker(node).is_some_and(|known| !known.fenced && of_this_run(known))
+            {
+                broker.disk.synced = false;
             }
         }
     }

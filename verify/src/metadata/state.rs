@@ -157,8 +157,8 @@ pub struct Disk {
     pub record: Option<BrokerEpoch>,
     /// Whether the kernel has run since that record was written.
     pub same_boot: bool,
-    /// Whether a start has synced everything and no run has counted anything since. Followed only where the flush policy
-    /// changes.
+    /// Whether a start has synced everything and no run may have counted anything since: none has been unfenced. Followed only where
+    /// the flush policy changes.
     pub synced: bool,
 }
 

@@ -75,6 +75,7 @@ const WALKS: &[&str] = &[
      beats=20 in-flight=4 uncommitted=6 lag=6 flush=os",
     "brokers=4 fences=4 kills=4 shutdowns=2 failovers=6 proposals=8 changes=8 losses=6 repeats=6 beats=12 \
      in-flight=4 uncommitted=4 lag=4 fresh=true",
+    "brokers=3 fences=3 kills=2 failovers=2 re-elections=1 proposals=6 changes=3 in-flight=3 lag=3",
 ];
 
 /// As the quick sweep, with the controller failing over inside every decision: between any two of its steps, with any part of
@@ -195,6 +196,22 @@ const MUTANTS: &[Row] = &[
         &[name::OFFICE_IS_ENDED],
     ),
     (Bug::NewOfficeWatchesNobody, "KAFKA-18138", "brokers=1 min-isr=1 failovers=1", &[name::IS_WATCHED]),
+    (Bug::LetGoUnknown, "rule Q56", "brokers=2 shutdowns=1 beats=1", &[name::STOP_IS_KNOWN]),
+    (Bug::AnsweredAtOnce, "rule X5", "brokers=1 min-isr=1 kills=1", &[name::ANSWER_IS_COMMITTED]),
+    (
+        Bug::HalfApplied,
+        "KIP-868, at the reader",
+        "brokers=1 min-isr=1 kills=1",
+        &[invariant::EVERY_IMAGE_IS_A_PREFIX_OF_THE_LOG],
+    ),
+    (
+        Bug::SpareIsAnyBroker,
+        "rule R83",
+        "brokers=2 kills=1 changes=1",
+        &[invariant::REPLICAS_ARE_DISTINCT_BROKERS],
+    ),
+    (Bug::PartitionEpochStays, "rule R46", "brokers=2 proposals=1", &[invariant::EPOCHS_ONLY_GROW]),
+    (Bug::LeaderEpochStays, "rule R46", "brokers=2 min-isr=1 kills=1", &[invariant::EPOCHS_ONLY_GROW]),
     (
         Bug::HalfDecision,
         "KIP-868",

@@ -63,7 +63,7 @@ crate::bounds! {
         symmetry("symmetry"): bool = true,
         /// When producers are answered: all or one
         acks("acks"): Answered = Answered(Acks::All),
-        /// Claims that are not judged while a bug is planted, which shows by them first (well_formed+cas_linear); or nothing
+        /// Claims that are not judged while a bug is planted, which shows by them first (well_formed+strong_isr); or nothing
         aside("aside"): Aside = Aside::NOTHING,
     }
     where possible

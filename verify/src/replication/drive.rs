@@ -85,18 +85,20 @@ impl Driver<'_> {
         };
         let is_struck_off =
             !before.is_shared_with(ruling.after) && may_lead(before) && !may_lead(ruling.after);
-        if is_struck_off && !self.has_lost(request) {
+        let known = before.partition();
+        let could = known.isr.union(known.eligible_leaders);
+        if is_struck_off && !could.iter().all(|replica| self.has_lost(replica, request)) {
             self.record(|ledger| ledger.ghost.struck_off = true);
         }
         ruling
     }
 
-    /// Whether whoever registers may have lost what it had counted: its kernel does not run on since, nor did it stop cleanly
-    /// (R60); or it lost it to an older disk.
-    fn has_lost(&self, request: Request) -> bool {
+    /// Whether a replica may have lost what it had counted, as somebody registers: it did; or it is whoever registers, whose kernel
+    /// does not run on since, and who did not stop cleanly (R60).
+    fn has_lost(&self, whose: ReplicaIdx, request: Request) -> bool {
         let Request::Register { replica, same_boot, clean_stop } = request else { return false };
         let is_unsure = same_boot.or(clean_stop).is_none() && self.world.counts_unsynced();
-        is_unsure || self.state.broker(replica).disk.unclean
+        (is_unsure && whose == replica) || self.state.broker(whose).disk.unclean
     }
 
     /// Sends a message that no turn sends.

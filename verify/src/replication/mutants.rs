@@ -23,6 +23,7 @@ const LOSS: &[&str] = &[CANDIDATE, LEADER, STRONG_ISR, QUORUM_SUPERSET, name::AC
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
     let mutant = |bug, source, bounds: &str, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
     let mut mutants = of_logs(&mutant);
+    mutants.extend(of_epochs(&mutant));
     mutants.extend(of_disks(&mutant));
     mutants.extend(of_answers(&mutant));
     mutants.extend(of_membership(&mutant));
@@ -65,6 +66,16 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             &[LOG_MATCHING],
         ),
         mutant(
+            Bug::TruncateToLeaderEnd,
+            "KAFKA-6361, KIP-279",
+            // A log that differs breaks what is said of leaders and candidates, and shows as its watermark is told, before it is looked
+            // at by itself.
+            "brokers=2 records=3 elections=2 acks=one flush=os in-flight=1 writes=at-once \
+             aside=cut_leaves_no_epoch_that_the_leader_lacks+log_matching+candidate_completeness+strong_isr+\
+             watermark_covers_what_is_committed",
+            &["replication/committed_stable"],
+        ),
+        mutant(
             Bug::UnfencedFetch,
             "KAFKA-6880, KIP-320",
             "brokers=3 isr=2 elections=2 flush=os in-flight=1 writes=at-once",
@@ -83,12 +94,6 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             &[name::WATERMARK_IS_OF_COMMITTED],
         ),
         mutant(
-            Bug::EpochSurvivesNoopTruncation,
-            "KAFKA-10706",
-            "brokers=2 elections=2 min-isr=1 flush=os in-flight=1",
-            &[name::CUT_SETTLES, "replication/epoch_history"],
-        ),
-        mutant(
             Bug::DivergingCounts,
             "CCF, NSDI 2025",
             "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
@@ -100,6 +105,18 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             "brokers=3 records=2 elections=1 full-disks=1 flush=os in-flight=1",
             LOSS,
         ),
+    ]
+}
+
+/// Bugs of the epochs that a log keeps, and of those that the controller counts.
+fn of_epochs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
+        mutant(
+            Bug::EpochSurvivesNoopTruncation,
+            "KAFKA-10706",
+            "brokers=2 elections=2 min-isr=1 flush=os in-flight=1",
+            &[name::CUT_SETTLES, "replication/epoch_history"],
+        ),
         mutant(
             Bug::SameLeaderEpoch,
             "rule R60",
@@ -107,6 +124,19 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             // an offset and an epoch.
             "brokers=2 records=2 power-losses=1 isr=1 min-isr=1 in-flight=1 aside=partition_epoch_counts_every_change",
             &[LOG_MATCHING],
+        ),
+        mutant(
+            Bug::PartitionEpochStays,
+            "rule R46",
+            "brokers=2 shrinks=1 min-isr=1 flush=os in-flight=1",
+            &[name::CAS_LINEAR],
+        ),
+        mutant(
+            Bug::LeaderEpochStays,
+            "rule R46",
+            // That the epoch stays shows as it happens (RI11), before the one who led has heard of it.
+            "brokers=2 elections=1 min-isr=1 flush=os in-flight=1 aside=partition_epoch_counts_every_change",
+            &["replication/one_leader_per_epoch"],
         ),
     ]
 }
@@ -342,6 +372,24 @@ fn of_promises(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             &[name::ACKED_WAS_REPLICATED],
         ),
         mutant(Bug::NeverKept, "rule R60", "brokers=1 kills=1", &[name::LED_AGAIN]),
+        mutant(
+            Bug::NoRoomForAnybody,
+            "a full disk",
+            "brokers=2 records=2 full-disks=1 min-isr=1 flush=os in-flight=1",
+            &["replication/no_ghost_ack"],
+        ),
+        mutant(
+            Bug::WatermarkFollowsBack,
+            "rule R22",
+            "brokers=2 elections=1 min-isr=1 flush=os in-flight=1",
+            &[name::WATERMARK_MONOTONIC],
+        ),
+        mutant(
+            Bug::OneLossStrikesAll,
+            "rule R60",
+            "brokers=2 kills=1 power-losses=1 flush=os in-flight=1 writes=at-once",
+            &[name::LED_AGAIN],
+        ),
         mutant(
             Bug::AckAtLeaderAppend,
             "acks=1 under another name",

@@ -34,6 +34,11 @@ const QUICK: &[&str] = &[
     "brokers=2 elections=1 shrinks=1 timeouts=1 flush=os",
     "brokers=2 elections=1 shutdowns=1",
     "brokers=2 elections=1 shutdowns=1 restores=1 flush=os in-flight=1 writes=at-once",
+    "brokers=2 records=2 elections=1 shutdowns=1 deletes=1 restores=1 flush=os in-flight=1 writes=at-once heartbeats=in-turn",
+    "brokers=2 power-losses=1 shutdowns=1 restores=1 timeouts=1 min-isr=1 flush=os in-flight=1 writes=at-once",
+    "brokers=2 kills=1 shutdowns=1 restores=1 full-disks=1 flush=os in-flight=1",
+    "brokers=2 elections=1 shutdowns=1 restores=1 deposed=1 flush=os in-flight=1 writes=at-once",
+    "brokers=2 elections=1 shutdowns=1 restores=1 shrinks=1 retries=1 flush=os in-flight=1 writes=at-once",
     "brokers=2 elections=1 kills=1",
     "brokers=2 power-losses=1 shrinks=1",
     "brokers=2 power-losses=1 shrinks=1 flush=os",
@@ -42,6 +47,7 @@ const QUICK: &[&str] = &[
     "brokers=2 elections=1 full-disks=1 retries=1",
     "brokers=2 records=2 elections=1 deletes=1 min-isr=1 writes=at-once in-flight=1",
     "brokers=2 records=2 elections=1 deletes=1 configs=1 min-isr=1 writes=at-once in-flight=1",
+    "brokers=2 elections=2 deletes=1 retries=1 min-isr=1 writes=at-once in-flight=1",
     "brokers=2 elections=1 shutdowns=1 shrinks=1 min-isr=1 flush=os writes=at-once in-flight=1",
     "brokers=2 shrinks=1 configs=1 deposed=1 retries=1 min-isr=1 flush=os writes=at-once in-flight=1",
     "brokers=2 records=2 shrinks=1 full-disks=1 deletes=1 min-isr=1 in-flight=1",
@@ -107,6 +113,8 @@ const SMALL: &[&str] = &[
 
 /// What takes a quarter of an hour more, and 14 GB for the last.
 const STANDARD: &[&str] = &[
+    "brokers=2 power-losses=1 shutdowns=1 restores=1 configs=1 min-isr=1 heartbeats=in-turn flush=os in-flight=1 \
+     writes=at-once",
     "brokers=3 kills=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
@@ -136,6 +144,10 @@ const STANDARD: &[&str] = &[
 
 /// What takes hours.
 const DEEP: &[&str] = &[
+    "brokers=2 elections=2 shutdowns=1 deletes=1 retries=1 min-isr=1 flush=os writes=at-once in-flight=1",
+    "brokers=2 records=2 elections=2 deletes=1 retries=1 min-isr=1 writes=at-once in-flight=1",
+    "brokers=2 elections=2 kills=1 deletes=1 retries=1 min-isr=1 writes=at-once in-flight=1",
+    "brokers=3 isr=2 elections=2 deletes=1 retries=1 min-isr=1 writes=at-once in-flight=1",
     "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
@@ -162,6 +174,7 @@ const WALKS: &[&str] = &[
     "brokers=3 records=4 elections=2 shrinks=1 kills=1 deletes=2 configs=2 deposed=2 in-flight=3 reduce=views+parked",
     "brokers=3 records=8 elections=4 shrinks=4 kills=3 power-losses=3 timeouts=3 retries=3 in-flight=3 reduce=views+parked",
     "brokers=3 records=8 elections=4 shrinks=4 kills=3 power-losses=1 timeouts=3 in-flight=3 flush=os reduce=views+parked",
+    "brokers=3 records=4 elections=3 shrinks=1 shutdowns=2 restores=1 kills=1 deletes=2 in-flight=3 flush=os reduce=views+parked",
     "brokers=5 records=40 elections=12 shrinks=12 kills=8 power-losses=6 full-disks=3 shutdowns=3 timeouts=6 \
      retries=8 in-flight=4 min-isr=3 reduce=views+parked",
     "brokers=5 records=40 elections=12 shrinks=12 kills=8 power-losses=2 full-disks=3 shutdowns=3 timeouts=6 \

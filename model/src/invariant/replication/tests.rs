@@ -241,7 +241,28 @@ fn an_epoch_history_of_other_records_is_found() {
 fn a_sequence_that_was_committed_twice_is_found() {
     let mut scene = Scene::sound();
     scene.ghosts.committed = &[A, B, B];
+    scene.shapes[1] = shape(&[A, B, B]);
     assert!(scene.broken().contains(&no_duplicate::NAME));
+}
+
+#[test]
+fn a_record_that_was_deleted_may_be_committed_once_more_and_no_other() {
+    let mut scene = Scene::sound();
+    let is_broken = |scene: &Scene| no_duplicate(&scene.view()).is_err();
+    let trimmed = |records: &[Written], to| {
+        let mut log = shape(records);
+        log.trim(Offset(to));
+        log
+    };
+    scene.ghosts.committed = &[A, A];
+    assert!(is_broken(&scene), "each log has both");
+    scene.shapes = [0, 1, 2].map(|_| trimmed(&[A, A], 1));
+    assert!(!is_broken(&scene), "no log has both");
+    scene.shapes[2] = shape(&[A, A]);
+    assert!(is_broken(&scene), "one log has both");
+    scene.ghosts.committed = &[A, B, B];
+    scene.shapes = [0, 1, 2].map(|_| trimmed(&[A, B, B], 1));
+    assert!(is_broken(&scene));
 }
 
 #[test]

@@ -61,6 +61,9 @@ impl<'p, F: Faults> Change<'p, F> {
     /// Takes a replica out of the ISR and out of the eligible leaders: it lost what it had counted (R60).
     pub(super) fn losing(mut self, replica: ReplicaIdx) -> Self {
         self.lost = self.lost.with(replica);
+        if self.faults.has(Bug::OneLossStrikesAll) {
+            self.lost = self.before.isr.union(self.before.eligible_leaders);
+        }
         self.without(replica, MissingReason::RestartedUncleanly)
     }
 
@@ -132,7 +135,9 @@ impl<'p, F: Faults> Change<'p, F> {
         if self.raises_leader_epoch(&after) {
             after.leader_epoch = after.leader_epoch.next();
         }
-        after.partition_epoch = after.partition_epoch.next();
+        if after.leader != self.before.leader || !self.faults.has(Bug::PartitionEpochStays) {
+            after.partition_epoch = after.partition_epoch.next();
+        }
         Some(after)
     }
 
@@ -194,7 +199,9 @@ impl<'p, F: Faults> Change<'p, F> {
     fn raises_leader_epoch(&self, after: &Partition) -> bool {
         let former = self.before.leader.or(self.before.last_known_leader);
         let returns = after.leader.is_none() || after.leader == former;
-        after.leader != self.before.leader && !(self.faults.has(Bug::SameLeaderEpoch) && returns)
+        let stays =
+            (self.faults.has(Bug::SameLeaderEpoch) && returns) || self.faults.has(Bug::LeaderEpochStays);
+        after.leader != self.before.leader && !stays
     }
 
     /// Whoever leaves the ISR is noted with the reason. One that is out already keeps the reason that it left for: the

@@ -16,7 +16,7 @@ use super::change::replica_count;
 use super::decision::{Decision, Scene, record};
 use super::placement::place;
 use crate::api::{ConfigChange, NewTopic, ReplicaAssignment};
-use crate::fault::Faults;
+use crate::fault::{Bug, Faults};
 use crate::id::{LeaderEpoch, NodeId, Offset, PartitionEpoch, PartitionIndex, TopicId, TopicPartition};
 use crate::replication::{IsrSet, REPLICAS_MAX};
 
@@ -118,6 +118,7 @@ impl<F: Faults> Scene<'_, F> {
             brokers.into_iter().map(|broker| broker.node).collect()
         };
         let (active, spare) = (nodes(active), nodes(spare));
+        let spare = if self.faults.has(Bug::SpareIsAnyBroker) { active.clone() } else { spare };
         let usable = if active.is_empty() { 0 } else { active.len() + spare.len() };
         let available = u32::try_from(usable).unwrap_or(u32::MAX).min(u32::from(REPLICAS_MAX));
         if factor == 0 || u32::from(factor) > available {

@@ -21,6 +21,17 @@ fn a_repeated_batch_is_not_appended_and_waits_for_the_watermark_like_the_first()
 }
 
 #[test]
+fn a_leader_that_deletes_records_still_knows_their_producers() {
+    let mut leader = leader(&[R0, R1], None);
+    leader.take(produce(Acks::All, 1, sequenced(5, 0, 0, 2)));
+    leader.take(leader.flushed());
+    leader.take(from(R1, Message::Fetch(fetch(R1, 1, 2))));
+    assert_eq!(leader.take(Input::RaiseLogStart { to: Offset(2) }), [Effect::TrimLog { to: Offset(2) }]);
+
+    assert_eq!(leader.take(produce(Acks::All, 2, sequenced(5, 0, 0, 2))), [acknowledged(2, 0)]);
+}
+
+#[test]
 fn planted_a_repeated_batch_is_acknowledged_at_once() {
     let mut leader = leader(&[R0, R1], Some(Bug::DuplicateAckedEarly));
     leader.take(produce(Acks::All, 1, sequenced(5, 0, 0, 2)));

@@ -115,9 +115,15 @@ fn isr_is_whole(_: &World, state: &State) -> Result<(), String> {
     Err(format!("isr {isr:?}"))
 }
 
+/// Where a leader's log begins is told with the next records alone (R80): of what it has deleted a follower may hold something.
 fn logs_are_one(_: &World, state: &State) -> Result<(), String> {
     let Some((leader, _)) = leader(state) else { return Ok(()) };
-    let entries = |replica: ReplicaIdx| &state.broker(replica).disk.entries;
+    let start_of = |replica: ReplicaIdx| usize::from(state.broker(replica).disk.start);
+    let start = state.replicas().map(start_of).max().unwrap_or_default();
+    let entries = |replica: ReplicaIdx| {
+        let entries = &state.broker(replica).disk.entries;
+        (entries.len(), entries.get(start..).unwrap_or_default())
+    };
     match followers(state, leader).find(|replica| entries(*replica) != entries(leader)) {
         Some(replica) => Err(format!(
             "{leader} leads with {:?}, and {replica} has {:?}",

@@ -18,11 +18,13 @@ pub(super) const RECOVERIES: Table = Table {
         "brokers=2 elections=1 full-disks=1 retries=1",
         "brokers=2 records=2 shrinks=1 full-disks=1 min-isr=1 flush=os in-flight=1",
         "brokers=2 elections=1 shrinks=1 min-isr=1 in-flight=1",
+        "brokers=2 records=2 elections=1 deletes=1 min-isr=1 in-flight=1 writes=at-once",
         "brokers=2 shrinks=1 kills=1 min-isr=1 in-flight=1 writes=at-once",
         "brokers=3 elections=1 flush=os",
         "brokers=3 shrinks=1 kills=1 flush=os writes=at-once sample=16",
     ],
     standard: &[
+        "brokers=2 records=2 shrinks=1 kills=1 deletes=1 min-isr=1 in-flight=1 writes=at-once sample=16",
         "brokers=3 kills=1",
         "brokers=3 elections=1 shrinks=1 flush=os writes=at-once",
         "brokers=2 elections=1 kills=1 power-losses=1 flush=os writes=at-once",

@@ -10,6 +10,7 @@ fn no_reduction_hides_what_can_be_seen_from_outside() {
         "brokers=2 elections=1 flush=os in-flight=1",
         "brokers=2 kills=1 flush=os in-flight=1",
         "brokers=2 elections=1 shrinks=1 flush=os writes=at-once in-flight=1",
+        "brokers=2 elections=1 deletes=1 min-isr=1 writes=at-once in-flight=1",
     ] {
         let reduced = outside(line);
         assert!(reduced.len() > 10, "{line}");
