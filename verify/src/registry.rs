@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use highwater_model::fault::Bug;
@@ -47,6 +47,7 @@ pub fn claims() -> Vec<(&'static str, &'static str)> {
 mod apart;
 mod asked;
 mod child;
+mod lanes;
 pub mod shard;
 mod slices;
 
@@ -54,6 +55,7 @@ use asked::asked;
 pub use asked::{Request, USUAL, WALK};
 use child::Beyond;
 pub use child::with_parent;
+use lanes::{lanes, swept};
 use shard::Listed;
 use slices::Sliced;
 
@@ -79,11 +81,13 @@ impl Claim {
 }
 
 /// Where a command shows what it is doing.
-pub trait Screen {
+pub trait Screen: Send {
     /// A search begins.
     fn begin(&mut self, model: &str, bounds: &str);
     /// Where it stands.
     fn progress(&mut self, at: Progress);
+    /// What a process of its own says of a search, for people.
+    fn said(&mut self, line: &str);
     /// It ended.
     fn end(&mut self, run: &Run);
 }
@@ -200,19 +204,6 @@ fn run<W: Checked>(
     run
 }
 
-/// Runs a search in a process of its own, which shows its progress itself.
-fn run_apart<W: Checked>(
-    program: &Path,
-    bounds: W::Bounds,
-    planted: Option<Bug>,
-    limits: Limits,
-    screen: &mut dyn Screen,
-) -> Run {
-    let run = apart::searched(program, &W::new(bounds, planted), planted, limits);
-    screen.end(&run);
-    run
-}
-
 /// The part of a plan, and of the limits, that one of so many bounds may have.
 fn share_of(plan: Plan, limits: Limits, bounds: usize) -> (Plan, Limits) {
     let bounds = u32::try_from(bounds.max(1)).expect("a sweep is short");
@@ -289,17 +280,16 @@ impl<W: Checked> World for Of<W> {
             let whole = whole && request.planted.is_none();
             return Ok(Sweep::new::<W>(runs, whole, request.engine, clock.elapsed()));
         }
-        let mut runs: Vec<Run> = Vec::new();
-        // A search by itself is not worth a process; nor is one for which there is no time left.
+        // A search by itself is not worth a process.
         let is_apart = sweep.len() > 1 && request.engine == EngineName::Own;
+        if let Some(program) = request.program.as_deref().filter(|_| is_apart) {
+            let runs = swept::<W>(program, &sweep, request.limits, lanes(request), clock, screen);
+            return Ok(Sweep::new::<W>(runs, whole, request.engine, clock.elapsed()));
+        }
+        let mut runs: Vec<Run> = Vec::new();
         for bounds in sweep {
             let limits = left(request.limits, clock);
-            let program =
-                request.program.as_deref().filter(|_| is_apart && limits.timeout != Some(Duration::ZERO));
-            runs.push(match program {
-                Some(program) => run_apart::<W>(program, bounds, None, limits, screen),
-                None => run::<W>(bounds, request.planted, request.engine, limits, screen),
-            });
+            runs.push(run::<W>(bounds, request.planted, request.engine, limits, screen));
             if runs.last().is_some_and(|run| run.conclusion == Conclusion::Violated) {
                 break;
             }
@@ -351,7 +341,14 @@ impl<W: Checked> World for Of<W> {
         let search_for = |mutant: Mutant<W::Bounds>| {
             let (bounds, planted) = (mutant.bounds.clone(), Some(mutant.bug));
             let run = match program {
-                Some(program) => run_apart::<W>(program, bounds, planted, limits, &mut *screen),
+                Some(program) => {
+                    let world = W::new(bounds, planted);
+                    let shown = Mutex::new(&mut *screen);
+                    let hear = |line: &str| shown.lock().unwrap_or_else(PoisonError::into_inner).said(line);
+                    let run = apart::searched(program, &world, planted, limits, None, &hear);
+                    screen.end(&run);
+                    run
+                }
                 None => run::<W>(bounds, planted, EngineName::Own, limits, &mut *screen),
             };
             MutantRow::new(&mutant, run)

@@ -110,6 +110,12 @@ pub enum Fault {
         /// Base offset of the batch.
         base: u64,
     },
+    /// A cut of a log was begun and failed: nobody knows where it ends on the disk. Nothing was written.
+    #[error("{path} was being cut when that failed; restart the broker, which finds out where the log ends")]
+    CutOpen {
+        /// Which log.
+        path: String,
+    },
     /// Whoever carried out the operation is gone; its outcome is unknown.
     #[error("the operation was abandoned; its outcome is unknown")]
     Gone,

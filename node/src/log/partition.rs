@@ -212,7 +212,7 @@ impl PartitionLog {
     /// is issued by the call. When it fails, now or in its completion, nothing of it is in the log.
     ///
     /// # Errors
-    /// In the completion: [`Fault::Misplaced`], [`Fault::Full`], [`Fault::Offline`], or the system's error.
+    /// In the completion: [`Fault::Misplaced`], [`Fault::CutOpen`], [`Fault::Full`], [`Fault::Offline`], or the system's error.
     pub fn append(&mut self, batches: &[Batch]) -> Completion<Written> {
         match self.try_append(batches) {
             Ok(completion) => completion.with(Written { end: self.end() }),
@@ -221,6 +221,9 @@ impl PartitionLog {
     }
 
     fn try_append(&mut self, batches: &[Batch]) -> Result<Completion<()>, Fault> {
+        if self.is_cut_open {
+            return Err(Fault::CutOpen { path: self.directory.clone() });
+        }
         let epochs = self.continued_by(batches)?;
         let Some(last) = batches.last() else {
             return Ok(Completion::done(Ok(())));

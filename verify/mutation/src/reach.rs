@@ -100,20 +100,22 @@ impl Reached {
         [part(true), part(false)]
     }
 
-    /// The bounds that come to a mutant of this module, each with its place, in the order in which they are searched: what takes
-    /// least comes first, and another world than its own counts for more than it takes.
-    pub(crate) fn places(&self, number: usize, module: &str) -> Vec<(usize, &Place)> {
-        let mut places: Vec<_> =
-            self.places.iter().enumerate().filter(|(_, place)| place.met.contains(&number)).collect();
+    /// The bounds of these worlds that come to a mutant of this module, each with its place, in the order in which they are
+    /// searched: what takes least comes first, and another world than its own counts for more than it takes.
+    pub(crate) fn places(&self, number: usize, module: &str, worlds: &[&str]) -> Vec<(usize, &Place)> {
+        let comes = |place: &Place| place.met.contains(&number) && worlds.contains(&&*place.bound.world);
+        let mut places: Vec<_> = self.places.iter().enumerate().filter(|(_, place)| comes(place)).collect();
         let cost = |place: &Place| place.bound.seconds * if place.bound.world == module { 1.0 } else { 3.0 };
         places.sort_by(|(_, one), (_, other)| cost(one).total_cmp(&cost(other)));
         places
     }
 
-    /// What must be possible, and is met only at bounds that come to this mutant: `world: claim`.
-    pub(crate) fn hanging(&self, number: usize) -> Vec<String> {
+    /// What must be possible in these worlds, and is met only at bounds that come to this mutant: `world: claim`.
+    pub(crate) fn hanging(&self, number: usize, worlds: &[&str]) -> Vec<String> {
         let met = |reached: bool| -> BTreeSet<String> {
-            let places = self.places.iter().filter(|place| place.met.contains(&number) == reached);
+            let is_asked = |place: &&Place| worlds.contains(&&*place.bound.world);
+            let places =
+                self.places.iter().filter(is_asked).filter(|place| place.met.contains(&number) == reached);
             places
                 .flat_map(|place| {
                     place.bound.met.iter().map(|claim| format!("{}: {claim}", place.bound.world))
@@ -209,17 +211,20 @@ mod tests {
 
     #[test]
     fn a_mutant_is_put_to_what_comes_to_it_the_cheapest_first() {
-        let order =
-            |number| -> Vec<usize> { reached().places(number, "quorum").iter().map(|(at, _)| *at).collect() };
+        let order = |number, worlds| -> Vec<usize> {
+            reached().places(number, "quorum", worlds).iter().map(|(at, _)| *at).collect()
+        };
 
-        assert_eq!(order(1), [1, 2, 0]);
-        assert_eq!(order(2), [1]);
+        assert_eq!(order(1, WORLDS), [1, 2, 0]);
+        assert_eq!(order(1, &["quorum"]), [1, 0]);
+        assert_eq!(order(2, WORLDS), [1]);
         assert_eq!(reached().tests(1), [(vec!["t"], 0.01), (vec!["u"], 1.0)]);
         assert_eq!(reached().tests(2), [(Vec::new(), 0.0), (vec!["u"], 1.0)]);
     }
 
     #[test]
     fn what_other_bounds_meet_does_not_hang_on_a_mutant() {
-        assert_eq!(reached().hanging(1), ["metadata: a", "quorum: b"]);
+        assert_eq!(reached().hanging(1, WORLDS), ["metadata: a", "quorum: b"]);
+        assert_eq!(reached().hanging(1, &["quorum"]), ["quorum: b"]);
     }
 }

@@ -135,7 +135,7 @@ struct Bay<'t> {
 }
 
 impl Bay<'_> {
-    /// Puts every mutant to the unit tests and to what is short of the sweep; then those that no test noticed to the rest of it,
+    /// Puts every mutant to the unit tests and to what is short of its sweep; then those that no test noticed to the rest of it,
     /// so that what nobody notices is known soon; then the others.
     fn work(&self, jobs: usize, cases: Vec<Case>, first: f64) -> anyhow::Result<usize> {
         let all = cases.len();
@@ -208,12 +208,15 @@ impl Bay<'_> {
         Ok(fate)
     }
 
-    /// Searches the bounds that come to a mutant until one notices, or what it may take is taken.
+    /// Searches the bounds that come to a mutant until one notices, or what it may take is taken: those of its own world, and
+    /// those of all worlds if no test noticed it.
     fn sweep(&self, case: &Case, mut open: Open, may: f64) -> anyhow::Result<Result<Fate, Open>> {
         let Some(checker) = &self.judges.sweep else { return Ok(Err(open)) };
-        let places = self.reached.places(case.number, case.entry.mutant.module());
+        let own = case.entry.mutant.module();
+        let worlds = if open.unit.as_ref().is_some_and(Fate::is_caught) { &[own][..] } else { WORLDS };
+        let places = self.reached.places(case.number, own, worlds);
         if open.done.is_empty() {
-            open.unmet = self.reached.hanging(case.number);
+            open.unmet = self.reached.hanging(case.number, worlds);
         }
         let mut spent = 0.0;
         for (at, place) in &places {

@@ -29,6 +29,16 @@ impl Terminal {
         let live = io::stderr().is_terminal();
         Self { results, verbose, live, bar: None, title: String::new(), told: Duration::ZERO }
     }
+
+    /// What moves on a terminal.
+    fn bar(&mut self) -> Option<&ProgressBar> {
+        if self.live && self.bar.is_none() {
+            let style =
+                ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant");
+            self.bar = Some(ProgressBar::new_spinner().with_style(style));
+        }
+        self.bar.as_ref()
+    }
 }
 
 fn standing(at: Progress) -> String {
@@ -44,23 +54,29 @@ impl Screen for Terminal {
     fn begin(&mut self, model: &str, bounds: &str) {
         self.title = format!("{model} {bounds}");
         self.told = Duration::ZERO;
-        if self.live {
-            let style =
-                ProgressStyle::with_template("{spinner} {msg}").expect("a template that is a constant");
-            let bar = ProgressBar::new_spinner().with_style(style);
-            bar.set_message(self.title.clone());
-            self.bar = Some(bar);
+        if let Some(bar) = self.bar() {
+            bar.set_message(format!("{model} {bounds}"));
         }
     }
 
     fn progress(&mut self, at: Progress) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: {}", self.title, standing(at)));
+        let line = format!("{}: {}", self.title, standing(at));
+        if let Some(bar) = self.bar() {
+            bar.set_message(line);
             bar.tick();
         } else if at.elapsed >= self.told + LINE_EVERY {
             self.told = at.elapsed;
             // Progress that nobody can read is no reason to end a check.
-            let _ = writeln!(io::stderr(), "{}: {}", self.title, standing(at));
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
+    fn said(&mut self, line: &str) {
+        if let Some(bar) = self.bar() {
+            bar.set_message(line.to_owned());
+            bar.tick();
+        } else {
+            let _ = writeln!(io::stderr(), "{line}");
         }
     }
 

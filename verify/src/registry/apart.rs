@@ -8,14 +8,23 @@ use std::time::Duration;
 
 use highwater_model::fault::Bug;
 
-use super::child::{Beyond, Child, Told, nothing};
+use super::child::{Beyond, Child, Hears, Leash, Told, nothing};
 use crate::engine::{Limits, Outcome, Verdict};
 use crate::report::{Conclusion, Run};
 use crate::world::Checked;
 
-/// Searches the bounds of this world, in which this bug is planted if there is one, in a process of their own.
-pub(super) fn searched<W: Checked>(program: &Path, world: &W, planted: Option<Bug>, limits: Limits) -> Run {
-    match (Child { program, world, planted, limits, shows: true }).run(&[], "a search of its own") {
+/// Searches the bounds of this world, in which this bug is planted if there is one, in a process of their own, which is held by this
+/// leash, and heard.
+pub(super) fn searched<W: Checked>(
+    program: &Path,
+    world: &W,
+    planted: Option<Bug>,
+    limits: Limits,
+    leash: Option<&Leash>,
+    heard: &Hears<'_>,
+) -> Run {
+    let child = Child { program, world, planted, limits, leash, heard: Some(heard) };
+    match child.run(&[], "a search of its own") {
         Ok(told) => run(world, planted, &told),
         Err(error) => {
             let mut run = Run::new(world, planted, &nothing());
@@ -96,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_process_that_dies_concludes_nothing() {
-        let run = searched(Path::new("/bin/false"), &world(), None, Limits::default());
+        let run = searched(Path::new("/bin/false"), &world(), None, Limits::default(), None, &|_| {});
 
         assert_eq!((run.conclusion, run.exhausted), (Conclusion::Failed, false));
         assert!(run.failure.expect("it says why").contains("exit status: 1"));

@@ -4,9 +4,10 @@
 //! it has ended ([`with_parent`]).
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::{Command, Stdio, exit};
+use std::process::{ChildStderr, ChildStdin, Command, Stdio, exit};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -23,6 +24,9 @@ use crate::world::Checked;
 
 /// The flag by which a process is told that another waits for it.
 pub(super) const WITH_PARENT: &str = "--with-parent";
+
+/// Bytes of what a process said that are kept for when it fails.
+const SAID_MAX: usize = 16 << 10;
 
 /// The JSON document of a process, as far as it is read.
 #[derive(Deserialize)]
@@ -103,8 +107,47 @@ pub(super) struct Child<'a, W: Checked> {
     pub(super) world: &'a W,
     pub(super) planted: Option<Bug>,
     pub(super) limits: Limits,
-    /// Whether what it says of its progress is shown as it says it; else it is told if it fails.
-    pub(super) shows: bool,
+    /// By what it can be ended before it has ended by itself.
+    pub(super) leash: Option<&'a Leash>,
+    /// Who is told each line that it says of its progress, as it says it; all it said is told if it fails.
+    pub(super) heard: Option<&'a Hears<'a>>,
+}
+
+/// Who is told what a process says.
+pub(super) type Hears<'a> = dyn Fn(&str) + Sync + 'a;
+
+/// Holds the process that runs, so that another thread can end it, and keep others from beginning.
+#[derive(Debug, Default)]
+pub(super) struct Leash(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    is_over: bool,
+    /// A process ends when this end of its standard input is closed.
+    waiting: Option<ChildStdin>,
+}
+
+impl Leash {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process that is held, and each that will be.
+    pub(super) fn cut(&self) {
+        *self.held() = Held { is_over: true, waiting: None };
+    }
+
+    /// Whether it was cut.
+    pub(super) fn is_cut(&self) -> bool {
+        self.held().is_over
+    }
+
+    fn hold(&self, waiting: Option<ChildStdin>) {
+        let mut held = self.held();
+        if !held.is_over {
+            held.waiting = waiting;
+        }
+    }
 }
 
 impl<W: Checked> Child<'_, W> {
@@ -129,21 +172,39 @@ impl<W: Checked> Child<'_, W> {
         if let Some(bytes) = self.limits.memory {
             command.args(["--memory", &bytes.to_string()]);
         }
-        let errors = if self.shows { Stdio::inherit() } else { Stdio::piped() };
-        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("{what} does not start"))?;
         // Kept open until the process has ended: it ends, too, when this one does.
-        let waiting = child.stdin.take();
-        let output = child.wait_with_output().with_context(|| format!("{what} cannot be waited for"))?;
-        drop(waiting);
+        let usual = Leash::default();
+        self.leash.unwrap_or(&usual).hold(child.stdin.take());
+        let errors = child.stderr.take();
+        let (output, said) = std::thread::scope(|scope| {
+            let said = scope.spawn(|| errors.map(|errors| self.hear(errors)).unwrap_or_default());
+            (child.wait_with_output(), said.join().unwrap_or_default())
+        });
+        let output = output.with_context(|| format!("{what} cannot be waited for"))?;
         let Ok(document) = serde_json::from_slice::<Document>(&output.stdout) else {
-            let said = String::from_utf8_lossy(&output.stderr);
             bail!("{what} ended with {}{}{said}", output.status, if said.is_empty() { "" } else { ": " });
         };
         let Document { models, peak_rss, story } = document;
         let told = models.into_iter().flat_map(|model| model.runs).next();
         let told = told.with_context(|| format!("{what} tells nothing of what it did"))?;
         Ok(Told { peak_resident: peak_rss, story, ..told })
+    }
+
+    /// Tells what a process says, line by line, until it says no more; gives the end of it.
+    fn hear(&self, errors: ChildStderr) -> String {
+        let mut said = String::new();
+        for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            self.heard.iter().for_each(|heard| heard(&line));
+            if said.len() > SAID_MAX {
+                said.clear();
+            }
+            said += &line;
+            said.push('\n');
+        }
+        said
     }
 }
 

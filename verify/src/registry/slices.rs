@@ -61,7 +61,7 @@ impl<W: Checked> Sliced<'_, W> {
         let [seed, first, steps] = [self.plan.seed, first, steps].map(|number| number.to_string());
         let words = ["--walk", "--seed", &seed, "--from-walk", &first, "--steps", &steps].map(str::to_owned);
         let what = format!("a slice of the walks, from number {first},");
-        Child { program, world, planted, limits, shows: false }.run(&words, &what)
+        Child { program, world, planted, limits, leash: None, heard: None }.run(&words, &what)
     }
 
     /// Adds a slice; gives what it found, if it did.

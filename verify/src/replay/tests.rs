@@ -13,9 +13,11 @@ use crate::story::file::{self, Recorded};
 /// Bugs that are found quickly, of each model one.
 const BUGS: [(&str, &str); 3] = [("quorum", "B-35"), ("metadata", "B-13d"), ("replication", "B-01")];
 
-struct Dark;
+pub(crate) struct Dark;
 
 impl Screen for Dark {
+    fn said(&mut self, _: &str) {}
+
     fn begin(&mut self, _: &str, _: &str) {}
     fn progress(&mut self, _: Progress) {}
     fn end(&mut self, _: &Run) {}

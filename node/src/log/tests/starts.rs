@@ -33,6 +33,21 @@ async fn a_restart_that_is_cut_short_comes_to_its_end_when_the_log_is_opened() {
 }
 
 #[tokio::test]
+async fn nothing_is_appended_while_nobody_knows_where_the_log_ends() {
+    let (sim, disk) = simulated();
+    let mut log = filled(&disk, &batches(40, 1)).await;
+    sim.fail_cuts(2);
+    for _ in 0..2 {
+        assert!(log.truncate(Offset(60)).await.unwrap_err().is_full());
+        assert!(matches!(log.append(&[batch(120, 3, 1, 1)]).await, Err(Fault::CutOpen { .. })));
+    }
+    log.truncate(Offset(60)).await.unwrap();
+
+    assert!(log.is_whole());
+    append_all(&mut log, &[batch(60, 3, 1, 1)]).await;
+}
+
+#[tokio::test]
 async fn a_restart_elsewhere_takes_the_place_of_one_that_was_cut_short() {
     let (sim, disk) = simulated();
     drop(filled(&disk, &batches(40, 1)).await);
