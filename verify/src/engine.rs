@@ -9,6 +9,7 @@
 mod choice;
 mod encoder;
 mod expand;
+mod lent;
 mod likeness;
 mod outcome;
 mod process;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use choice::{Engine, EngineName, Own, Stateright};
 pub use encoder::Encoder;
+pub use lent::lend;
 pub use likeness::{Unlike, alike};
 pub use outcome::{Limits, Outcome, Progress, Verdict};
 pub use process::{peak_resident_bytes, resident_bytes};

@@ -1,5 +1,7 @@
 //! Runs of `verify` that are parts of another one.
 
+use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -7,6 +9,7 @@ use highwater_model::fault::Bug;
 use highwater_verify::engine::{Limits, Progress};
 use highwater_verify::registry::{Request, Screen, worlds};
 use highwater_verify::report::{Conclusion, Run};
+use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_verify");
 
@@ -15,6 +18,7 @@ struct Dark;
 impl Screen for Dark {
     fn begin(&mut self, _model: &str, _bounds: &str) {}
     fn progress(&mut self, _at: Progress) {}
+    fn said(&mut self, _line: &str) {}
     fn end(&mut self, _run: &Run) {}
 }
 
@@ -33,6 +37,56 @@ fn a_sweep_in_processes_of_its_own_finds_what_one_process_finds() {
 
     assert_eq!(apart, swept(None));
     assert!(apart.len() == 6 && apart.iter().all(|(conclusion, ..)| *conclusion == Conclusion::Holds));
+}
+
+#[test]
+fn threads_that_are_lent_change_nothing_that_is_found() {
+    let found = |lent: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args([
+            "check",
+            "quorum",
+            "voters=3",
+            "elections=2",
+            "--json",
+            "--with-parent",
+            "--threads",
+            "1",
+        ]);
+        let mut part = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut parent = part.stdin.take().expect("it is a pipe");
+        parent.write_all(lent.as_bytes()).expect("it listens");
+        let output = part.wait_with_output().expect("it ends");
+        drop(parent);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("a document");
+        ["conclusion", "states", "steps_taken", "depth"]
+            .map(|field| document["models"][0]["runs"][0][field].clone())
+    };
+
+    let alone = found("");
+    assert_eq!(alone.first(), Some(&Value::from("holds")));
+    assert_eq!(found("3\n"), alone);
+}
+
+#[test]
+fn a_search_takes_the_threads_that_it_is_lent() {
+    let mut command = Command::new(PROGRAM);
+    command.args(["check", "quorum", "voters=5", "elections=9", "values=9", "--json", "--with-parent"]);
+    command.args(["--threads", "1", "--timeout", "60s"]);
+    let part = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut part = part.spawn().expect("it starts");
+    let mut parent = part.stdin.take().expect("it is a pipe");
+    parent.write_all(b"7\n").expect("it listens");
+
+    let tasks = format!("/proc/{}/task", part.id());
+    let has_all = || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() >= 8);
+    while !has_all() && part.try_wait().expect("it is ours").is_none() {
+        std::thread::yield_now();
+    }
+
+    assert!(part.try_wait().expect("it is ours").is_none(), "it ended, and never had them");
+    drop(parent);
+    part.wait().expect("it ends");
 }
 
 #[test]
@@ -81,7 +135,7 @@ fn of_a_bug_for_which_the_budget_is_too_small_nothing_is_concluded() {
 
     assert_eq!(hunted(Some(PROGRAM.into()), limits).0, Conclusion::OutOfBudget);
     assert_eq!(output.status.code(), Some(5), "not 4: none is known to survive");
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a document");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("a document");
     assert_eq!(
         (&told["all_caught"], &told["mutants"][0]["conclusion"]),
         (&false.into(), &"out_of_budget".into())

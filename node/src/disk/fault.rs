@@ -111,7 +111,9 @@ pub enum Fault {
         base: u64,
     },
     /// A cut of a log was begun and failed: nobody knows where it ends on the disk. Nothing was written.
-    #[error("{path} was being cut when that failed; restart the broker, which finds out where the log ends")]
+    #[error(
+        "{path} was being cut when that failed; where it ends is found out when it is opened again, as a restart of the broker does"
+    )]
     CutOpen {
         /// Which log.
         path: String,

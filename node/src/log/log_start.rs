@@ -10,7 +10,14 @@ use crate::disk::{Disk, Fault};
 /// What is noted; 0 when nothing is, or nothing that can be read: then the log begins with its first segment.
 pub(super) fn read(disk: &dyn Disk, directory: &str) -> Result<Offset, Fault> {
     match disk.read_whole(&path(directory)) {
-        Ok(text) => Ok(parse(&text).unwrap_or_default()),
+        Ok(text) => Ok(parse(&text).unwrap_or_else(|| {
+            let path = path(directory);
+            tracing::warn!(
+                path,
+                "this is no note of where a log begins: what was deleted of its first segment is there again"
+            );
+            Offset::ZERO
+        })),
         Err(fault) if fault.is_missing() => Ok(Offset::ZERO),
         Err(fault) => Err(fault),
     }

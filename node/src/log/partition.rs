@@ -18,6 +18,15 @@ use super::{
 };
 use crate::disk::{Completion, Disk, Fault, FileRef, SyncSet};
 
+/// What takes records off a log's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// Of some of them. It may be tried again.
+    Truncation,
+    /// Of all of them, to begin anew elsewhere: once decided it comes to its end when the log is opened, if not before.
+    Restart,
+}
+
 /// One log. Owned by one task; what it hands out ([`Completion`]s, reads) lives on without it.
 #[derive(Debug)]
 pub struct PartitionLog {
@@ -32,8 +41,8 @@ pub struct PartitionLog {
     unsynced: Vec<FileRef>,
     /// Whether files have been created or removed since the last sync.
     is_directory_unsynced: bool,
-    /// Whether a cut was begun and did not come to its end: nobody knows where the log on the disk ends.
-    is_cut_open: bool,
+    /// What was begun and did not come to its end: nobody knows where the log on the disk ends.
+    open_cut: Option<Cut>,
     recovery_points: Option<Arc<OffsetCheckpoint>>,
     /// First offset as the log's directory notes it; 0 for none.
     noted_start: Offset,
@@ -97,7 +106,7 @@ impl PartitionLog {
             epochs,
             unsynced: Vec::new(),
             is_directory_unsynced: false,
-            is_cut_open: false,
+            open_cut: None,
             recovery_points,
             noted_start,
             disk,
@@ -164,7 +173,7 @@ impl PartitionLog {
     /// vouch for such a log (R60).
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        !self.is_cut_open
+        self.open_cut.is_none()
     }
 
     /// Its sizes.
@@ -181,7 +190,7 @@ impl PartitionLog {
     /// Takes `end`, exclusive, for the log's recovery point. Everything below is synced, and has not been cut since:
     /// the sync is of the log's present generation. Nothing is noted after a cut that failed.
     pub fn note_flushed(&self, end: Offset) {
-        if let Some(checkpoint) = self.recovery_points.as_ref().filter(|_| !self.is_cut_open) {
+        if let Some(checkpoint) = self.recovery_points.as_ref().filter(|_| self.is_whole()) {
             checkpoint.note(&self.directory, end);
         }
     }
@@ -198,6 +207,15 @@ impl PartitionLog {
             log_start::remove(self.disk.as_ref(), &self.directory)?;
         }
         Ok(())
+    }
+
+    fn cut_open(&self) -> Fault {
+        Fault::CutOpen { path: self.directory.clone() }
+    }
+
+    /// What a restart that is decided on the disk is about to remove is neither cut nor deleted.
+    fn is_not_beginning_anew(&self) -> Result<(), Fault> {
+        if self.open_cut == Some(Cut::Restart) { Err(self.cut_open()) } else { Ok(()) }
     }
 
     fn active(&self) -> &Segment {
@@ -221,8 +239,8 @@ impl PartitionLog {
     }
 
     fn try_append(&mut self, batches: &[Batch]) -> Result<Completion<()>, Fault> {
-        if self.is_cut_open {
-            return Err(Fault::CutOpen { path: self.directory.clone() });
+        if !self.is_whole() {
+            return Err(self.cut_open());
         }
         let epochs = self.continued_by(batches)?;
         let Some(last) = batches.last() else {
@@ -314,13 +332,15 @@ impl PartitionLog {
     /// goes (R31). Blocks for a sync when records go, see [`Disk::cut`]; the completion is then already there.
     ///
     /// # Errors
-    /// In the completion: [`Fault::WithinBatch`], with the log as it was; storage faults.
+    /// In the completion: [`Fault::WithinBatch`], with the log as it was; [`Fault::CutOpen`] when the log was to begin anew
+    /// ([`Self::restart_at`]) and that did not come to its end; storage faults.
     pub fn truncate(&mut self, to: Offset) -> Completion<Truncated> {
         let result = self.try_truncate(to.max(self.start));
         Completion::done(result.map(|()| Truncated { end: self.end() }))
     }
 
     fn try_truncate(&mut self, to: Offset) -> Result<(), Fault> {
+        self.is_not_beginning_anew()?;
         if to < self.end() {
             let (keep, position) = self.place_of_cut(to)?;
             self.lower_recovery_point(to)?;
@@ -352,13 +372,13 @@ impl PartitionLog {
         let [_, indexes @ ..] = SEGMENT_SUFFIXES;
         self.add_present(kept.base, &indexes, &mut remove)?;
         let kept = FileRef::clone(&kept.file);
-        self.is_cut_open = true;
+        self.open_cut = Some(Cut::Truncation);
         self.disk.cut(&remove, Some((&kept, position)))?;
         self.segments.truncate(keep + 1);
         let interval_bytes = self.config.index_interval_bytes;
         self.active_mut().forget_from(position, interval_bytes)?;
         self.forget_unsynced();
-        self.is_cut_open = false;
+        self.open_cut = None;
         Ok(())
     }
 
@@ -388,6 +408,10 @@ impl PartitionLog {
 
     /// Throws all records away and begins again at `start` (R16, Q43). As [`Self::truncate`]. Without room for a file the log is as it
     /// was; and whenever the process ends, it is either as it was or begins at `start`.
+    ///
+    /// # Errors
+    /// In the completion: storage faults. Where that is decided already and does not come to its end, nothing but this is done to the log any more
+    /// ([`Fault::CutOpen`]).
     pub fn restart_at(&mut self, start: Offset) -> Completion<Truncated> {
         let result = self.try_restart_at(start);
         let result = result.map(|()| {
@@ -402,12 +426,17 @@ impl PartitionLog {
         // First what there may be no room for: a log that stays as it was keeps its recovery point too.
         let candidate = restart::candidate(disk, &self.directory, start)?;
         self.lower_recovery_point(Offset::ZERO)?;
-        self.is_cut_open = true;
-        restart::decide(disk, &self.directory, &candidate, start)?;
+        if let Err(fault) = restart::decide(disk, &self.directory, &candidate, start) {
+            if !matches!(restart::decided(disk, &self.directory), Ok(None)) {
+                self.open_cut = Some(Cut::Restart);
+            }
+            return Err(fault);
+        }
+        self.open_cut = Some(Cut::Restart);
         let file = restart::carry_out(disk, &self.directory, start)?;
         self.begin_with(file, start);
         self.noted_start = Offset::ZERO;
-        self.is_cut_open = false;
+        self.open_cut = None;
         Ok(())
     }
 
@@ -424,8 +453,9 @@ impl PartitionLog {
     /// removed again. Without room for the note the segments go one by one, the oldest first.
     ///
     /// # Errors
-    /// Storage faults.
+    /// [`Fault::CutOpen`] when a restart of the log is decided; storage faults.
     pub fn trim(&mut self, start: Offset) -> Result<(), Fault> {
+        self.is_not_beginning_anew()?;
         if start <= self.start {
             return Ok(());
         }
@@ -542,7 +572,7 @@ impl PartitionLog {
     /// Storage faults: the log has then not been closed in order.
     pub async fn close(mut self) -> Result<Flushed, Fault> {
         let flushed = self.sync().await?;
-        if self.is_cut_open {
+        if !self.is_whole() {
             return Ok(flushed);
         }
         self.close_epochs().await?;

@@ -67,7 +67,7 @@ pub(super) fn carry_out_what_is_decided(disk: &dyn Disk, directory: &str) -> Res
 }
 
 /// Where the log is to begin, if it is decided that it begins anew.
-fn decided(disk: &dyn Disk, directory: &str) -> Result<Option<Offset>, Fault> {
+pub(super) fn decided(disk: &dyn Disk, directory: &str) -> Result<Option<Offset>, Fault> {
     Ok(disk.list(directory)?.iter().find_map(|entry| parse_next(&entry.name)))
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Counts {
     pub(crate) vacuous: u32,
     /// The sweep spends its time, its stack or its memory.
     pub(crate) spent: u32,
-    /// The sweep notices nothing, and a unit test does.
+    /// The sweep of its own model notices nothing, and a unit test does.
     pub(crate) unit_alone: u32,
     /// A unit test notices, and so far the sweep does not; it was not put to all of it.
     pub(crate) unit_so_far: u32,

@@ -240,7 +240,9 @@ impl Bay<'_> {
             open.unmet.retain(|claim| !is_met(claim));
             open.done.push(*at);
         }
-        Ok(Ok(match open.unmet.first() {
+        // What is known from before may be of more worlds than are asked now.
+        let is_asked = |claim: &str| claim.split_once(": ").is_some_and(|(world, _)| worlds.contains(&world));
+        Ok(Ok(match open.unmet.iter().find(|claim| is_asked(claim)) {
             Some(claim) => Fate::Vacuous(claim.clone()),
             None if places.is_empty() => Fate::NotReached,
             None => Fate::Held,
@@ -250,7 +252,7 @@ impl Bay<'_> {
 
 /// How long a judge is waited for that takes so many seconds without a mutant: with one that takes much longer it never ends.
 fn patience(usual: f64) -> u64 {
-    Duration::from_secs_f64(usual * SLOWER).as_secs() + 1
+    Duration::from_secs_f64((usual * SLOWER).ceil()).as_secs() + 1
 }
 
 /// One line about a verdict.
@@ -272,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_judge_is_waited_for_as_long_as_it_takes_without_a_mutant_tells() {
-        assert_eq!([0.01, 1.0, 2.5].map(patience), [1, 4, 8]);
+        assert_eq!([0.01, 1.0, 2.5].map(patience), [2, 4, 9]);
     }
 
     #[test]

@@ -55,8 +55,9 @@ impl<'w, W: Checked> Shared<'w, W> {
         }
     }
 
-    /// Makes room for what the expansion of this level meets, if its states have identities.
-    pub(super) fn make_room(&mut self, level: &[Chunk<W>]) {
+    /// Makes room for so many threads, and for what the expansion of this level meets, if its states have identities.
+    pub(super) fn make_room(&mut self, level: &[Chunk<W>], threads: usize) {
+        self.visited.keep_room(threads);
         let mut states = level.iter().flatten().map(|(_, state)| state);
         if states.next().is_some_and(|state| self.world.identity(state).is_some()) {
             self.recent.fit(level.len() * CHUNK);

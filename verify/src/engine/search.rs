@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::expand::{Chunk, Shared, Worker};
+use super::lent::lent;
 use super::outcome::{Limits, Outcome, Progress, Verdict};
 use super::trace::counterexample;
 use crate::clock::Stopwatch;
@@ -14,7 +15,7 @@ use crate::world::Checked;
 /// How often the limits are looked at, and progress is told.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Levels shorter than this are expanded on the calling thread: there is no gain in sharing them.
+/// Levels shorter than this, in chunks, are expanded on the calling thread: there is no gain in sharing them, and little to tell of.
 const SHARED_FROM: usize = 4;
 
 type Chunks<W> = Vec<Chunk<W>>;
@@ -69,15 +70,16 @@ impl<W: Checked> Search<'_, W> {
 
     /// Expands a whole level and gives the next one.
     fn level(&mut self, frontier: Chunks<W>, progress: &mut dyn FnMut(Progress)) -> Chunks<W> {
-        self.shared.make_room(&frontier);
+        let most = self.limits.threads + lent();
+        self.shared.make_room(&frontier, most);
         let states: usize = frontier.iter().map(Vec::len).sum();
         self.level = (states as u64, self.shared.unique.load(Ordering::Relaxed));
-        let threads = if frontier.len() < SHARED_FROM { 1 } else { self.limits.threads };
+        let is_short = frontier.len() < SHARED_FROM;
         let queue = Mutex::new(frontier);
-        let parts = if threads <= 1 {
+        let parts = if is_short {
             vec![drain(&self.shared, &queue, || self.limits.reached(&self.progress()))]
         } else {
-            self.on_threads(threads, &queue, progress)
+            self.on_threads(most, &queue, progress)
         };
         let mut next = Vec::new();
         for (taken, part) in parts {

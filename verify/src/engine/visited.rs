@@ -90,6 +90,11 @@ impl Visited {
         Self { held, ..Self::with_room(ROOM * threads.max(1), most) }
     }
 
+    /// Keeps room for what so many threads add before they look again.
+    pub(super) fn keep_room(&mut self, threads: usize) {
+        self.room = self.room.max(ROOM * threads);
+    }
+
     /// An empty set that keeps so many places free for all threads together.
     pub(super) fn with_room(room: usize, most: Option<u64>) -> Self {
         let table = Table::new((room * 2).next_power_of_two());
@@ -191,6 +196,17 @@ mod tests {
         assert!(grows(3 * places * bytes));
         assert!(!grows_beside((1 << 30) + 2 * places * bytes - 1), "what the process holds counts");
         assert!(grows_beside((1 << 30) + 2 * places * bytes));
+    }
+
+    #[test]
+    fn there_is_room_for_threads_that_come_later() {
+        let mut visited = Visited::new(1, None, || 0);
+        let places = |visited: &Visited| visited.table(0).expect("no limit").places.len();
+
+        visited.keep_room(16);
+        assert!(places(&visited) >= 16 * ROOM);
+        visited.keep_room(1);
+        assert!(places(&visited) >= 16 * ROOM);
     }
 
     #[test]

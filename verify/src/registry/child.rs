@@ -4,7 +4,7 @@
 //! it has ended ([`with_parent`]).
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, Command, Stdio, exit};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::bounds::Bounds as _;
-use crate::engine::{Limits, Outcome, Verdict};
+use crate::engine::{Limits, Outcome, Verdict, lend};
 use crate::replay::{End, Replayed, replay};
 use crate::report::{Conclusion, Run};
 use crate::story::{Story, asked_as, file};
@@ -24,6 +24,9 @@ use crate::world::Checked;
 
 /// The flag by which a process is told that another waits for it.
 pub(super) const WITH_PARENT: &str = "--with-parent";
+
+/// As many threads as a command line may ask for (`--threads`).
+const THREADS_LENT_MAX: usize = 256;
 
 /// Bytes of what a process said that are kept for when it fails.
 const SAID_MAX: usize = 16 << 10;
@@ -123,7 +126,9 @@ pub(super) struct Leash(Mutex<Held>);
 #[derive(Debug, Default)]
 struct Held {
     is_over: bool,
-    /// A process ends when this end of its standard input is closed.
+    /// Threads that the process may have beside its own.
+    lent: usize,
+    /// A process ends when this end of its standard input is closed, and reads there how many threads it is lent.
     waiting: Option<ChildStdin>,
 }
 
@@ -134,7 +139,14 @@ impl Leash {
 
     /// Ends the process that is held, and each that will be.
     pub(super) fn cut(&self) {
-        *self.held() = Held { is_over: true, waiting: None };
+        *self.held() = Held { is_over: true, lent: 0, waiting: None };
+    }
+
+    /// Lends the process that is held, or that will be next, so many threads.
+    pub(super) fn lend(&self, threads: usize) {
+        let mut held = self.held();
+        held.lent += threads;
+        held.tell(threads);
     }
 
     /// Whether it was cut.
@@ -146,6 +158,17 @@ impl Leash {
         let mut held = self.held();
         if !held.is_over {
             held.waiting = waiting;
+            let lent = held.lent;
+            held.tell(lent);
+        }
+    }
+}
+
+impl Held {
+    fn tell(&mut self, threads: usize) {
+        if let Some(process) = self.waiting.as_mut().filter(|_| threads > 0) {
+            // One that has ended wants no more threads.
+            let _ = writeln!(process, "{threads}");
         }
     }
 }
@@ -220,8 +243,9 @@ impl Told {
             Err(error) => unconfirmed(format!("the way there cannot be read, {error}")),
             Ok(recorded) => match replay::<W>(&recorded, false) {
                 Err(error) => unconfirmed(format!("the way there cannot be taken, {error}")),
-                Ok(Replayed { end: End::StillBroken | End::BrokenDifferently, story, .. }) => {
-                    Beyond::Violated(Box::new(story))
+                Ok(Replayed { end: End::StillBroken, story, .. }) => Beyond::Violated(Box::new(story)),
+                Ok(Replayed { end: End::BrokenDifferently, .. }) => {
+                    unconfirmed("the same steps break something else here".to_owned())
                 }
                 Ok(_) => unconfirmed("nothing is broken here after the same steps".to_owned()),
             },
@@ -257,10 +281,39 @@ pub(super) fn nothing<W: Checked>() -> Outcome<W> {
     }
 }
 
-/// Ends this process, without a conclusion, as soon as the one that started it has ended.
+/// Ends this process, without a conclusion, as soon as the one that started it has ended; takes the threads that it lends.
 pub fn with_parent() {
     std::thread::spawn(|| {
-        let _ = io::stdin().read_to_end(&mut Vec::new());
+        for line in io::stdin().lines().map_while(Result::ok) {
+            lend(line.trim().parse().unwrap_or(0).min(THREADS_LENT_MAX));
+        }
         exit(i32::from(Conclusion::Failed.exit_code()));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quorum::{Bounds, World};
+
+    #[test]
+    fn a_process_is_told_what_it_is_lent_is_heard_and_ends_when_it_is_cut_off() {
+        let program =
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/echoes-what-it-is-lent"));
+        let world = World::new(Bounds::default().read(["voters=1"]).unwrap(), None);
+        let (leash, lines) = (Leash::default(), Mutex::new(Vec::new()));
+        let heard = |line: &str| {
+            lines.lock().unwrap().push(line.to_owned());
+            leash.cut();
+        };
+        leash.lend(3);
+        let limits = Limits::default();
+        let (leash, heard) = (Some(&leash), Some(&heard as &Hears<'_>));
+        let child = Child { program, world: &world, planted: None, limits, leash, heard };
+
+        let why = child.run(&[], "a search").map(drop).unwrap_err().to_string();
+
+        assert_eq!(*lines.lock().unwrap(), ["3 lent"]);
+        assert!(why.contains("3 lent"), "{why}");
+    }
 }

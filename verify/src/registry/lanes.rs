@@ -1,7 +1,8 @@
 //! The bounds of a sweep, each in a process of its own, in one lane or in two at once.
 //!
 //! Two searches on one thread each come further than one on two threads, which wait for one another. So one lane goes up from
-//! the smallest bound, and the other down from the largest, which would else be left alone at the end.
+//! the smallest bound, and the other down from the largest, which would else be left alone at the end. Once there are no more bounds
+//! for one of them, the other has its threads, too.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -75,6 +76,7 @@ impl<'a, W: Checked> Sweeping<'a, W> {
         clock: Stopwatch,
         screen: &'a mut dyn Screen,
     ) -> Self {
+        // What one lane has no more use for goes to the other; an odd one is not worth the difference.
         let limits = Limits { threads: (limits.threads / lanes).max(1), ..limits };
         let leashes = (0..lanes).map(|_| Leash::default()).collect();
         let told = Mutex::new(Told { screen, ended: Vec::new() });
@@ -96,9 +98,16 @@ impl<'a, W: Checked> Sweeping<'a, W> {
         Some(if downwards { to - 1 } else { from })
     }
 
-    /// Searches bound after bound, until there is none left or the lanes are cut off.
+    /// Searches bound after bound, until the lanes are cut off or there is none left; then the other lane has the threads of this one.
     fn lane(&self, lane: usize) {
         let Some(leash) = self.leashes.get(lane) else { return };
+        let _cut = CutInPanic(&self.leashes);
+        self.take_bounds(lane, leash);
+        let others = (0..).zip(&self.leashes).filter(|(other, _)| *other != lane);
+        others.for_each(|(_, other)| other.lend(self.limits.threads));
+    }
+
+    fn take_bounds(&self, lane: usize, leash: &Leash) {
         while let Some(at) = self.next(lane > 0) {
             let Some(bounds) = self.sweep.get(at).filter(|_| !leash.is_cut()) else { return };
             let run = self.search(bounds, leash);
@@ -128,41 +137,98 @@ impl<'a, W: Checked> Sweeping<'a, W> {
     }
 }
 
+/// Lets no other lane go on when one panics: the panic is heard once all have ended.
+struct CutInPanic<'a>(&'a [Leash]);
+
+impl Drop for CutInPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.iter().for_each(Leash::cut);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quorum::World;
-    use crate::replay::tests::Dark;
+    use crate::engine::Progress;
+    use crate::quorum::{Bounds, World};
 
-    fn sweeping<'a>(sweep: &'a [<World as Checked>::Bounds], screen: &'a mut Dark) -> Sweeping<'a, World> {
+    /// Counts what begins, and keeps what is said.
+    #[derive(Default)]
+    struct Noted {
+        begun: usize,
+        said: Vec<String>,
+    }
+
+    impl Screen for Noted {
+        fn begin(&mut self, _: &str, _: &str) {
+            self.begun += 1;
+        }
+        fn progress(&mut self, _: Progress) {}
+        fn said(&mut self, line: &str) {
+            self.said.push(line.to_owned());
+        }
+        fn end(&mut self, _: &Run) {}
+    }
+
+    fn sweep(voters: &[u8]) -> Vec<Bounds> {
+        let of = |voters: &u8| Bounds::default().read([format!("voters={voters}").as_str()]).expect("bounds");
+        voters.iter().map(of).collect()
+    }
+
+    /// Sweeps bounds of so many voters with a program that stands in for a search.
+    fn swept_by(program: &str, voters: &[u8]) -> (Vec<Conclusion>, Noted) {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(program);
+        let (limits, mut noted) = (Limits { threads: 2, ..Limits::default() }, Noted::default());
+        let runs = swept::<World>(&program, &sweep(voters), limits, 2, Stopwatch::start(), &mut noted);
+        (runs.iter().map(|run| run.conclusion).collect(), noted)
+    }
+
+    fn sweeping<'a>(sweep: &'a [Bounds], screen: &'a mut Noted) -> Sweeping<'a, World> {
         let limits = Limits { threads: 2, ..Limits::default() };
         Sweeping::new(Path::new("/bin/false"), sweep, limits, 2, Stopwatch::start(), screen)
     }
 
     #[test]
     fn two_lanes_meet_and_take_each_bound_once() {
-        let (sweep, mut dark) = (World::profile("small"), Dark);
-        let sweeping = sweeping(&sweep, &mut dark);
-        let all = sweep.len();
+        let (sweep, mut noted) = (sweep(&[1, 2, 3, 4, 5, 6]), Noted::default());
+        let sweeping = sweeping(&sweep, &mut noted);
 
-        let taken: Vec<_> = (0..=all).map_while(|at| sweeping.next(at % 3 == 1)).collect();
+        let taken: Vec<_> = (0..9).map_while(|at| sweeping.next(at % 3 == 1)).collect();
 
-        assert_eq!(taken.get(..4), Some(&[0, all - 1, 1, 2][..]));
-        let mut sorted = taken;
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..all).collect::<Vec<_>>());
+        assert_eq!(taken, [0, 5, 1, 2, 4, 3]);
+    }
+
+    #[test]
+    fn a_violation_in_either_lane_ends_the_other() {
+        for voters in [[1, 2, 3], [3, 2, 1]] {
+            let (concluded, noted) = swept_by("breaks-at-three-voters", &voters);
+
+            assert_eq!((concluded, noted.begun), (vec![Conclusion::Violated], 2), "{voters:?}");
+        }
+    }
+
+    #[test]
+    fn the_lane_that_is_left_has_all_threads() {
+        for voters in [[1, 2, 3], [3, 2, 1]] {
+            let (concluded, noted) = swept_by("waits-for-threads-at-three-voters", &voters);
+
+            assert_eq!((concluded, noted.said), (vec![Conclusion::Holds; 3], vec!["lent 1".to_owned()]));
+        }
     }
 
     #[test]
     fn a_lane_that_is_cut_off_begins_nothing_more() {
-        let (sweep, mut dark) = (World::profile("small"), Dark);
-        let sweeping = sweeping(&sweep, &mut dark);
+        let (sweep, mut noted) = (sweep(&[1, 2]), Noted::default());
+        let sweeping = sweeping(&sweep, &mut noted);
         sweeping.leashes.iter().for_each(Leash::cut);
 
         sweeping.lane(0);
         sweeping.lane(1);
 
         assert!(sweeping.told().ended.is_empty());
+        assert_eq!(noted.begun, 0);
     }
 
     #[test]

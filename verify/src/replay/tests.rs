@@ -13,7 +13,7 @@ use crate::story::file::{self, Recorded};
 /// Bugs that are found quickly, of each model one.
 const BUGS: [(&str, &str); 3] = [("quorum", "B-35"), ("metadata", "B-13d"), ("replication", "B-01")];
 
-pub(crate) struct Dark;
+struct Dark;
 
 impl Screen for Dark {
     fn said(&mut self, _: &str) {}

@@ -48,6 +48,23 @@ async fn nothing_is_appended_while_nobody_knows_where_the_log_ends() {
 }
 
 #[tokio::test]
+async fn what_a_decided_restart_is_about_to_remove_is_not_gone_on_with() {
+    let (sim, disk) = simulated();
+    let mut log = filled(&disk, &batches(40, 1)).await;
+    sim.fail_cuts(1);
+    assert!(log.restart_at(Offset(500)).await.unwrap_err().is_full());
+
+    for to in [60, 120] {
+        assert!(matches!(log.truncate(Offset(to)).await, Err(Fault::CutOpen { .. })));
+    }
+    assert!(matches!(log.trim(Offset(60)), Err(Fault::CutOpen { .. })));
+    assert!(matches!(log.append(&[batch(120, 3, 1, 1)]).await, Err(Fault::CutOpen { .. })));
+    log.restart_at(Offset(500)).await.unwrap();
+
+    append_all(&mut log, &[batch(500, 3, 1, 1)]).await;
+}
+
+#[tokio::test]
 async fn a_restart_elsewhere_takes_the_place_of_one_that_was_cut_short() {
     let (sim, disk) = simulated();
     drop(filled(&disk, &batches(40, 1)).await);
