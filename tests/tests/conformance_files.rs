@@ -239,11 +239,9 @@ fn without_sendings(runs: &[Recording]) -> (usize, usize) {
 /// by which another such message to that node came to its end.
 fn comes_after(sending: &Acted<Timer>, later: &Acted<Timer>) -> bool {
     let Act::Sent { to, carried, .. } = &sending.act else { return false };
-    let is_of_waiting = match &later.act {
-        Act::Sent { to: other, carried, .. } => other == to && carried.count > 0,
-        Act::NotSent { to: other } => other == to,
-        _ => false,
-    };
+    let is_sent =
+        matches!(&later.act, Act::Sent { to: other, carried, .. } if other == to && carried.count > 0);
+    let is_of_waiting = is_sent || matches!(&later.act, Act::NotSent { to: other } if other == to);
     later.core == sending.core && (carried.count == 0 || is_of_waiting)
 }
 

@@ -65,6 +65,7 @@ const SHARED: &[(&str, &str)] = &[
     ("verify/src/engine/recent.rs", "loom"),
     ("verify/src/quorum/number.rs", "loom"),
     ("verify/src/engine/expand.rs", "counts and flags"),
+    ("verify/src/engine/lent.rs", "a count"),
     ("verify/src/engine/walk.rs", "counts and flags; what they sum up is under a lock"),
     ("verify/src/recovery/recovering.rs", "flags"),
     ("verify/mutation/src/each.rs", "a count"),

@@ -89,6 +89,29 @@ fn a_dropped_member_comes_back_once_it_fetches_from_where_the_log_ended_before()
 }
 
 #[test]
+fn the_goal_of_one_that_has_fetched_all_of_it_waits_for_the_sync_and_moves_no_further() {
+    let mut leader = Subject::new(R0, None);
+    leader.take(Input::View(under_commit(view(1, R0, 1, &[R0, R1]))));
+    leader.append(2);
+    leader.take(Input::Expired(Timer::Lag(R1)));
+    leader.take(Input::View(under_commit(view(2, R0, 1, &[R0]))));
+    let mut fetched = |request, offset| {
+        let fetch = Fetch { durable_end: Offset(0), ..fetch(R1, request, offset) };
+        leader.take(from(R1, Message::Fetch(fetch)));
+        leader.append(2);
+    };
+    fetched(1, 0);
+    fetched(2, 2);
+    assert!(!leader.replica.is_changing_isr());
+
+    let Fetch { leader_epoch, broker_epoch, request_id, .. } = fetch(R1, 2, 2);
+    let synced = Progress { leader_epoch, broker_epoch, request_id, durable_end: Offset(2) };
+    leader.take(from(R1, Message::Progress(synced)));
+
+    assert_eq!(leader.replica.maximal_isr(), Some(IsrSet::first(2)));
+}
+
+#[test]
 fn the_timer_starts_anew_only_when_a_goal_is_reached() {
     let mut leader = leader(&[R0, R1, R2], None);
     leader.append(1);

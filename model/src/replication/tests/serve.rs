@@ -125,7 +125,11 @@ fn in_epoch_3(replica: ReplicaIdx, request: u64, offset: u64) -> Fetch {
 
 /// What it says to a fetch from 2 by a log that ends there in this epoch.
 fn told_at_log_start(leader: &mut Subject, replica: ReplicaIdx, last_epoch: Option<u32>) -> FetchBody {
-    let fetch = Fetch { last_epoch: last_epoch.map(LeaderEpoch), ..in_epoch_3(replica, 2, 2) };
+    told(leader, replica, Fetch { last_epoch: last_epoch.map(LeaderEpoch), ..in_epoch_3(replica, 2, 2) })
+}
+
+/// What it says to this fetch.
+fn told(leader: &mut Subject, replica: ReplicaIdx, fetch: Fetch) -> FetchBody {
     let effects = leader.take(from(replica, Message::Fetch(fetch)));
     let answer = effects.into_iter().find_map(|effect| {
         let Effect::Send { message: Message::FetchAnswer(answer), .. } = effect else { return None };
@@ -149,6 +153,37 @@ fn a_log_that_lies_below_and_ends_in_an_epoch_that_is_no_more_known_begins_again
         assert_eq!(told(Some(last_epoch), Some(Bug::PastUntested)), RECORDS_FROM_2);
     }
     assert_eq!(told(None, None), RECORDS_FROM_2, "it has just begun again");
+    assert_eq!(told(Some(3), None), RECORDS_FROM_2, "its epoch is known");
+}
+
+#[test]
+fn an_empty_log_and_one_that_reaches_further_are_compared_as_ever() {
+    let asked = |change: fn(Fetch) -> Fetch| {
+        let mut leader = leader_of_two_epochs(None);
+        leader.take(Input::RaiseLogStart { to: Offset(2) });
+        let before = Fetch { last_epoch: Some(LeaderEpoch(1)), ..in_epoch_3(R2, 2, 2) };
+        told(&mut leader, R2, change(before))
+    };
+
+    assert_eq!(asked(|fetch| Fetch { log_start: Offset(2), ..fetch }), RECORDS_FROM_2);
+    let further = asked(|fetch| Fetch { fetch_offset: Offset(3), durable_end: Offset(3), ..fetch });
+    assert!(matches!(further, FetchBody::Diverging(_)), "{further:?}");
+}
+
+#[test]
+fn one_that_was_valid_elsewhere_or_as_another_incarnation_begins_again() {
+    let mut elsewhere = leader_of_two_epochs(None);
+    elsewhere
+        .take(from(R2, Message::Fetch(Fetch { last_epoch: Some(LeaderEpoch(3)), ..in_epoch_3(R2, 1, 3) })));
+    elsewhere.take(Input::RaiseLogStart { to: Offset(2) });
+    assert_eq!(told_at_log_start(&mut elsewhere, R2, Some(1)), FetchBody::OutOfRange);
+
+    let mut another = leader_of_two_epochs(None);
+    assert_eq!(told_at_log_start(&mut another, R2, Some(1)), RECORDS_FROM_2);
+    another.take(Input::RaiseLogStart { to: Offset(2) });
+    let broker_epoch = BrokerEpoch(registration(R2).0 + 1);
+    let anew = Fetch { last_epoch: Some(LeaderEpoch(1)), broker_epoch, ..in_epoch_3(R2, 1, 2) };
+    assert_eq!(told(&mut another, R2, anew), FetchBody::OutOfRange);
 }
 
 #[test]
