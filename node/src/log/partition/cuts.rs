@@ -22,7 +22,7 @@ pub(super) enum Cut {
 
 impl PartitionLog {
     /// Cuts the log back to `to`, exclusive, durably; forgets the epochs that begin there or later, even when no record
-    /// goes (R31). Blocks for a sync when records go, see [`Disk::cut`]; the completion is then already there.
+    /// goes (R31). Blocks for a sync when records go, see [`Disk::cut`](crate::disk::Disk::cut); the completion is then already there.
     ///
     /// # Errors
     /// In the completion: [`Fault::WithinBatch`], with the log as it was; [`Fault::CutOpen`] when the log was to begin anew
