@@ -115,6 +115,7 @@ impl Admin {
     /// # Errors
     /// If there is no such topic, or nobody answers in time.
     pub async fn describe_topic(&self, name: &str) -> Result<TopicDetail, ClientError> {
+        let deadline = self.client.env().now() + self.client.settings().api_timeout;
         let request = Request::DescribeTopic { topic: name.to_owned() };
         let Answer::Topic(mut topic) = self.client.ask_until(&request, true).await? else {
             return Err(unexpected("a topic"));
@@ -122,7 +123,7 @@ impl Admin {
         let leaders: BTreeSet<NodeId> =
             topic.partitions.iter().filter_map(|partition| partition.leader).collect();
         for leader in leaders {
-            let asked = self.client.ask(leader, &request, self.soon()).await;
+            let asked = self.client.ask(leader, &request, self.soon().min(deadline)).await;
             let Ok(Answer::Topic(told)) = asked else { continue };
             let own = told.partitions.into_iter().filter(|partition| partition.leader == Some(leader));
             for own in own.filter(|_| told.topic == topic.topic) {

@@ -110,7 +110,7 @@ impl ControllerClient {
                 ) => {}
                 Ok(ControllerAnswer::Refused(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
-                Err(NoAnswer { is_open: true }) => {
+                Err(NoAnswer { is_open: true }) if !matches!(call, ControllerCall::ReadPoint) => {
                     let who = known
                         .map_or_else(|| "the controller".to_owned(), |known| format!("controller {known}"));
                     let what = format!(
@@ -118,7 +118,8 @@ impl ControllerClient {
                     );
                     return Err(self.open_outcome(&what, deadline).await);
                 }
-                Err(NoAnswer { is_open: false }) => {}
+                // Nothing has come of it, nor will: to ask again does no harm.
+                Err(NoAnswer { .. }) => {}
             }
             self.pause(&mut leaders, deadline).await;
         }

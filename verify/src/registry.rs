@@ -398,6 +398,17 @@ mod tests {
         assert_eq!(unsound::<Recovering<crate::replication::World>>(), [""; 0]);
     }
 
+    /// So that what PROPERTIES says of a claim and a bug is what a search has shown.
+    #[test]
+    fn each_bound_of_a_planted_bug_breaks_one_claim() {
+        let all = worlds().into_iter().chain(recoveries());
+        let of_several = |world: Box<dyn World>| {
+            let several = world.expected().into_iter().filter(|(_, breaks)| breaks.len() != 1);
+            several.map(|(bug, _)| bug.id()).collect::<Vec<_>>()
+        };
+        assert_eq!(all.flat_map(of_several).collect::<Vec<_>>(), [""; 0]);
+    }
+
     #[test]
     fn every_profile_that_all_models_have_can_be_read() {
         let names = ["small", "quick"];

@@ -106,6 +106,7 @@ impl Story {
         let mut traffic = Traffic::start(&self.client, TOPIC, &self.events, PRODUCERS);
         self.progress.count("producing", self.events.count());
         let mut kill = if self.args.no_kill { None } else { Some(self.kill(&traffic).await?) };
+        traffic.let_go();
         self.until_produced(&mut traffic).await?;
         let produce_ms = millis(self.env.now().since(began));
         if let Some((kill, restarted_at)) = &mut kill {
@@ -268,6 +269,7 @@ impl Story {
         let killed_at = traffic.now();
         let killed = self.cluster.kill(victim).await;
         self.cluster.hold_others(victim, false);
+        traffic.let_go();
         enough.unwrap_or(Ok(())).and(killed)?;
         let was_active_controller = metadata.controller == Some(victim);
         let role = if was_active_controller { ", the active controller," } else { "" };

@@ -108,7 +108,7 @@ const MUTANTS: &[Row] = &[
         Bug::FencedReadmitted,
         "KAFKA-13916, KIP-841",
         "proposals=2 fences=1",
-        &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+        &[invariant::FENCED_BROKER_LEADS_NOTHING],
     ),
     (
         Bug::StaleBrokerEpoch,
@@ -121,7 +121,7 @@ const MUTANTS: &[Row] = &[
         Bug::NoEligibleLeaders,
         "KIP-966, last replica standing",
         "brokers=1 min-isr=1 kills=1",
-        &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+        &[invariant::FENCED_BROKER_LEADS_NOTHING],
     ),
     (
         Bug::EligibleNotCleared,
@@ -145,18 +145,9 @@ const MUTANTS: &[Row] = &[
         Bug::DeadCandidate,
         "KAFKA-19522",
         "brokers=1 min-isr=1 kills=1",
-        &[invariant::FENCED_BROKER_LEADS_NOTHING, invariant::DECISION_IS_WHOLE],
+        &[invariant::FENCED_BROKER_LEADS_NOTHING],
     ),
-    (
-        Bug::UnnoticedBounce,
-        "KIP-380",
-        "brokers=2 kills=1 failovers=1",
-        &[
-            invariant::FENCED_BROKER_LEADS_NOTHING,
-            invariant::DECISION_IS_WHOLE,
-            invariant::ONE_LEADER_PER_EPOCH,
-        ],
-    ),
+    (Bug::UnnoticedBounce, "KIP-380", "brokers=2 kills=1 failovers=1", &[invariant::ONE_LEADER_PER_EPOCH]),
     (
         Bug::UncleanElection,
         "Jepsen: Kafka 0.8 (2013)",
@@ -175,12 +166,7 @@ const MUTANTS: &[Row] = &[
         "brokers=1 min-isr=1 changes=1 power-losses=1 flush=os",
         &[invariant::LOST_REPLICA_IS_EXCLUDED],
     ),
-    (
-        Bug::SameLeaderEpoch,
-        "R60",
-        "brokers=1 min-isr=1 kills=1",
-        &[invariant::EPOCHS_ONLY_GROW, invariant::ONE_LEADER_PER_EPOCH],
-    ),
+    (Bug::SameLeaderEpoch, "R60", "brokers=1 min-isr=1 kills=1", &[invariant::EPOCHS_ONLY_GROW]),
     (Bug::UnfencedLeadsNothing, "KIP-966", "brokers=1 min-isr=1 kills=1", &[invariant::ALIVE_MEMBER_LEADS]),
     (Bug::SessionNotForgotten, "KAFKA-19047", "brokers=1 min-isr=1 kills=1 heal=true", &[name::HEALS]),
     (
@@ -216,7 +202,13 @@ const MUTANTS: &[Row] = &[
         Bug::HalfDecision,
         "KIP-868",
         "brokers=2 changes=1 uncommitted=8",
-        &[invariant::DECISION_IS_WHOLE, invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
+        &[invariant::MIN_ISR_FOLLOWS_THE_CONFIGURATION],
+    ),
+    (
+        Bug::HalfDecision,
+        "KIP-868",
+        "brokers=1 min-isr=1 kills=1 changes=1 uncommitted=8",
+        &[invariant::DECISION_IS_WHOLE],
     ),
 ];
 

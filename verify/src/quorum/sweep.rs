@@ -142,7 +142,7 @@ const MUTANTS: &[Row] = &[
         Bug::VoteForgotten,
         "Raft 5.2, KAFKA-16526",
         "start=cold elections=2 kills=1 values=0",
-        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+        &[name::ONE_VOTE_PER_EPOCH],
     ),
     (
         Bug::EpochForgotten,
@@ -160,7 +160,7 @@ const MUTANTS: &[Row] = &[
         Bug::LeaderCountsUnsynced,
         "etcd 14370",
         "voters=1 values=1 power-losses=1",
-        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::ACKNOWLEDGED_IS_KEPT],
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (Bug::DirectoryIgnored, "NATS PR 7038", "elections=2 values=1 wipes=1", &[name::LEADER_IS_COMPLETE]),
     (
@@ -197,7 +197,7 @@ const MUTANTS: &[Row] = &[
         Bug::VotesOverUnion,
         "CCF, arXiv 2406.17455",
         "voters=4 elections=2 values=1 changes=1",
-        &[name::LEADER_IS_COMPLETE, name::ONE_LEADER_PER_EPOCH],
+        &[name::LEADER_IS_COMPLETE],
     ),
     (
         Bug::SentCounts,
@@ -234,7 +234,7 @@ const MUTANTS: &[Row] = &[
         "etcd-io/raft 456",
         "voters=1 observers=2 elections=2 values=0 changes=2 kills=1",
         // Two leaders of one epoch come of it; that the new set cannot hold a record which the old one committed comes first.
-        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED, name::ONE_LEADER_PER_EPOCH],
+        &[name::QUORUM_HOLDS_WHAT_IS_COMMITTED],
     ),
     (
         Bug::NoCheckQuorum,
@@ -260,24 +260,14 @@ const MUTANTS: &[Row] = &[
         "start=cold elections=3 values=0",
         &[name::ONE_LEADER_PER_EPOCH],
     ),
-    (
-        Bug::LeaderResumes,
-        "KIP-595",
-        "elections=1 values=1 power-losses=1",
-        &[name::LOGS_MATCH, name::COMMITTED_NEVER_CHANGES, name::ONE_LEADER_PER_EPOCH],
-    ),
+    (Bug::LeaderResumes, "KIP-595", "elections=1 values=1 power-losses=1", &[name::LOGS_MATCH]),
     (
         Bug::AnyFetchConfirms,
         "Raft 6.4",
         "elections=2 values=1 reads=1 resends=1",
         &[name::READS_ARE_LINEARIZABLE],
     ),
-    (
-        Bug::VoteTwice,
-        "Raft 5.2",
-        "start=cold elections=2 values=0",
-        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
-    ),
+    (Bug::VoteTwice, "Raft 5.2", "start=cold elections=2 values=0", &[name::ONE_VOTE_PER_EPOCH]),
     (
         Bug::VoteBeforeStored,
         "Raft 5.2",
@@ -290,7 +280,7 @@ const MUTANTS: &[Row] = &[
         "Raft 5.2",
         // What comes of it where nobody minds that: the vote is lost, and given again.
         "start=cold elections=2 values=0 power-losses=1 stored-epochs=false",
-        &[name::ONE_VOTE_PER_EPOCH, name::ONE_LEADER_PER_EPOCH],
+        &[name::ONE_VOTE_PER_EPOCH],
     ),
     (
         Bug::PreVoteVotes,

@@ -16,9 +16,6 @@ const LOG_MATCHING: &str = "replication/log_matching";
 const NO_DUPLICATE: &str = "replication/no_duplicate";
 const UNCLEAN: &str = "replication/unclean_exclusion";
 
-/// What a loss of committed records may show as first.
-const LOSS: &[&str] = &[CANDIDATE, LEADER, STRONG_ISR, QUORUM_SUPERSET, name::ACKED_WAS_REPLICATED];
-
 /// The planted bugs: source, the smallest known bounds that show it, and what it breaks.
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
     let mutant = |bug, source, bounds: &str, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
@@ -42,13 +39,13 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::TruncateToHighWatermark,
             "KIP-101, scenario 1",
             "brokers=2 elections=1 kills=1 flush=os in-flight=1",
-            LOSS,
+            &[CANDIDATE],
         ),
         mutant(
             Bug::SkipDivergenceTest,
             "KIP-101, scenario 2",
             "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
-            LOSS,
+            &[CANDIDATE],
         ),
         mutant(
             Bug::SkipDivergenceTest,
@@ -56,6 +53,14 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1 \
              aside=leader_completeness+candidate_completeness",
             &[STRONG_ISR],
+        ),
+        mutant(
+            Bug::SkipDivergenceTest,
+            "KIP-101, scenario 2",
+            "brokers=2 records=2 elections=2 min-isr=1 flush=os in-flight=1 \
+             aside=leader_completeness+candidate_completeness+strong_isr+quorum_superset+acked_was_replicated+\
+             watermark_covers_what_is_committed+acked_is_committed+committed_stable",
+            &[LOG_MATCHING],
         ),
         mutant(
             Bug::TruncateToLeaderEnd,
@@ -79,13 +84,13 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::UnfencedFetch,
             "KAFKA-6880, KIP-320",
             "brokers=3 isr=2 elections=2 flush=os in-flight=1 writes=at-once",
-            LOSS,
+            &[CANDIDATE],
         ),
         mutant(
             Bug::SparseEpochLookup,
             "KAFKA-7415, KAFKA-7897, KAFKA-7959",
             "brokers=2 records=2 elections=2 acks=one flush=os in-flight=1 writes=at-once",
-            LOSS,
+            &[CANDIDATE],
         ),
         mutant(
             Bug::WatermarkFromDiverging,
@@ -97,13 +102,13 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::DivergingCounts,
             "CCF, NSDI 2025",
             "brokers=2 records=2 elections=1 min-isr=1 flush=os in-flight=1",
-            LOSS,
+            &[CANDIDATE],
         ),
         mutant(
             Bug::ProgressOutlivesTail,
             "Highwater's own, a full disk",
             "brokers=3 records=2 elections=1 full-disks=1 flush=os in-flight=1",
-            LOSS,
+            &[name::ACKED_WAS_REPLICATED],
         ),
     ]
 }
@@ -115,7 +120,7 @@ fn of_epochs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::EpochSurvivesNoopTruncation,
             "KAFKA-10706",
             "brokers=2 elections=2 min-isr=1 flush=os in-flight=1",
-            &[name::CUT_SETTLES, "replication/epoch_history"],
+            &[name::CUT_SETTLES],
         ),
         mutant(
             Bug::SameLeaderEpoch,
@@ -178,7 +183,7 @@ fn of_answers(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::LaggingMinIsr,
             "KAFKA-16540, KAFKA-21110",
             "brokers=2 isr=1 min-isr=1 configs=1 flush=os in-flight=1 writes=at-once",
-            LOSS,
+            &[name::ACKED_WAS_REPLICATED],
         ),
         mutant(
             Bug::StaleControllerFences,
@@ -210,10 +215,10 @@ fn of_membership(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             // To be caught up is to have reached that start, but for a member of before whose next run fetches before its leader
             // hears of the registration.
             "brokers=3 elections=1 power-losses=1 flush=os in-flight=1 writes=at-once",
-            LOSS,
+            &[CANDIDATE],
         ),
-        mutant(Bug::CommittedIsrOnly, "KIP-497", "brokers=3 isr=2 flush=os in-flight=1", LOSS),
-        mutant(Bug::EagerShrink, "KIP-497", "brokers=2 shrinks=1 flush=os in-flight=1", LOSS),
+        mutant(Bug::CommittedIsrOnly, "KIP-497", "brokers=3 isr=2 flush=os in-flight=1", &[QUORUM_SUPERSET]),
+        mutant(Bug::EagerShrink, "KIP-497", "brokers=2 shrinks=1 flush=os in-flight=1", &[QUORUM_SUPERSET]),
         mutant(
             Bug::FencedReadmitted,
             "KAFKA-13916, KIP-841",
@@ -224,15 +229,20 @@ fn of_membership(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::StaleBrokerEpoch,
             "KAFKA-14139, KIP-903",
             "brokers=3 isr=2 power-losses=1 flush=os",
-            &[CANDIDATE, UNCLEAN, STRONG_ISR],
+            &[CANDIDATE],
         ),
         mutant(
             Bug::NoPartitionEpoch,
             "KAFKA-14154",
             "brokers=3 shrinks=1 elections=1 flush=os in-flight=1",
-            LOSS,
+            &[QUORUM_SUPERSET],
         ),
-        mutant(Bug::RevertOnTimeout, "KAFKA-12686", "brokers=3 isr=2 timeouts=1 flush=os in-flight=1", LOSS),
+        mutant(
+            Bug::RevertOnTimeout,
+            "KAFKA-12686",
+            "brokers=3 isr=2 timeouts=1 flush=os in-flight=1",
+            &[QUORUM_SUPERSET],
+        ),
     ]
 }
 
@@ -247,13 +257,24 @@ fn of_elections(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             "brokers=2 elections=1 power-losses=1 flush=os in-flight=1 aside=well_formed+unclean_exclusion",
             &[CANDIDATE],
         ),
-        mutant(Bug::NoWatermarkGate, "KAFKA-15583", "brokers=2 elections=1 flush=os in-flight=1", LOSS),
+        mutant(
+            Bug::NoWatermarkGate,
+            "KAFKA-15583",
+            "brokers=2 elections=1 flush=os in-flight=1",
+            &[name::ACKED_WAS_REPLICATED],
+        ),
+        mutant(
+            Bug::NoWatermarkGate,
+            "KAFKA-15583",
+            "brokers=2 elections=1 flush=os in-flight=1 aside=acked_was_replicated",
+            &[CANDIDATE],
+        ),
         mutant(
             Bug::GateOnMaximalIsr,
             "KAFKA-15583",
             "brokers=3 isr=2 elections=2 flush=os in-flight=1",
             // The gate opens with the proposal, when the watermark was looked at already: that shows as soon as a loss.
-            &[CANDIDATE, name::NOTHING_UNDONE],
+            &[CANDIDATE],
         ),
         mutant(
             Bug::EligibleNotCleared,
@@ -305,7 +326,7 @@ fn of_losses(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::UncleanElection,
             "Kafka 0.8, Jepsen 2013",
             "brokers=2 shrinks=1 kills=1 min-isr=1 flush=os in-flight=1",
-            LOSS,
+            &[LEADER],
         ),
         // What a leader from outside of the ISR comes to for those who were told that their record is held, and who read it.
         mutant(
@@ -322,12 +343,12 @@ fn of_losses(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
              aside=leader_completeness+candidate_completeness+acked_not_lost",
             &["replication/consistent_read"],
         ),
-        mutant(Bug::StaleRequestProgress, "KAFKA-15221", "brokers=3 power-losses=1 flush=os", LOSS),
+        mutant(Bug::StaleRequestProgress, "KAFKA-15221", "brokers=3 power-losses=1 flush=os", &[CANDIDATE]),
         mutant(
             Bug::NoWatermarkTestOnJoin,
             "rule R42",
             "brokers=3 isr=2 elections=1 flush=os in-flight=1",
-            LOSS,
+            &[CANDIDATE],
         ),
     ]
 }
@@ -339,7 +360,13 @@ fn of_promises(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::DuplicateAckedEarly,
             "Redpanda #3039",
             "brokers=2 retries=1 flush=os in-flight=1",
-            &[name::ACKED_WAS_REPLICATED, name::ACKED_IS_COMMITTED],
+            &[name::ACKED_WAS_REPLICATED],
+        ),
+        mutant(
+            Bug::DuplicateAckedEarly,
+            "Redpanda #3039",
+            "brokers=2 retries=1 flush=os in-flight=1 aside=acked_was_replicated",
+            &[name::ACKED_IS_COMMITTED],
         ),
         mutant(
             Bug::ProducersNotReplicated,
@@ -357,7 +384,7 @@ fn of_promises(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
             Bug::ProducersNotTruncated,
             "rule R35",
             "brokers=2 records=2 elections=2 retries=1 min-isr=1 flush=os in-flight=1 writes=at-once",
-            &[NO_DUPLICATE, name::ACKED_WAS_REPLICATED, name::ACKED_IS_COMMITTED],
+            &[name::ACKED_WAS_REPLICATED],
         ),
         mutant(
             Bug::FollowerCountsUnsynced,

@@ -115,6 +115,9 @@ const SMALL: &[&str] = &[
 const STANDARD: &[&str] = &[
     "brokers=2 power-losses=1 shutdowns=1 restores=1 configs=1 min-isr=1 heartbeats=in-turn flush=os in-flight=1 \
      writes=at-once",
+    "brokers=3 elections=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
+    "brokers=3 shrinks=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
+    "brokers=3 kills=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
     "brokers=3 kills=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os writes=at-once",
@@ -151,6 +154,9 @@ const DEEP: &[&str] = &[
     "brokers=3 elections=1 shrinks=1 kills=1 writes=at-once",
     "brokers=2 records=2 elections=1 kills=1 power-losses=1",
     "brokers=3 elections=1 shrinks=1 kills=1 flush=os",
+    "brokers=3 elections=1 kills=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
+    "brokers=3 shrinks=1 kills=1 power-losses=1 flush=os writes=at-once known-views-wait=false",
+    "brokers=3 records=2 elections=1 shrinks=1 kills=1 flush=os writes=at-once known-views-wait=false",
     "brokers=3 elections=1 kills=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 isr=2 elections=1 shrinks=1 power-losses=1 writes=at-once known-views-wait=false",
     "brokers=3 records=2 kills=2 power-losses=1 syncs=in-turn writes=at-once known-views-wait=false \

@@ -25,6 +25,10 @@ pub(super) const NUMBER_HEADER: &[u8] = b"n";
 /// looked at: few, so that most of the stream is then still to come, however fast the producers are.
 const OPEN_MAX: usize = 4_000;
 
+/// One record in so many waits until the kill is over, those at the end: so that there is something to acknowledge after it, however
+/// late it comes.
+const HELD_BACK: u64 = 10;
+
 /// What the producers of a run were told so far.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -112,24 +116,40 @@ pub(super) struct Traffic {
     tally: Arc<Tally>,
     producers: Vec<Arc<Producer>>,
     tasks: Vec<Task>,
+    /// The number of the first record that is held back.
+    held_from: u64,
+    is_whole: watch::Sender<bool>,
 }
 
 impl Traffic {
-    /// Starts `producers` producers, which share the records among them.
+    /// Starts `producers` producers, which share the records among them. The last ones are held back until [`Self::let_go`].
     pub(super) fn start(client: &Client, topic: &str, events: &Arc<Events>, producers: u64) -> Self {
         let tally = Arc::new(Tally::new(events.count()));
         let env = client.env().clone();
-        let mut traffic =
-            Self { env: env.clone(), tally: Arc::clone(&tally), producers: Vec::new(), tasks: Vec::new() };
+        let (is_whole, whole) = watch::channel(false);
+        let held_from = events.count() - events.count() / HELD_BACK;
+        let (producing, tasks) = (Vec::new(), Vec::new());
+        let mut traffic = Self {
+            env: env.clone(),
+            tally: Arc::clone(&tally),
+            producers: producing,
+            tasks,
+            held_from,
+            is_whole,
+        };
         for first in 0..producers {
             let producer = Arc::new(client.producer(settings()));
             traffic.producers.push(Arc::clone(&producer));
             let (sent, outcomes) = mpsc::channel(OPEN_MAX);
             let (name, events, stride) = (topic.to_owned(), Arc::clone(events), producers);
-            let sending = Arc::clone(&tally);
+            let (sending, mut whole) = (Arc::clone(&tally), whole.clone());
             let send = async move {
                 let mut number = first;
                 while let Some(event) = events.event(number) {
+                    // Nobody lets go any more once the run has failed.
+                    if number >= held_from && whole.wait_for(|whole| *whole).await.is_err() {
+                        break;
+                    }
                     let record = record(number, event.key, event.value);
                     match producer.send(&name, record).await {
                         Ok(delivery) => drop(sent.send((number, delivery)).await),
@@ -144,6 +164,11 @@ impl Traffic {
             traffic.tasks.push(env.spawn("collect acknowledgements", collect));
         }
         traffic
+    }
+
+    /// Lets the last records go, too.
+    pub(super) fn let_go(&self) {
+        self.is_whole.send_replace(true);
     }
 
     /// Records acknowledged so far.
@@ -161,9 +186,11 @@ impl Traffic {
         self.producers.iter().map(|producer| producer.batches_in_flight()).sum()
     }
 
-    /// Whether every record has its outcome.
+    /// Whether every record has its outcome, or all that are not held back.
     pub(super) fn is_finished(&self) -> bool {
-        self.tasks.iter().all(Task::is_finished)
+        let decided = self.acknowledged() + self.tally.failed.load(Ordering::Relaxed);
+        let waits = !*self.is_whole.borrow() && decided >= self.held_from;
+        waits || self.tasks.iter().all(Task::is_finished)
     }
 
     /// Begins to look for the next acknowledgement of these partitions, by another leader than these.

@@ -71,7 +71,7 @@ pub(super) const RECOVERIES: Table = Table {
             "rule RL9",
             "brokers=2 shrinks=1 min-isr=1 in-flight=1",
             // The ISR flaps for ever, and nothing is committed meanwhile: whichever the run is cut off at.
-            &[name::NO_CHANGE_IS_OPEN, name::ALL_IS_COMMITTED],
+            &[name::ALL_IS_COMMITTED],
         ),
         (
             Bug::UnfencedTooLate,
