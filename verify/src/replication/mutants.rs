@@ -19,7 +19,8 @@ const UNCLEAN: &str = "replication/unclean_exclusion";
 /// The planted bugs: source, the smallest known bounds that show it, and what it breaks.
 pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
     let mutant = |bug, source, bounds: &str, breaks| Mutant { bug, source, bounds: at(bounds), breaks };
-    let mut mutants = of_logs(&mutant);
+    let mut mutants = of_cuts(&mutant);
+    mutants.extend(of_logs(&mutant));
     mutants.extend(of_epochs(&mutant));
     mutants.extend(of_disks(&mutant));
     mutants.extend(of_answers(&mutant));
@@ -32,8 +33,8 @@ pub(super) fn mutants() -> Vec<Mutant<Bounds>> {
 
 type Make<'a> = &'a dyn Fn(Bug, &'static str, &str, &'static [&'static str]) -> Mutant<Bounds>;
 
-/// Bugs of logs and epochs.
-fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+/// Bugs of where a follower cuts, in KIP-101's two scenarios.
+fn of_cuts(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
     vec![
         mutant(
             Bug::TruncateToHighWatermark,
@@ -62,6 +63,12 @@ fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
              watermark_covers_what_is_committed+acked_is_committed+committed_stable",
             &[LOG_MATCHING],
         ),
+    ]
+}
+
+/// Bugs of logs and epochs.
+fn of_logs(mutant: Make<'_>) -> Vec<Mutant<Bounds>> {
+    vec![
         mutant(
             Bug::TruncateToLeaderEnd,
             "KAFKA-6361, KIP-279",
