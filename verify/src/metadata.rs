@@ -14,6 +14,8 @@ mod recovery;
 mod state;
 mod step;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod tidy;
 mod words;
 
@@ -70,7 +72,7 @@ impl World {
 
     fn with(&self, mut state: State, act: impl FnOnce(&mut Driver<'_>)) -> State {
         act(&mut Driver { world: self, state: &mut state, notes: &mut Notes::default() });
-        tidy::tidy(&mut state);
+        tidy::tidy(self, &mut state);
         state
     }
 
@@ -157,7 +159,7 @@ impl Checked for World {
         let mut next = state.clone();
         self.spend(&mut next, action);
         Driver { world: self, state: &mut next, notes }.act(*action);
-        tidy::tidy(&mut next);
+        tidy::tidy(self, &mut next);
         next
     }
 

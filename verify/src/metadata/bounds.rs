@@ -49,6 +49,8 @@ crate::bounds! {
         fresh("fresh"): bool = false,
         /// Whether it is tried, from every state, that an undisturbed cluster comes to rest and is led
         heal("heal"): bool = false,
+        /// Whether answers that can only be refused stay under way
+        keep_dead("keep-dead"): bool = false,
     }
     where possible
 }

@@ -108,7 +108,7 @@ impl recovery::Calm for Calm {
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {
         let mut next = state.clone();
         Driver { world: &self.world, state: &mut next, notes }.act(*action);
-        tidy::tidy(&mut next);
+        tidy::tidy(&self.world, &mut next);
         next
     }
 }

@@ -29,6 +29,8 @@ const QUICK: &[&str] = &[
     "brokers=1 min-isr=1 kills=1 power-losses=1 shutdowns=1 failovers=1 flush=os in-flight=1 heal=true",
     "brokers=1 min-isr=1 kills=1 re-elections=1 in-flight=1",
     "kills=1 heal=true",
+    "brokers=2 kills=1 in-flight=1 keep-dead=true",
+    "brokers=1 min-isr=1 kills=1 fences=1 keep-dead=true",
     "brokers=2 kills=1 fences=1 in-flight=1",
     "brokers=2 power-losses=1 proposals=2 flush=os in-flight=1",
     "brokers=2 shutdowns=1",
@@ -68,14 +70,14 @@ const SMALL: &[&str] = &[
 /// What only random walks get through: every kind of perturbation comes several times, and nothing is in step.
 const WALKS: &[&str] = &[
     "brokers=3 fences=3 kills=3 power-losses=3 shutdowns=2 failovers=4 proposals=8 changes=6 losses=4 repeats=4 \
-     beats=8 in-flight=3 uncommitted=4 lag=4",
+     beats=8 in-flight=3 uncommitted=4 lag=4 keep-dead=true",
     "brokers=5 fences=6 kills=6 power-losses=4 shutdowns=4 failovers=8 proposals=20 changes=12 losses=8 repeats=8 \
-     beats=20 in-flight=4 uncommitted=6 lag=6 min-isr=3",
+     beats=20 in-flight=4 uncommitted=6 lag=6 min-isr=3 keep-dead=true",
     "brokers=5 fences=6 kills=6 power-losses=4 shutdowns=4 failovers=8 proposals=20 changes=8 losses=8 repeats=8 \
-     beats=20 in-flight=4 uncommitted=6 lag=6 flush=os",
+     beats=20 in-flight=4 uncommitted=6 lag=6 flush=os keep-dead=true",
     "brokers=4 fences=4 kills=4 shutdowns=2 failovers=6 proposals=8 changes=8 losses=6 repeats=6 beats=12 \
-     in-flight=4 uncommitted=4 lag=4 fresh=true",
-    "brokers=3 fences=3 kills=2 failovers=2 re-elections=1 proposals=6 changes=3 in-flight=3 lag=3",
+     in-flight=4 uncommitted=4 lag=4 fresh=true keep-dead=true",
+    "brokers=3 fences=3 kills=2 failovers=2 re-elections=1 proposals=6 changes=3 in-flight=3 lag=3 keep-dead=true",
 ];
 
 /// As the quick sweep, with the controller failing over inside every decision: between any two of its steps, with any part of

@@ -1,19 +1,22 @@
-//! Makes states that behave alike equal: requests are numbered anew, messages that can have no effect are dropped, images
-//! that nobody holds are forgotten.
+//! Makes states that behave alike equal: requests are numbered anew, answers that can only be refused are dropped unless
+//! `keep-dead=true` keeps them, images that nobody holds are forgotten.
 
 use highwater_model::id::{NodeId, RequestId};
 
+use super::World;
 use super::state::{Envelope, Origin, State};
 
 /// The awaited request of a run is its first; all others are older.
-const AWAITED: RequestId = RequestId(1);
+pub(super) const AWAITED: RequestId = RequestId(1);
 const OLDER: RequestId = RequestId(0);
 
-pub(super) fn tidy(state: &mut State) {
+pub(super) fn tidy(world: &World, state: &mut State) {
     for node in state.nodes() {
         renumber(state, node);
     }
-    drop_void_answers(state);
+    if !world.bounds.keep_dead {
+        drop_void_answers(state);
+    }
     state.wire.sort_by_key(Envelope::key);
     forget_images(state);
 }
@@ -47,17 +50,18 @@ fn renumber(state: &mut State, node: NodeId) {
     }
 }
 
-/// An answer to a run that has ended, or to a request that was given up, is refused by whoever gets it.
-fn drop_void_answers(state: &mut State) {
+/// An answer to a run that has ended finds nobody; one to a request that was given up is refused.
+pub(super) fn drop_void_answers(state: &mut State) {
     let mut wire = std::mem::take(&mut state.wire);
-    wire.retain(|envelope| match envelope {
-        Envelope::Tell { node, run, request, .. } => {
-            let running = state.run(*node).filter(|_| state.broker(*node).runs == *run);
-            running.is_some_and(|running| running.lifecycle.awaited() == Some(*request))
-        }
-        Envelope::Ask { .. } | Envelope::Propose { .. } => true,
-    });
+    wire.retain(|envelope| !is_void(state, envelope));
     state.wire = wire;
+}
+
+/// Whether it is an answer that nobody awaits, or ever will: a run has one request open, its last, and never begins again.
+pub(super) fn is_void(state: &State, envelope: &Envelope) -> bool {
+    let Envelope::Tell { node, run, request, .. } = envelope else { return false };
+    let running = state.run(*node).filter(|_| state.broker(*node).runs == *run);
+    running.is_none_or(|running| running.lifecycle.awaited() != Some(*request))
 }
 
 fn forget_images(state: &mut State) {
