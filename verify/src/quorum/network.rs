@@ -184,7 +184,10 @@ fn rename(present: Present, state: &mut State) {
     let renamed: SmallVec<[Option<RequestId>; 6]> = state
         .network
         .iter()
-        .map(|packet| requested(state, packet).map(|(requester, request)| rank(requester, request)))
+        .map(|packet| {
+            requested(state, packet).map(|(requester, request)| (request, rank(requester, request)))
+        })
+        .map(|names| names.filter(|(old, new)| old != new).map(|(_, new)| new))
         .collect();
     for (packet, name) in state.network.iter_mut().zip(renamed) {
         let Some(name) = name else { continue };
@@ -192,9 +195,10 @@ fn rename(present: Present, state: &mut State) {
     }
     for (at, node) in (0..).zip(&mut state.nodes) {
         let tenure = tenure(at, node);
-        node.change(|node| {
-            node.core.rename_requests(&tenure, |key, asked| rank((key, asked.incarnation), asked.request));
-        });
+        let anew = |key, asked: Asked| rank((key, asked.incarnation), asked.request);
+        if node.core.requests(&tenure).any(|(key, asked)| anew(key, asked) != asked.request) {
+            node.change(|node| node.core.rename_requests(&tenure, anew));
+        }
     }
 }
 
