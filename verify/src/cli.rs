@@ -75,7 +75,8 @@ struct Check {
     model: String,
     /// Bounds as key=value (see `verify list`); without any, the profile's whole sweep
     bounds: Vec<String>,
-    /// A sweep of many bounds, smallest first; `quick` unless told otherwise
+    /// A sweep of many bounds, two at a time: one lane up from the smallest, one down from the largest; `quick` unless told
+    /// otherwise
     #[arg(long, conflicts_with = "bounds")]
     profile: Option<String>,
     /// Tries, instead of the properties, whether states recover once faults stop: from each whose fingerprint is a multiple

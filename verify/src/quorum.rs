@@ -16,6 +16,7 @@ mod network;
 mod number;
 mod order;
 mod picture;
+mod pool;
 mod recovery;
 mod shared;
 mod start;
@@ -26,6 +27,8 @@ mod sweep;
 mod tests;
 mod view;
 mod words;
+
+use std::sync::Arc;
 
 use highwater_model::fault::{Bug, Faults as _, Planted};
 use highwater_model::quorum::{Quorum, VoterSet};
@@ -41,6 +44,7 @@ pub use shared::Shared;
 pub use state::{Disk, Ghost, Letter, Node, Packet, Place, Spent, State};
 
 use drive::Driver;
+use pool::Pool;
 
 /// The world of some bounds.
 #[derive(Clone, Debug)]
@@ -56,6 +60,7 @@ pub struct World {
     symmetric: bool,
     /// Whether what only an unsound core would read is left out.
     reduces: bool,
+    pool: Arc<Pool>,
 }
 
 impl World {
@@ -155,13 +160,19 @@ impl Checked for World {
         let in_order = order::applies(&bounds, planted);
         let reduces = planted.is_none() && !bounds.keep_dead;
         let planted = Planted(planted);
-        let world = Self { bounds, planted, formatted, in_order: false, symmetric, reduces, cut_off: None };
+        let (in_order_yet, cut_off, pool) = (false, None, Arc::default());
+        let world =
+            Self { bounds, planted, formatted, in_order: in_order_yet, symmetric, reduces, cut_off, pool };
         let in_order = in_order && order::begins_together(&world.begin());
         Self { in_order, ..world }
     }
 
     fn bounds(&self) -> &Bounds {
         &self.bounds
+    }
+
+    fn keep(&self, state: &mut State) {
+        self.pool.keep(state);
     }
 
     fn step(&self, state: &State, action: &Action, notes: &mut Notes) -> State {

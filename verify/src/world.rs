@@ -93,6 +93,10 @@ where
         None
     }
 
+    /// Called of a state that is new to a search, which will come back to it: what it has in common with others may be made one
+    /// with theirs. The state stays equal to what it was.
+    fn keep(&self, _state: &mut Self::State) {}
+
     /// The action in words, as one line without a full stop: "broker 2 fetches from offset 1 in leader epoch 3".
     fn describe(&self, before: &Self::State, action: &Self::Action) -> String;
 

@@ -199,7 +199,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
     }
 
     /// Judges a state that is new.
-    fn visit(&mut self, parent: u64, fingerprint: u64, state: W::State) {
+    fn visit(&mut self, parent: u64, fingerprint: u64, mut state: W::State) {
         self.ways.push((fingerprint, parent));
         self.shared.unique.fetch_add(1, Ordering::Relaxed);
         let world = self.shared.world;
@@ -209,6 +209,7 @@ impl<'s, 'w, W: Checked> Worker<'s, 'w, W> {
             Err(values) => return self.broken(fingerprint, None, Broken { claim: PANIC, values }),
         }
         self.note_state(&state);
+        world.keep(&mut state);
         match self.next.last_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => chunk.push((fingerprint, state)),
             None => {

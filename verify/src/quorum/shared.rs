@@ -22,12 +22,15 @@ struct Inner<T> {
     /// What tells it whatever the replicas' names are, and under each naming.
     traits: Number,
     named: [Number; NAMINGS],
+    /// Set once a pool keeps it.
+    kept: OnceLock<()>,
     value: T,
 }
 
 impl<T> Inner<T> {
     fn new(value: T) -> Self {
-        Self { fingerprint: OnceLock::new(), traits: Number::default(), named: Default::default(), value }
+        let (traits, named) = (Number::default(), Default::default());
+        Self { fingerprint: OnceLock::new(), traits, named, kept: OnceLock::new(), value }
     }
 }
 
@@ -57,6 +60,23 @@ impl<T> Shared<T> {
     }
 }
 
+impl<T> Shared<T> {
+    /// Whether a pool keeps it, as it is.
+    pub(super) fn is_kept(&self) -> bool {
+        self.0.kept.get().is_some()
+    }
+
+    /// Notes that a pool keeps it.
+    pub(super) fn note_kept(&self) {
+        self.0.kept.get_or_init(|| ());
+    }
+
+    /// Whether both are one value in memory.
+    pub(super) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl<T: Clone> Shared<T> {
     /// Changes the value here, and not wherever else it is shared.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
@@ -64,6 +84,7 @@ impl<T: Clone> Shared<T> {
         inner.fingerprint = OnceLock::new();
         inner.traits = Number::default();
         inner.named = Default::default();
+        inner.kept = OnceLock::new();
         change(&mut inner.value)
     }
 }
@@ -96,7 +117,7 @@ impl<T: Hash> Hash for Shared<T> {
 
 impl<T: Hash + PartialEq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || (self.fingerprint() == other.fingerprint() && **self == **other)
+        self.is_one_with(other) || (self.fingerprint() == other.fingerprint() && **self == **other)
     }
 }
 impl<T: Hash + Eq> Eq for Shared<T> {}
