@@ -95,18 +95,19 @@ const STANDARD: &[&str] = &[
     "elections=1 values=2 power-losses=1 changes=1",
     "elections=2 values=0 power-losses=1 changes=1",
     "voters=4 elections=1 values=1 changes=1",
+    "elections=3 values=1 changes=1",
     "elections=3 values=2 power-losses=1",
+    "elections=2 values=1 power-losses=1 changes=1",
 ];
 
 /// What takes hours.
 const DEEP: &[&str] = &[
     "voters=4 elections=1 values=1 power-losses=1 changes=1",
     "voters=4 elections=2 values=0 changes=1",
-    "elections=3 values=1 changes=1",
     "voters=4 elections=1 values=2 changes=1",
     "elections=2 values=2 power-losses=1 resends=1",
     "voters=4 elections=2 values=1 changes=1",
-    "elections=2 values=1 power-losses=1 changes=1",
+    "elections=3 values=0 power-losses=1 changes=1",
 ];
 
 /// With every reduction that these bounds allow.
