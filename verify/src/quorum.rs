@@ -160,9 +160,8 @@ impl Checked for World {
         let in_order = order::applies(&bounds, planted);
         let reduces = planted.is_none() && !bounds.keep_dead;
         let planted = Planted(planted);
-        let (in_order_yet, cut_off, pool) = (false, None, Arc::default());
-        let world =
-            Self { bounds, planted, formatted, in_order: in_order_yet, symmetric, reduces, cut_off, pool };
+        let (cut_off, pool) = (None, Arc::default());
+        let world = Self { bounds, planted, formatted, in_order: false, symmetric, reduces, cut_off, pool };
         let in_order = in_order && order::begins_together(&world.begin());
         Self { in_order, ..world }
     }

@@ -245,9 +245,12 @@ mod tests {
     fn says(script: &str) -> Fate {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tests");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}")).unwrap();
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, executable).unwrap();
+        // Written by another process: what this one has open for writing, a child of another test might still have open as it is
+        // to be executed here (ETXTBSY).
+        let script = format!("#!/bin/sh\n{script}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "printf '%s' \"$2\" >\"$1\" && chmod +x \"$1\"", "sh"]).arg(&path).arg(script);
+        assert!(shell.status().unwrap().success());
         unit_tests(&path, &[], &trial()).unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! A state of the metadata world.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -133,8 +134,16 @@ impl Envelope {
         }
     }
 
-    /// Orders envelopes: what is under way is a multiset.
-    pub(super) fn key(&self) -> (u8, NodeId, u8, u64, u32) {
+    /// Orders envelopes: what is under way is a multiset. Only answers that nobody awaits share a key; they go by what they say.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let said = |envelope: &Self| match envelope {
+            Self::Tell { answer, .. } => Shared::new(*answer).digest,
+            Self::Ask { .. } | Self::Propose { .. } => 0,
+        };
+        self.key().cmp(&other.key()).then_with(|| said(self).cmp(&said(other)))
+    }
+
+    fn key(&self) -> (u8, NodeId, u8, u64, u32) {
         match self {
             Self::Ask { node, run, request, body } => {
                 let kind = u32::from(matches!(body, BrokerRequest::Register(_)));
@@ -248,7 +257,7 @@ pub struct State {
     pub history: Vec<Shared<Image>>,
     /// The brokers.
     pub brokers: Vec<Broker>,
-    /// What is under way, in the order of `Envelope::key`.
+    /// What is under way, in the order of `Envelope::order`.
     pub wire: Vec<Envelope>,
     /// For the claims.
     pub ghost: Ghost,

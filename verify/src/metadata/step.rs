@@ -107,17 +107,19 @@ impl Driver<'_> {
         self.live(node, LifecycleInput::Applied { metadata_offset });
     }
 
-    /// One input to a broker's lifecycle, and what follows from it.
+    /// One input to a broker's lifecycle, and what follows from it. It refuses an answer if, and only if, that is not awaited.
     fn live(&mut self, node: NodeId, input: LifecycleInput) {
         let broker = self.state.broker_mut(node);
         let number = broker.runs;
         let run = broker.run.as_mut().expect("only a broker that runs is driven");
         let mut effects = Vec::new();
+        let is_late = matches!(&input, LifecycleInput::Answered { request, .. } if run.lifecycle.awaited() != Some(*request));
         let taken = run.lifecycle.step(&tenure(node, number, run.found), input, &mut effects);
-        assert!(
-            matches!(taken, Ok(()) | Err(LifecycleRefusal::NotAsked { .. })),
-            "a broker that may stop does: {taken:?}"
-        );
+        match taken {
+            Ok(()) => assert!(!is_late, "an answer that is not awaited was taken"),
+            Err(LifecycleRefusal::NotAsked { .. }) => assert!(is_late, "an awaited answer was refused"),
+            Err(other) => panic!("only a broker that runs is driven: {other:?}"),
+        }
         for effect in effects {
             match effect {
                 LifecycleEffect::Send { request, body } => {

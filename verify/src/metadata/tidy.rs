@@ -17,7 +17,7 @@ pub(super) fn tidy(world: &World, state: &mut State) {
     if !world.bounds.keep_dead {
         drop_void_answers(state);
     }
-    state.wire.sort_by_key(Envelope::key);
+    state.wire.sort_by(Envelope::order);
     forget_images(state);
 }
 

@@ -185,9 +185,9 @@ fn rename(present: Present, state: &mut State) {
         .network
         .iter()
         .map(|packet| {
-            requested(state, packet).map(|(requester, request)| (request, rank(requester, request)))
+            let (requester, request) = requested(state, packet)?;
+            Some(rank(requester, request)).filter(|name| *name != request)
         })
-        .map(|names| names.filter(|(old, new)| old != new).map(|(_, new)| new))
         .collect();
     for (packet, name) in state.network.iter_mut().zip(renamed) {
         let Some(name) = name else { continue };

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::shared::Shared;
-use super::state::{Letter, Node, State};
+use super::state::{Letter, Node, Place, State};
 
 /// Number of tables that a kind of part is spread over, so that threads rarely meet.
 const SHARDS: usize = 32;
@@ -26,8 +26,8 @@ pub(super) struct Pool {
 impl Pool {
     /// Makes every part of the state one with the equal part of a state that was kept before.
     pub(super) fn keep(&self, state: &mut State) {
-        state.nodes.iter_mut().for_each(|node| self.nodes.keep(node));
-        state.network.iter_mut().for_each(|packet| self.letters.keep(&mut packet.letter));
+        (0..).zip(&mut state.nodes).for_each(|(at, node)| self.nodes.keep(at, node));
+        state.network.iter_mut().for_each(|packet| self.letters.keep(packet.to, &mut packet.letter));
     }
 }
 
@@ -37,10 +37,13 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Parts by their fingerprint. Of two that differ and share one, the second is not kept.
+/// Parts by the place where they are, which what is worked out of them may speak of, and their fingerprint. Of two that differ
+/// and share one, the second is not kept.
 struct Parts<T> {
-    shards: [Mutex<FxHashMap<u64, Shared<T>>>; SHARDS],
+    shards: [Mutex<Table<T>>; SHARDS],
 }
+
+type Table<T> = FxHashMap<(Place, u64), Shared<T>>;
 
 impl<T> Default for Parts<T> {
     fn default() -> Self {
@@ -49,7 +52,7 @@ impl<T> Default for Parts<T> {
 }
 
 impl<T: Clone + Hash + PartialEq> Parts<T> {
-    fn keep(&self, part: &mut Shared<T>) {
+    fn keep(&self, at: Place, part: &mut Shared<T>) {
         if part.is_kept() {
             return;
         }
@@ -57,11 +60,11 @@ impl<T: Clone + Hash + PartialEq> Parts<T> {
         let shard = usize::try_from(fingerprint >> 59).expect("five bits");
         let shard = self.shards.get(shard).expect("there is a table for every value of five bits");
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = shard.entry(fingerprint).or_insert_with(|| {
+        let kept = shard.entry((at, fingerprint)).or_insert_with(|| {
             part.note_kept();
             part.clone()
         });
-        if **kept == **part {
+        if *kept == *part {
             *part = kept.clone();
         }
     }

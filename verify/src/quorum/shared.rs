@@ -19,7 +19,8 @@ pub struct Shared<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     fingerprint: OnceLock<u64>,
-    /// What tells it whatever the replicas' names are, and under each naming.
+    /// What tells it whatever the replicas' names are, and under each naming, at the place where it is: equal parts of two places are
+    /// never one.
     traits: Number,
     named: [Number; NAMINGS],
     /// Set once a pool keeps it.

@@ -259,6 +259,10 @@ impl<W: Recovers> Checked for Recovering<W> {
         self.world.identity(state)
     }
 
+    fn keep(&self, state: &mut W::State) {
+        self.world.keep(state);
+    }
+
     fn describe(&self, before: &W::State, action: &W::Action) -> String {
         self.world.describe(before, action)
     }

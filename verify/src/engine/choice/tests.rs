@@ -26,12 +26,15 @@ fn counts<W: Checked>(line: &str) -> Vec<u64> {
 }
 
 #[test]
-fn every_engine_counts_the_same_states_at_twelve_bounds_of_three_models() {
+fn every_engine_counts_the_same_states_at_fourteen_bounds_of_three_models() {
     let quorum = [
         "voters=1 values=2 kills=1",
         "start=cold elections=1 values=0",
         "start=tail elections=2 values=0",
+        // The own search makes equal parts of these states one, and works out once what they are without names.
         "elections=2 values=0 epoch-order=true symmetry=true",
+        "elections=2 values=0 power-losses=1 epoch-order=true symmetry=true",
+        "elections=2 values=1 kills=1 epoch-order=true symmetry=true",
         "elections=1 values=1 keep-dead=true",
     ];
     let metadata = [
@@ -50,7 +53,7 @@ fn every_engine_counts_the_same_states_at_twelve_bounds_of_three_models() {
     let counted = counted.chain(replication.iter().map(|line| (line, counts::<replication::World>(line))));
     let counted: Vec<_> = counted.collect();
 
-    assert_eq!(counted.len(), 12);
+    assert_eq!(counted.len(), 14);
     for (line, counts) in counted {
         assert!(counts.iter().all(|count| *count == counts[0] && *count > 4), "{line}: {counts:?}");
     }
