@@ -104,4 +104,24 @@ mod tests {
 
         assert!(are_one(&one, &other) && one == before && other == before);
     }
+
+    /// What is worked out of a voter without names speaks of whether it is itself whom it votes for and follows. Where equal voters
+    /// of two places were one, three voters with 2 values, 3 elections and a power loss had 323 states too many.
+    #[test]
+    fn equal_parts_of_two_places_stay_two() {
+        let world = World::new(Bounds::default().read(["start=cold", "values=0"]).expect("bounds"), None);
+        let [state] = world.init_states().try_into().expect("one initial state");
+        let mut moved = state.clone();
+        let [first, second, ..] = moved.nodes.as_mut_slice() else { panic!("three voters") };
+        *second = Shared::new((**first).clone());
+        let (pool, mut others) = (Pool::default(), moved.clone());
+
+        pool.keep(&mut moved);
+        pool.keep(&mut others);
+
+        let [first, second, ..] = moved.nodes.as_slice() else { panic!("three voters") };
+        assert!(first == second && !first.is_one_with(second));
+        let [_, again, ..] = others.nodes.as_slice() else { panic!("three voters") };
+        assert!(second.is_one_with(again));
+    }
 }
