@@ -110,8 +110,7 @@ mod tests {
     #[test]
     fn equal_parts_of_two_places_stay_two() {
         let world = World::new(Bounds::default().read(["start=cold", "values=0"]).expect("bounds"), None);
-        let [state] = world.init_states().try_into().expect("one initial state");
-        let mut moved = state.clone();
+        let [mut moved] = world.init_states().try_into().expect("one initial state");
         let [first, second, ..] = moved.nodes.as_mut_slice() else { panic!("three voters") };
         *second = Shared::new((**first).clone());
         let (pool, mut others) = (Pool::default(), moved.clone());
