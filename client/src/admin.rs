@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use highwater_model::api::{
-    Answer, ApiError, ClusterDetail, ConfigChange, ConfigEntry, CreatedTopic, MetadataAnswer, MonitorsDetail,
-    NewPartitions, NewTopic, QuorumDetail, Request, TopicDetail, TopicOutcome, VoterChange,
+    Answer, ApiError, ClusterDetail, ConfigChange, CreatedTopic, MetadataAnswer, MonitorsDetail,
+    NewPartitions, NewTopic, QuorumDetail, Request, TopicConfigs, TopicDetail, TopicOutcome, VoterChange,
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{NodeId, Offset, TopicId};
@@ -136,17 +136,21 @@ impl Admin {
         Ok(topic)
     }
 
-    /// The configuration of a topic, with the source of each value.
+    /// The configuration of a topic, with the source of each value; `linearizable` has it reflect every change that was
+    /// acknowledged before (Q18), else a past image answers.
     ///
     /// # Errors
     /// If there is no such topic, or nobody answers in time.
-    pub async fn describe_configs(&self, topic: &str) -> Result<Vec<ConfigEntry>, ClientError> {
-        let Answer::Configs(entries) =
-            self.client.ask_until(&Request::DescribeConfigs { topic: topic.to_owned() }, true).await?
-        else {
+    pub async fn describe_configs(
+        &self,
+        topic: &str,
+        linearizable: bool,
+    ) -> Result<TopicConfigs, ClientError> {
+        let request = Request::DescribeConfigs { topic: topic.to_owned(), linearizable };
+        let Answer::Configs(configs) = self.client.ask_until(&request, true).await? else {
             return Err(unexpected("configuration"));
         };
-        Ok(entries)
+        Ok(configs)
     }
 
     /// Changes the configuration of a topic; only if `expected_offset` last changed it, if that is given.

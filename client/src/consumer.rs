@@ -445,6 +445,21 @@ impl Client {
         let end = list_offset(self, topic, id, OffsetSpec::Latest, deadline).await?;
         Ok(Ends { start, end })
     }
+
+    /// The end of what may be read of a partition, exclusive, with every record that was acknowledged at `acks=all` before this
+    /// was asked: the leader makes sure that it still leads before it answers.
+    ///
+    /// # Errors
+    /// As [`Self::ends`].
+    pub async fn linearizable_end(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+    ) -> Result<Offset, ClientError> {
+        let deadline = self.env().now() + self.settings().api_timeout;
+        let id = find(self, topic, partition, deadline).await?;
+        list_offset(self, topic, id, OffsetSpec::LatestLinearizable, deadline).await
+    }
 }
 
 #[cfg(test)]

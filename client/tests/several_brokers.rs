@@ -12,7 +12,8 @@ use highwater_client::error::{ClientError, ConsumeError, Outcome, ProduceError};
 use highwater_client::producer::Record;
 use highwater_client::settings::{ClientSettings, ProducerSettings};
 use highwater_model::api::{
-    Answer, ApiError, BrokerDetail, MetadataAnswer, PartitionDetail, ProducerIdentity, Request, TopicDetail,
+    Answer, ApiError, BrokerDetail, MetadataAnswer, PartitionDetail, ProducerIdentity, Request, TopicConfigs,
+    TopicDetail,
 };
 use highwater_model::error_code::ErrorCode;
 use highwater_model::id::{
@@ -419,12 +420,15 @@ fn what_is_asked_for_those_who_wait_but_a_moment_is_known_to_the_next() {
         let (client, other) = (brokers.client(settings.clone()), brokers.client(settings));
         let producer = client.producer(blocking_for(Duration::ZERO));
         producer.send("t", Record::of("x")).await.map(drop).expect_err("nothing is known yet");
-        other.admin().describe_configs("t").await.expect_err("nobody is known yet");
+        other.admin().describe_configs("t", false).await.expect_err("nobody is known yet");
         sim.env().sleep(SECOND).await;
-        (producer.send("t", Record::of("x")).await.map(drop), other.admin().describe_configs("t").await)
+        (
+            producer.send("t", Record::of("x")).await.map(drop),
+            other.admin().describe_configs("t", false).await,
+        )
     });
 
-    assert_eq!((sent, described), (Ok(()), Ok(Vec::new())));
+    assert_eq!((sent, described), (Ok(()), Ok(no_configs())));
 }
 
 #[test]
@@ -513,12 +517,16 @@ fn a_partition_that_nobody_has_heard_of_is_refused_when_the_time_for_it_is_over(
     assert_eq!(error.to_string(), "UNKNOWN_TOPIC_OR_PARTITION: topic t has no partition 1");
 }
 
+fn no_configs() -> TopicConfigs {
+    TopicConfigs { offset: Offset(0), entries: Vec::new() }
+}
+
 /// Only the second broker reaches the controller.
 fn first_has_no_controller(node: NodeId, request: &Request) -> Option<Answer> {
     let no_controller = ApiError::new(ErrorCode::NotController, "there is no active controller");
     match request {
         _ if node == NodeId(1) => Some(Answer::Refused(no_controller)),
-        Request::DescribeConfigs { .. } => Some(Answer::Configs(Vec::new())),
+        Request::DescribeConfigs { .. } => Some(Answer::Configs(no_configs())),
         request => takes_ids(node, request),
     }
 }
@@ -534,7 +542,7 @@ fn another_broker_is_asked_where_one_cannot_and_the_controller_is_none() {
         let brokers = Brokers::start(&sim, 2, first_has_no_controller);
         brokers.teach(1, 1);
         let client = brokers.client(ClientSettings { api_timeout: 2 * SECOND, ..ClientSettings::default() });
-        let described = client.admin().describe_configs("t").await;
+        let described = client.admin().describe_configs("t", false).await;
         let _delivery = client.producer(ProducerSettings::default()).send("t", Record::of("x")).await;
         let is_produced = || brokers.asked(|request| matches!(request, Request::Produce { .. }))[&2] > 0;
         let produced = async {
@@ -545,7 +553,7 @@ fn another_broker_is_asked_where_one_cannot_and_the_controller_is_none() {
         (described, sim.env().timeout(2 * SECOND, produced).await)
     });
 
-    assert_eq!(described, Ok(Vec::new()));
+    assert_eq!(described, Ok(no_configs()));
     produced.expect("a producer id is had from the second");
 }
 

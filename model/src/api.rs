@@ -10,7 +10,7 @@ mod records;
 
 pub use admin::{
     ConfigChange, ConfigEntry, ConfigSource, CreatedTopic, NewPartitions, NewTopic, ReplicaAssignment,
-    TopicOutcome, VoterChange,
+    TopicConfigs, TopicOutcome, VoterChange,
 };
 pub use cluster::{
     BrokerDetail, ClusterDetail, MetadataAnswer, PartitionDetail, QuorumDetail, ReplicaDetail, TopicDetail,
@@ -115,6 +115,8 @@ pub enum Request {
     DescribeConfigs {
         /// The topic's name.
         topic: String,
+        /// Whether the answer must reflect every change acknowledged before the request (Q18).
+        linearizable: bool,
     },
     /// Changes the configuration of a topic.
     AlterConfigs {
@@ -169,7 +171,7 @@ pub enum Answer {
     /// To [`Request::DeleteTopics`] and [`Request::CreatePartitions`].
     Topics(Vec<TopicOutcome>),
     /// To [`Request::DescribeConfigs`].
-    Configs(Vec<ConfigEntry>),
+    Configs(TopicConfigs),
     /// To [`Request::DescribeCluster`].
     Cluster(ClusterDetail),
     /// To [`Request::DescribeTopic`].

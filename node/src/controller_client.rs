@@ -154,8 +154,14 @@ impl ControllerClient {
 
     async fn pause(&self, leaders: &mut watch::Receiver<Option<NodeId>>, deadline: Instant) {
         let until = deadline.min(self.env.now() + PAUSE);
+        let changed = async {
+            if leaders.changed().await.is_err() {
+                // This node stops: nobody will ever tell of a leader. Who asked waits its time, and does not spin.
+                std::future::pending::<()>().await;
+            }
+        };
         // Whether it changed or not, the next turn looks.
-        drop(self.env.timeout_at(until, leaders.changed()).await);
+        let _ = self.env.timeout_at(until, changed).await;
     }
 
     /// What is told when the outcome is open. It is told when there is a controller to look at it with; or, if there is
@@ -221,5 +227,45 @@ fn is_open(error: &crate::peers::PeerCallError) -> bool {
         crate::peers::PeerCallError::NotConnected(_) => false,
         crate::peers::PeerCallError::Call(error) => error.outcome_unknown(),
         crate::peers::PeerCallError::Answer(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use highwater_model::metadata::Image;
+    use highwater_transport::certs::LabAuthority;
+    use highwater_transport::quic::{Endpoint, Settings};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    const OWN: NodeId = NodeId(1);
+
+    /// Found by the simulator, in which such a node stood still for ever.
+    #[tokio::test]
+    async fn who_asks_a_node_that_stops_waits_and_does_not_spin() {
+        let env = Env::real();
+        let identity = LabAuthority::new("test").unwrap().broker(OWN).unwrap();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let endpoint = Endpoint::bind(&env, local, &identity, Settings::default()).unwrap();
+        let peers = Peers::new(&env, OWN, endpoint, "127.0.0.1:1");
+        // Whoever would tell of a leader is gone.
+        let feeds = QuorumFeeds {
+            asks: mpsc::channel(1).0,
+            images: watch::channel(Arc::new(Image::default())).1,
+            leader: watch::channel(None).1,
+            voters: watch::channel(Vec::new()).1,
+        };
+        let client = ControllerClient::new(&env, OWN, feeds, peers);
+        let mut asking = std::pin::pin!(client.ask(ControllerCall::ReadPoint, PAUSE * 2));
+
+        let first_look = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(Future::poll(asking.as_mut(), context).is_ready())
+        });
+
+        assert!(!first_look.await, "it gave the thread back only when its time was over");
+        assert_eq!(asking.await.unwrap_err().code, ErrorCode::RequestTimedOut);
     }
 }

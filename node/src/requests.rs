@@ -113,8 +113,8 @@ impl RequestHandler {
             Request::CreatePartitions { topics, timeout_ms } => {
                 Answer::Topics(self.create_partitions(topics, wait(timeout_ms)).await)
             }
-            Request::DescribeConfigs { topic } => {
-                told(self.describe_configs(&topic).await.map(Answer::Configs))
+            Request::DescribeConfigs { topic, linearizable } => {
+                told(self.describe_configs(&topic, linearizable).await.map(Answer::Configs))
             }
             Request::AlterConfigs { topic, changes, expected_offset } => {
                 told(self.alter_configs(topic, changes, expected_offset).await)

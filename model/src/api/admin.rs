@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::ApiError;
-use crate::id::{DirectoryId, NodeId, PartitionIndex, TopicId};
+use crate::id::{DirectoryId, NodeId, Offset, PartitionIndex, TopicId};
 
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -68,6 +68,15 @@ pub enum ConfigSource {
     Broker,
     /// Highwater's default.
     Default,
+}
+
+/// The configuration of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TopicConfigs {
+    /// The metadata offset of the record that last changed it, or made the topic: what a compare-and-set expects.
+    pub offset: Offset,
+    /// Every value.
+    pub entries: Vec<ConfigEntry>,
 }
 
 /// One configuration value.

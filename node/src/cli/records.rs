@@ -78,7 +78,7 @@ pub(super) async fn produce(args: &Produce, session: &Session) -> Result<u8, Fai
 /// of the partitions that is missing then may have been added a moment ago.
 async fn known(topic: &str, partitions: &[u32], session: &Session) -> Result<Arc<Image>, Failure> {
     let on_topic = |error| Failure::from(error).on(topic);
-    session.client.admin().describe_configs(topic).await.map_err(on_topic)?;
+    session.client.admin().describe_configs(topic, false).await.map_err(on_topic)?;
     let patience = session.client.settings().api_timeout;
     let image = session.client.image_with(topic, None, patience).await.map_err(on_topic)?;
     let Some(last) = partitions.iter().max() else { return Ok(image) };

@@ -253,8 +253,8 @@ pub(super) async fn config(command: &Config, session: &Session) -> Result<u8, Fa
 }
 
 async fn get(session: &Session, topic: &str, names: &[String]) -> Result<u8, Failure> {
-    let entries = session.client.admin().describe_configs(topic).await;
-    let entries = entries.map_err(|error| Failure::from(error).on(topic))?;
+    let configs = session.client.admin().describe_configs(topic, false).await;
+    let entries = configs.map_err(|error| Failure::from(error).on(topic))?.entries;
     let wanted = |name: &String| names.is_empty() || names.contains(name);
     let shown: Vec<_> = entries.iter().filter(|entry| wanted(&entry.name)).collect();
     let source = |source: ConfigSource| match source {

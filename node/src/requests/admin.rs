@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use highwater_model::api::{
     Answer, ApiError, ConfigChange, ConfigEntry, ConfigSource, CreatedTopic, NewPartitions, NewTopic,
-    TopicOutcome, VoterChange,
+    TopicConfigs, TopicOutcome, VoterChange,
 };
 use highwater_model::id::{Offset, TopicId};
 use highwater_model::metadata::{Command, ConfigKey, Image, Outcome};
@@ -80,7 +80,14 @@ impl RequestHandler {
         outcomes
     }
 
-    pub(super) async fn describe_configs(&self, name: &str) -> Result<Vec<ConfigEntry>, ApiError> {
+    pub(super) async fn describe_configs(
+        &self,
+        name: &str,
+        linearizable: bool,
+    ) -> Result<TopicConfigs, ApiError> {
+        if linearizable {
+            self.catch_up().await?;
+        }
         let image = self.image_with(name).await?;
         let topic = image.topic_by_name(name).ok_or_else(|| unknown_topic(name))?;
         let entry = |key: &ConfigKey| {
@@ -88,7 +95,8 @@ impl RequestHandler {
             let source = if is_set { ConfigSource::Topic } else { ConfigSource::Default };
             ConfigEntry { name: key.name().to_owned(), value, source }
         };
-        Ok(ConfigKey::ALL.iter().map(entry).collect())
+        let entries = ConfigKey::ALL.iter().map(entry).collect();
+        Ok(TopicConfigs { offset: topic.config_offset, entries })
     }
 
     pub(super) async fn alter_configs(

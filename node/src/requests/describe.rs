@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_model::api::{
     ApiError, BrokerDetail, ClusterDetail, MetadataAnswer, MonitorsDetail, PartitionDetail, QuorumDetail,
     ReplicaDetail, TopicDetail,
 };
 use highwater_model::error_code::ErrorCode;
-use highwater_model::id::PartitionIndex;
+use highwater_model::id::{Offset, PartitionIndex};
 use highwater_model::metadata::{Broker, Health, Image, Partition, Topic};
+use highwater_transport::env::Env;
+use highwater_transport::watch;
 
 use super::{RequestHandler, unknown_topic};
 use crate::controller_client::answered_otherwise;
@@ -63,7 +66,7 @@ impl RequestHandler {
     }
 
     /// Waits until this node has applied everything that was acknowledged before now (Q18).
-    async fn catch_up(&self) -> Result<(), ApiError> {
+    pub(super) async fn catch_up(&self) -> Result<(), ApiError> {
         // The answer shall come before the client gives up.
         let deadline = self.env.now() + self.timing.request * 9 / 10;
         let left = || deadline.since(self.env.now());
@@ -71,12 +74,11 @@ impl RequestHandler {
         let ControllerAnswer::ReadPoint(point) = answer else {
             return Err(answered_otherwise());
         };
-        let mut images = self.images.clone();
-        let applied = async { drop(images.wait_for(|image| image.end() >= point).await) };
-        self.env.timeout(left(), applied).await.map_err(|_| {
-            let message = format!("this node has not applied the metadata up to {point} in time; ask again");
-            ApiError::new(ErrorCode::RequestTimedOut, message)
-        })
+        if has_applied(&self.env, self.images.clone(), point, left()).await {
+            return Ok(());
+        }
+        let message = format!("this node has not applied the metadata up to {point} in time; ask again");
+        Err(ApiError::new(ErrorCode::RequestTimedOut, message))
     }
 
     /// An image with this topic in it. That there is none is said only of what the active controller has: this node may not
@@ -127,6 +129,18 @@ impl RequestHandler {
         let answer = self.controller.ask(ControllerCall::DescribeQuorum, self.timing.request).await?;
         if let ControllerAnswer::Quorum(detail) = answer { Ok(detail) } else { Err(answered_otherwise()) }
     }
+}
+
+/// Waits until a node has applied the metadata up to a point, exclusive. One that stops applies nothing any more, and must not
+/// answer as if it had.
+async fn has_applied(
+    env: &Env,
+    mut images: watch::Receiver<Arc<Image>>,
+    point: Offset,
+    within: Duration,
+) -> bool {
+    let applied = async { images.wait_for(|image| image.end() >= point).await.is_ok() };
+    env.timeout(within, applied).await.unwrap_or(false)
 }
 
 /// The topics of these names, each once, or all. What would be too much for one answer is counted before any of it is made.
@@ -194,6 +208,19 @@ fn count(number: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It did, so that a linearizable answer could miss what was acknowledged.
+    #[tokio::test]
+    async fn a_node_that_stops_does_not_pass_for_one_that_has_caught_up() {
+        let (images, seen) = watch::channel(Arc::new(Image::default()));
+        let soon = Duration::from_millis(50);
+        let env = Env::real();
+
+        assert!(has_applied(&env, seen.clone(), Offset(0), soon).await);
+        drop(images);
+        assert!(has_applied(&env, seen.clone(), Offset(0), soon).await);
+        assert!(!has_applied(&env, seen, Offset(1), soon).await);
+    }
 
     #[test]
     fn topics_are_described_once_each_and_too_many_names_are_refused() {

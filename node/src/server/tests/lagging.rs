@@ -25,7 +25,7 @@ fn a_broker_says_that_there_is_no_topic_only_of_what_the_controller_has() {
         let dialled = endpoint.connect(SocketAddr::new(host(lagging), PORT), Expect::AnyBroker).await;
         let caller = Caller::new(&asker, dialled.unwrap().open(Lane::Control).await.unwrap());
         let ask = async |topic: &str| {
-            let request = Request::DescribeConfigs { topic: topic.to_owned() };
+            let request = Request::DescribeConfigs { topic: topic.to_owned(), linearizable: false };
             let frame = api::request(&request, Vec::new()).unwrap();
             caller.call(frame, Duration::from_secs(30)).await.unwrap().decoded::<Answer>().unwrap()
         };
