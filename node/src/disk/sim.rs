@@ -99,6 +99,12 @@ impl SimDisk {
         self.media().used_bytes()
     }
 
+    /// How often a log was cut and a part of its last segment kept, by a truncation or a recovery.
+    #[must_use]
+    pub fn log_cuts(&self) -> u64 {
+        self.media().cuts
+    }
+
     /// Flips one bit of a file for good; `false` when there is no such byte.
     pub fn flip_bit(&self, path: &str, byte: usize, bit: u8) -> bool {
         self.media().flip_bit(path, byte, bit)

@@ -47,6 +47,8 @@ pub(super) struct Media {
     /// Raised by every power loss.
     pub(super) boot: u64,
     pub(super) locked: bool,
+    /// How often a record segment was cut where something in it ends.
+    pub(super) cuts: u64,
 }
 
 impl Media {
@@ -62,6 +64,7 @@ impl Media {
             incarnation: 0,
             boot: 1,
             locked: false,
+            cuts: 0,
         }
     }
 

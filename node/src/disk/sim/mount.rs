@@ -293,6 +293,7 @@ impl Disk for Mount {
         self.media()?.check_cut()?;
         let Some((file, length)) = keep else { return Ok(()) };
         file.truncate(length)?;
+        self.media()?.cuts += 1;
         let file = own_file(file)?;
         self.sync_these(&[(file.inode, usize::MAX)], &[], &file.path)
     }

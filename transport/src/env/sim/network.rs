@@ -179,9 +179,9 @@ impl Network {
             if twice {
                 self.counters.duplicated += 1;
                 let copy = Datagram { bytes: Arc::clone(&datagram.bytes), ..datagram };
-                self.post(now_us + second, copy);
+                self.post(now_us, second, copy);
             }
-            self.post(now_us + first, datagram);
+            self.post(now_us, first, datagram);
         }
     }
 
@@ -220,9 +220,10 @@ impl Network {
         self.trace.event(format_args!("{now_us} {from} {to} {length} {fate}"));
     }
 
-    fn post(&mut self, due_us: u64, datagram: Datagram) {
+    fn post(&mut self, now_us: u64, delay_us: u64, datagram: Datagram) {
+        self.counters.held_back += u64::from(delay_us > micros(self.config.delay_max));
         self.next_sequence += 1;
-        self.under_way.insert((due_us, self.next_sequence), datagram);
+        self.under_way.insert((now_us + delay_us, self.next_sequence), datagram);
     }
 
     fn is_cut(&self, datagram: &Datagram) -> bool {

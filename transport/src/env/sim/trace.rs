@@ -73,6 +73,8 @@ pub struct Counters {
     pub lost: u64,
     /// Extra copies made.
     pub duplicated: u64,
+    /// Held back longer than the longest delay may be, so that later ones overtake them.
+    pub held_back: u64,
     /// Lost because the way was cut.
     pub cut: u64,
     /// Lost because no socket was bound at the address, or its process had ended.
