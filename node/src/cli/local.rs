@@ -58,6 +58,21 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// As [`LocalCluster::client`].
+    ///
+    /// # Errors
+    /// If its files cannot be read.
+    pub fn client(&self, env: &Env, settings: ClientSettings) -> Result<Client, Failure> {
+        let pem = files::read(&self.dir.join("client.pem"))?;
+        let roots = files::read(&self.dir.join("ca.pem"))?;
+        let properties = files::read(&self.client_properties())?;
+        let first = properties.lines().find_map(|line| line.strip_prefix("bootstrap.servers="));
+        let settings = ClientSettings { bootstrap_servers: servers(first.unwrap_or_default()), ..settings };
+        Ok(Client::new(env, identity(&pem, &pem, &roots)?, settings))
+    }
+}
+
 /// One node of a cluster that is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -65,6 +80,8 @@ pub struct Member {
     pub node: NodeId,
     /// Its UDP port on the loopback address.
     pub port: u16,
+    /// The port under which others reach it, where something stands in between; its own if `None`.
+    pub advertised_port: Option<u16>,
     /// `process.roles`.
     pub roles: Roles,
     /// Whether the quorum begins with it as a voter. A controller that is none joins as an observer, formatted without
@@ -125,7 +142,8 @@ impl LocalCluster {
     /// If a file cannot be written.
     pub fn create(env: &Env, dir: &Path, ports: Vec<u16>, extra: &[(&str, String)]) -> Result<Self, Failure> {
         let roles = Roles { broker: true, controller: true };
-        let member = |(node, port)| Member { node: NodeId(node), port, roles, votes: true };
+        let member =
+            |(node, port)| Member { node: NodeId(node), port, advertised_port: None, roles, votes: true };
         let members: Vec<Member> = (1u32..).zip(ports).map(member).collect();
         Self::create_of(env, dir, &members, extra)
     }
@@ -145,7 +163,7 @@ impl LocalCluster {
         let authority = LabAuthority::new("highwater local cluster").map_err(certificate)?;
         files::write(&layout.dir.join("ca.pem"), authority.certificate_pem())?;
         let brokers = members.iter().filter(|member| member.roles.broker);
-        write_client(&layout, &authority, &bootstrap(brokers.map(|member| member.port)))?;
+        write_client(&layout, &authority, &bootstrap(brokers.map(Member::reached_at)))?;
         let cluster = ClusterId(env.random_u128());
         let voter = |member: &Member| InitialVoter {
             node: member.node,
@@ -170,7 +188,7 @@ impl LocalCluster {
             };
             files::write(&layout.data_dir(member.node).join(FILE_NAME), &formatted.render())?;
         }
-        let ports = members.iter().map(|member| (member.node, member.port)).collect();
+        let ports = members.iter().map(|member| (member.node, member.reached_at())).collect();
         Ok(Self { layout, ports, program: None, running: BTreeMap::new(), outlives: false, keep: false })
     }
 
@@ -199,12 +217,7 @@ impl LocalCluster {
     /// # Errors
     /// If its files cannot be read.
     pub fn client(&self, env: &Env, settings: ClientSettings) -> Result<Client, Failure> {
-        let pem = files::read(&self.layout.dir.join("client.pem"))?;
-        let roots = files::read(&self.layout.dir.join("ca.pem"))?;
-        let properties = files::read(&self.layout.client_properties())?;
-        let first = properties.lines().find_map(|line| line.strip_prefix("bootstrap.servers="));
-        let settings = ClientSettings { bootstrap_servers: servers(first.unwrap_or_default()), ..settings };
-        Ok(Client::new(env, identity(&pem, &pem, &roots)?, settings))
+        self.layout.client(env, settings)
     }
 
     /// Processes that are started from here on may outlive this one. Others are killed by the system when it ends,
@@ -305,10 +318,13 @@ impl LocalCluster {
 
     /// Holds every broker but this one (SIGSTOP), or lets them go on (SIGCONT).
     pub(crate) fn hold_others(&self, node: NodeId, hold: bool) {
+        self.running.keys().filter(|other| **other != node).for_each(|other| self.hold(*other, hold));
+    }
+
+    /// Holds a broker still (SIGSTOP), or lets it go on (SIGCONT).
+    pub fn hold(&self, node: NodeId, hold: bool) {
         let signal = if hold { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
-        for (_, child) in self.running.iter().filter(|(other, _)| **other != node) {
-            send(child, signal);
-        }
+        self.running.get(&node).into_iter().for_each(|child| send(child, signal));
     }
 
     /// The process id of a broker.
@@ -392,7 +408,11 @@ impl Program {
 
 impl Member {
     fn endpoint(&self) -> Endpoint {
-        Endpoint { host: "127.0.0.1".to_owned(), port: self.port }
+        Endpoint { host: "127.0.0.1".to_owned(), port: self.reached_at() }
+    }
+
+    fn reached_at(&self) -> u16 {
+        self.advertised_port.unwrap_or(self.port)
     }
 
     /// As a value of `process.roles`.
@@ -443,9 +463,10 @@ fn write_node(
     let pem = layout.node_dir(node).join("broker.pem");
     files::write_secret(&pem, &format!("{}{}", issued.key_pem, issued.certificate_pem))?;
     let mut text = format!(
-        "node.id={node}\nprocess.roles={}\nlisteners=QUIC://{}\nlog.dirs={}\n\
+        "node.id={node}\nprocess.roles={}\nlisteners=QUIC://127.0.0.1:{}\nadvertised.listeners=QUIC://{}\nlog.dirs={}\n\
          ssl.keystore.location={}\nssl.truststore.location={}\n",
         member.roles(),
+        member.port,
         member.endpoint(),
         layout.data_dir(node).display(),
         pem.display(),
