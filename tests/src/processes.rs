@@ -8,6 +8,7 @@ mod ledger;
 mod load;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub struct Cluster {
     /// End of the newest metadata that was looked at.
     seen: Offset,
     /// Removed when the processes are gone: fields are dropped in order.
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -93,7 +94,7 @@ impl Cluster {
         let ports = free_ports(u32::try_from(kinds.len()).expect("few nodes")).expect("there are free ports");
         let member = |((node, port), kind): ((u32, u16), Kind)| {
             let roles = Roles { broker: kind.broker, controller: kind.controller };
-            Member { node: NodeId(node), port, roles, votes: kind.votes }
+            Member { node: NodeId(node), port, advertised_port: None, roles, votes: kind.votes }
         };
         let members: Vec<Member> = (1..).zip(ports).zip(kinds).map(member).collect();
         let mut cluster = LocalCluster::create_of(&env, directory.path(), &members, extra)
@@ -104,7 +105,7 @@ impl Cluster {
         });
         let client = cluster.client(&env, client_settings()).expect("the client's files are there");
         let brokers = members.iter().filter(|member| member.roles.broker).map(|member| member.node).collect();
-        let mut cluster = Self { env, cluster, client, brokers, seen: Offset(0), _directory: directory };
+        let mut cluster = Self { env, cluster, client, brokers, seen: Offset(0), directory };
         for member in &members {
             cluster.start(member.node);
         }
@@ -132,7 +133,7 @@ impl Cluster {
 
     /// The file of client properties that a command needs.
     #[must_use]
-    pub fn client_properties(&self) -> std::path::PathBuf {
+    pub fn client_properties(&self) -> PathBuf {
         self.cluster.layout.client_properties()
     }
 
@@ -178,6 +179,18 @@ impl Cluster {
             assert!(self.env.now() < deadline, "waited for {what}; last: {data}");
             self.env.sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Where everything of the cluster is, the log directories of all nodes among it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The log directory of a node.
+    #[must_use]
+    pub fn data_dir(&self, node: NodeId) -> PathBuf {
+        self.cluster.layout.data_dir(node)
     }
 
     /// Where the first file of a node's metadata log begins.

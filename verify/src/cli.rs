@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 exhausted and all holds (or all mutants caught), 2 the question is not understood, 4 a violation (or a
 //! mutant that survives), 5 not concluded: the budget ran out first (of a mutant, too, which then is not known to survive), a
-//! part of the check failed, or a recording cannot be followed.
+//! part of the check failed, a recording cannot be followed, or directories cannot be audited.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ use crate::registry::{Request, USUAL, World, recoveries, with_parent, worlds};
 use crate::report::properties::page;
 use crate::report::{Conclusion, MutantRow, Sweep, text};
 
+mod audit;
 mod bench;
 mod keep;
 mod merge;
@@ -40,7 +41,7 @@ use spend::Spend;
     name = "verify",
     version,
     after_help = "Exit codes: 0 exhausted and all holds, 2 usage, \
-    4 a violation, 5 not concluded (out of budget, a part failed, a recording that cannot be followed)."
+    4 a violation, 5 not concluded (out of budget, a part failed, a recording that cannot be followed, nothing to audit)."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -63,6 +64,8 @@ enum Command {
     Explore(Explore),
     /// Replays what all brokers recorded of themselves (`trace.dir`), and judges it together
     Trace(trace::Trace),
+    /// Holds what a stopped cluster has on its disks against itself, and against what its clients were told
+    Audit(audit::Audit),
     /// Lists the models, their bounds and the bugs that can be planted
     List,
     /// Writes the page of properties, docs/PROPERTIES.md
@@ -145,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Bench(asked) => bench::bench(&asked),
         Command::Explore(asked) => explore(&asked),
         Command::Trace(asked) => trace::trace(&asked),
+        Command::Audit(asked) => audit::audit(&asked),
         Command::List => list(),
         Command::Properties => properties(),
     };

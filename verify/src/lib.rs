@@ -5,6 +5,7 @@
 //! within its bounds. Protocol logic is not here: a decision that a world would have to take is a missing input or
 //! effect of a core. [`recovery`] tries what becomes of such a state once faults stop.
 
+pub mod audit;
 pub mod bounds;
 pub mod catalogue;
 pub mod cli;

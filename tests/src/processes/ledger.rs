@@ -13,6 +13,7 @@ use highwater_client::{Client, Producer};
 use highwater_model::id::PartitionIndex;
 use highwater_node::cli::quickstart::activity::Events;
 use highwater_node::cli::quickstart::judge::{Fate, Judge, Verdict};
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::PATIENCE;
@@ -122,6 +123,21 @@ impl Ledger {
             outcomes.push(outcome);
         }
         outcomes
+    }
+
+    /// What was acknowledged, as a history of a chaos run has it: a line for each record.
+    #[must_use]
+    pub fn history(&self) -> String {
+        let mut lines = String::new();
+        for (number, fate) in self.fates().iter().enumerate() {
+            if let Fate::Acknowledged { partition, offset } = fate {
+                let value =
+                    json!({ "acks": "all", "idempotent": true, "records": [[partition, number, offset]] });
+                let line = json!({ "index": number, "time": number, "process": 0, "type": "ok", "f": "send", "value": value });
+                lines.push_str(&format!("{line}\n"));
+            }
+        }
+        lines
     }
 
     /// Reads the topic from the beginning to its present end, and compares, record by record and by content.
