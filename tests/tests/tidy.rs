@@ -25,6 +25,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("verify", &["model"]),
     // It reads and compiles the sources of the others, and knows none of them.
     ("verify/mutation", &[]),
+    ("jepsen", &["client", "model", "node", "transport", "jepsen/judge"]),
+    // A judge that knew the defendant would share its beliefs.
+    ("jepsen/judge", &[]),
 ];
 
 /// Every package that may end up in the cores.
@@ -79,6 +82,8 @@ const SHARED: &[(&str, &str)] = &[
     ("client/src/client/refresh.rs", "a time of the clock"),
     ("client/src/link.rs", "a flag"),
     ("client/src/producer.rs", "a count"),
+    ("jepsen/src/workload/log/write.rs", "a count"),
+    ("jepsen/src/workload/register.rs", "a count"),
 ];
 
 /// File names that say nothing of what is inside.
