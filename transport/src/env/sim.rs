@@ -198,13 +198,19 @@ impl Simulation {
         locked(&self.world.network).cut(now, from, to);
     }
 
-    /// Undoes the cuts between two addresses, in both directions.
+    /// Lets everything that `from` sends to `to` take so much longer. Of what is under way nothing changes.
+    pub fn slow_one_way(&self, from: IpAddr, to: IpAddr, by: Duration) {
+        let now = self.world.now_us();
+        locked(&self.world.network).slow(now, (from, to), by);
+    }
+
+    /// Undoes the cuts and delays between two addresses, in both directions.
     pub fn heal(&self, a: IpAddr, b: IpAddr) {
         let now = self.world.now_us();
         locked(&self.world.network).heal(now, a, b);
     }
 
-    /// Undoes every cut.
+    /// Undoes every cut and delay between two addresses.
     pub fn heal_all(&self) {
         let now = self.world.now_us();
         locked(&self.world.network).heal_all(now);

@@ -78,6 +78,8 @@ pub(super) struct Network {
     config: NetworkConfig,
     random: ChaCha12Rng,
     cuts: BTreeSet<(IpAddr, IpAddr)>,
+    /// How much longer everything takes from one address to another, in microseconds.
+    slow: BTreeMap<(IpAddr, IpAddr), u64>,
     sockets: BTreeMap<SocketAddr, Arc<Mailbox>>,
     under_way: BTreeMap<(u64, u64), Datagram>,
     next_sequence: u64,
@@ -92,6 +94,7 @@ impl Network {
             config,
             random: ChaCha12Rng::seed_from_u64(seed),
             cuts: BTreeSet::new(),
+            slow: BTreeMap::new(),
             sockets: BTreeMap::new(),
             under_way: BTreeMap::new(),
             next_sequence: 0,
@@ -122,7 +125,14 @@ impl Network {
         self.trace.event(format_args!("{now_us} cut {from} {to}"));
     }
 
+    pub(super) fn slow(&mut self, now_us: u64, (from, to): (IpAddr, IpAddr), by: Duration) {
+        self.slow.insert((from, to), micros(by));
+        self.trace.event(format_args!("{now_us} slow {from} {to} {}", micros(by)));
+    }
+
     pub(super) fn heal(&mut self, now_us: u64, a: IpAddr, b: IpAddr) {
+        self.slow.remove(&(a, b));
+        self.slow.remove(&(b, a));
         self.cuts.remove(&(a, b));
         self.cuts.remove(&(b, a));
         self.trace.event(format_args!("{now_us} heal {a} {b}"));
@@ -130,6 +140,7 @@ impl Network {
 
     pub(super) fn heal_all(&mut self, now_us: u64) {
         self.cuts.clear();
+        self.slow.clear();
         self.trace.event(format_args!("{now_us} heal all"));
     }
 
@@ -221,6 +232,8 @@ impl Network {
     }
 
     fn post(&mut self, now_us: u64, delay_us: u64, datagram: Datagram) {
+        let way = (datagram.from.ip(), datagram.to.ip());
+        let delay_us = delay_us + self.slow.get(&way).copied().unwrap_or_default();
         self.counters.held_back += u64::from(delay_us > micros(self.config.delay_max));
         self.next_sequence += 1;
         self.under_way.insert((now_us + delay_us, self.next_sequence), datagram);
