@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use jepsen_judge::verdict::Validity;
 use serde::Serialize;
 
 use crate::cluster::simulated::Identities;
-use crate::simulation::{Finished, Scenario, Tally};
+use crate::simulation::{Finished, Scenario, Tally, verified};
+use crate::store::Store;
 use crate::verdicts::JudgeError;
 
 /// Seeds to run.
@@ -24,6 +26,8 @@ pub struct Campaign {
     pub seeds: Vec<u64>,
     /// How many at once.
     pub jobs: u16,
+    /// The `verify` program that judges what machines left, and where that is put meanwhile.
+    pub verified_by: Option<(PathBuf, PathBuf)>,
 }
 
 /// A part of a campaign.
@@ -110,8 +114,27 @@ impl Campaign {
         let clock = Env::real();
         let began = clock.now();
         let finished = self.scenario.run(seed, identities)?;
-        let line = Line::of(&finished, clock.now().since(began));
+        let took = clock.now().since(began);
+        let mut finished = self.verified(finished)?;
+        finished.left = None;
+        let line = Line::of(&finished, took);
         Ok((finished, line))
+    }
+
+    /// With what `verify` says, if it is asked. What machines left stays only where something is wrong.
+    fn verified(&self, finished: Finished) -> Result<Finished, JudgeError> {
+        let Some((verify, dir)) = &self.verified_by else { return Ok(finished) };
+        let dir = dir.join(format!("sim-{}", finished.run.seed));
+        let failed = |error: String| {
+            let error = std::io::Error::other(error);
+            JudgeError::File { path: dir.display().to_string(), error }
+        };
+        let store = Store::create(&dir).map_err(|error| failed(error.to_string()))?;
+        let finished = verified(finished, verify, &store)?;
+        if finished.validity() == Validity::Valid {
+            std::fs::remove_dir_all(&dir).map_err(|error| failed(error.to_string()))?;
+        }
+        Ok(finished)
     }
 
     /// Hands on what is finished, and holds back what is before its turn.

@@ -144,10 +144,13 @@ pub trait Cluster {
     /// Loses everything that one broker sends to another.
     fn cut(&mut self, from: NodeId, to: NodeId);
 
+    /// Lets everything that one broker sends to another take so much longer.
+    fn slow(&mut self, from: NodeId, to: NodeId, by: Duration);
+
     /// Has the network treat datagrams so too.
     fn disorder(&mut self, disorder: Disorder);
 
-    /// Undoes every cut and all disorder.
+    /// Undoes every cut, delay and disorder.
     fn heal_network(&mut self);
 
     /// What was done to datagrams so far.

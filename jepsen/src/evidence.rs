@@ -2,6 +2,7 @@
 //!
 //! It is run as a program, because it is another judge: nothing of it is linked in here.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -74,6 +75,35 @@ pub async fn ask(env: &Env, program: &Path, arguments: &[&Path]) -> Evidence {
             Evidence { conclusion: Conclusion::Unknown, command, said }
         }
     }
+}
+
+/// What is audited.
+#[derive(Clone, Debug)]
+pub struct Audited<'a> {
+    /// The brokers' log directories.
+    pub data_dirs: &'a [PathBuf],
+    /// What else `verify audit` is told.
+    pub options: &'a [&'a Path],
+    /// The history of records that they must hold, if it is one of records.
+    pub history: Option<PathBuf>,
+}
+
+/// What the program says of what brokers recorded and of what they have on disk.
+pub async fn ask_all(
+    env: &Env,
+    program: &Path,
+    traces: &Path,
+    audited: Audited<'_>,
+) -> BTreeMap<String, Evidence> {
+    let trace = ask(env, program, &[Path::new(TRACE), traces]).await;
+    let mut audit: Vec<&Path> = vec![Path::new(AUDIT)];
+    audit.extend(audited.data_dirs.iter().map(PathBuf::as_path));
+    audit.extend(audited.options);
+    if let Some(history) = &audited.history {
+        audit.extend([Path::new("--history"), history]);
+    }
+    let audit = ask(env, program, &audit).await;
+    [(TRACE.to_owned(), trace), (AUDIT.to_owned(), audit)].into()
 }
 
 /// Where `verify` is if it lies beside this program.

@@ -22,6 +22,12 @@ pub use kind::{Group, Kind, parse};
 use harm::{Active, Harm};
 use network::{cuts, disorder};
 
+/// By how much datagrams are late, at least: longer than it takes others to elect another leader.
+const LATE_MIN: Duration = Duration::from_millis(500);
+
+/// And at most.
+const LATE_MAX: Duration = Duration::from_secs(3);
+
 /// Partitions, or disorders, after which it is not for want of traffic that no datagram was touched.
 const TELLING: u64 = 3;
 
@@ -149,7 +155,8 @@ impl Nemesis {
     #[must_use]
     pub fn without_effect(&self, disturbed: Disturbed) -> Option<String> {
         let injected = |group| {
-            let of_group = self.counts.iter().filter(|(kind, _)| kind.group() == group);
+            let of_group =
+                self.counts.iter().filter(|(kind, _)| kind.group() == group && **kind != Kind::Late);
             of_group.map(|(_, count)| *count).sum::<u64>()
         };
         let told = [
@@ -209,7 +216,14 @@ impl Nemesis {
             Group::Kill | Group::Restart => Harm::Killed(self.targets(cluster, kind).await),
             Group::Power => Harm::WithoutPower(self.targets(cluster, kind).await),
             Group::Pause => Harm::Still(self.targets(cluster, kind).await),
-            Group::Partition => Harm::Cut(self.cuts(cluster, kind).await),
+            Group::Partition => {
+                let links = self.cuts(cluster, kind).await;
+                if kind == Kind::Late {
+                    Harm::Late(links, self.random.between(LATE_MIN, LATE_MAX))
+                } else {
+                    Harm::Cut(links)
+                }
+            }
             Group::Packet => Harm::Disordered(disorder(kind, &mut self.random)),
         }
     }
@@ -246,11 +260,7 @@ impl Nemesis {
                 self.random.shuffled(nodes).into_iter().take(majority).collect()
             }
             Kind::KillLeader | Kind::PauseLeader => vec![self.leader(cluster).await],
-            Kind::KillController => {
-                self.refresh(cluster).await;
-                let known = self.client.image().controller();
-                vec![known.unwrap_or_else(|| self.any(&nodes))]
-            }
+            Kind::KillController => vec![self.controller(cluster).await],
             Kind::KillOne
             | Kind::PauseOne
             | Kind::PowerLossOfOne
@@ -259,6 +269,7 @@ impl Nemesis {
             | Kind::OneWay
             | Kind::LeaderAlone
             | Kind::Bridge
+            | Kind::Late
             | Kind::Loss
             | Kind::Delay
             | Kind::Duplicates
@@ -282,17 +293,31 @@ impl Nemesis {
     async fn leader(&mut self, cluster: &impl Cluster) -> NodeId {
         self.refresh(cluster).await;
         let image = self.client.image();
-        let Some(topic) = image.topic(TOPIC) else { return self.any(&cluster.nodes()) };
+        // Where clients work on the metadata alone, whoever leads that is the one.
+        let Some(topic) = image.topic(TOPIC) else {
+            return image.controller().unwrap_or_else(|| self.any(&cluster.nodes()));
+        };
         let partitions: Vec<PartitionIndex> = topic.partitions.iter().map(|at| at.partition).collect();
         let partition = self.random.one_of(&partitions).copied().unwrap_or(PartitionIndex(0));
         let leader = image.leader(TopicPartition { topic: topic.topic, partition });
         leader.map_or_else(|| self.any(&cluster.nodes()), |leader| leader.node)
     }
 
-    /// From whom nothing reaches whom.
+    /// The active controller, as the cluster says; any broker if it does not.
+    async fn controller(&mut self, cluster: &impl Cluster) -> NodeId {
+        self.refresh(cluster).await;
+        let known = self.client.image().controller();
+        known.unwrap_or_else(|| self.any(&cluster.nodes()))
+    }
+
+    /// From whom nothing reaches whom, or late.
     async fn cuts(&mut self, cluster: &impl Cluster, kind: Kind) -> Vec<(NodeId, NodeId)> {
         let nodes = self.random.shuffled(cluster.nodes());
-        let leader = self.leader(cluster).await;
+        // Whoever leads the metadata is as worth a try as whoever leads a partition.
+        let leader = match self.random.once_in(2) {
+            true => self.leader(cluster).await,
+            false => self.controller(cluster).await,
+        };
         cuts(kind, &nodes, leader, self.random.once_in(2))
     }
 }

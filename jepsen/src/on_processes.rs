@@ -8,7 +8,7 @@ use highwater_transport::env::Env;
 
 use crate::cluster::processes::{Processes, Setup};
 use crate::cluster::{Cluster, ClusterError};
-use crate::evidence::{self, Evidence};
+use crate::evidence::{self, Audited, Evidence};
 use crate::nemesis::Kind;
 use crate::random::Random;
 use crate::recorder::Recorder;
@@ -90,7 +90,12 @@ impl Attack {
         // What was run is known even if whoever judges it does not come back.
         store.write_run(&self.run_file(&done, BTreeMap::new()))?;
         let evidence = match &self.verify {
-            Some(verify) => self.evidence((env, verify), store, (&cluster.data_dirs(), was_level)).await,
+            Some(verify) => {
+                let options: Vec<&Path> = was_level.then_some(Path::new("--whole")).into_iter().collect();
+                let history = matches!(self.plan.work, Work::Log(_)).then(|| store.history());
+                let audited = Audited { data_dirs: &cluster.data_dirs(), options: &options, history };
+                evidence::ask_all(env, verify, &store.traces(), audited).await
+            }
             None => BTreeMap::new(),
         };
         let run = self.run_file(&done, evidence);
@@ -119,24 +124,5 @@ impl Attack {
             failures: done.failures.clone(),
             evidence,
         }
-    }
-
-    /// What `verify` says of what the brokers recorded and of what they have on disk.
-    async fn evidence(
-        &self,
-        (env, verify): (&Env, &Path),
-        store: &Store,
-        (data_dirs, was_level): (&[PathBuf], bool),
-    ) -> BTreeMap<String, Evidence> {
-        let (traces, history) = (store.traces(), store.history());
-        let trace = evidence::ask(env, verify, &[Path::new(evidence::TRACE), &traces]).await;
-        let mut audit: Vec<&Path> = vec![Path::new(evidence::AUDIT)];
-        audit.extend(data_dirs.iter().map(PathBuf::as_path));
-        audit.extend(was_level.then_some(Path::new("--whole")));
-        if let Work::Log(_) = self.plan.work {
-            audit.extend([Path::new("--history"), &history]);
-        }
-        let audit = evidence::ask(env, verify, &audit).await;
-        [(evidence::TRACE.to_owned(), trace), (evidence::AUDIT.to_owned(), audit)].into()
     }
 }

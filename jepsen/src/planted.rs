@@ -12,7 +12,7 @@ use crate::nemesis::{Kind, Pace, Troubles};
 use crate::run::Plan;
 use crate::simulation::Scenario;
 use crate::verdicts::JudgeError;
-use crate::workload::{Work, log};
+use crate::workload::{Work, log, register};
 
 /// How long each seed has things go wrong.
 const TIME: Duration = Duration::from_secs(60);
@@ -30,6 +30,7 @@ pub struct Planted {
     /// Names of anomalies, any of which is this fault's.
     pub shows_as: &'static [&'static str],
     work: fn() -> Work,
+    kinds: &'static [Kind],
 }
 
 /// What came of the seeds of one fault.
@@ -47,12 +48,17 @@ fn records() -> Work {
     Work::Log(log::Plan::simulated())
 }
 
+fn registers() -> Work {
+    Work::Register(register::Plan::default())
+}
+
 const LOST: &[&str] = &["lost-write", "unseen", "inconsistent-offsets"];
 
 /// Every fault that is planted.
 pub const ALL: &[Planted] = &[
     Planted::new("P-01", "acks=all is answered when the leader has appended", LOST, records),
-    Planted::new("B-06", "the high watermark counts the committed in-sync replicas only", LOST, records),
+    Planted::new("B-06", "the high watermark counts the committed in-sync replicas only", LOST, records)
+        .under(&[Kind::Late, Kind::KillLeader, Kind::KillOne]),
     Planted::new("B-26", "any live replica may be elected", LOST, records),
     Planted::new(
         "lying-sync",
@@ -60,6 +66,8 @@ pub const ALL: &[Planted] = &[
         LOST,
         records,
     ),
+    Planted::new("B-53", "a deposed controller answers a linearizable read", &["nonlinearizable"], registers)
+        .under(&[Kind::Late, Kind::PauseLeader, Kind::LeaderAlone]),
     Planted::new("B-01", "a follower cuts its log to its own high watermark", LOST, records),
     Planted::new("B-27c", "the leader remembers no batch of a producer", &["duplicate"], records),
     Planted::new("P-06", "a consumer is given records beyond the high watermark", LOST, records),
@@ -72,7 +80,12 @@ impl Planted {
         shows_as: &'static [&'static str],
         work: fn() -> Work,
     ) -> Self {
-        Self { what, id, shows_as, work }
+        Self { what, id, shows_as, work, kinds: Kind::ALL }
+    }
+
+    /// Looked for among these kinds of fault alone.
+    const fn under(self, kinds: &'static [Kind]) -> Self {
+        Self { kinds, ..self }
     }
 
     /// Runs seeds from 0 on until one shows the fault, or `seeds_max` were run.
@@ -86,10 +99,15 @@ impl Planted {
         if let Work::Log(log) = &mut work {
             log.salvages = plant == Plant::LyingSync;
         }
-        let troubles = Troubles { kinds: Kind::ALL.to_vec(), pace: Pace::default(), frail: None };
+        let troubles = Troubles { kinds: self.kinds.to_vec(), pace: Pace::default(), frail: None };
         let plan = Plan { seed: 0, time: TIME, troubles, work };
-        let scenario = Scenario { plan, plant, rerun: format!("jepsen planted {}", self.id) };
-        let campaign = Campaign { scenario, seeds: (0..seeds_max).collect(), jobs };
+        let scenario = Scenario {
+            plan,
+            plant,
+            rerun: format!("jepsen run --on sim --plant {}", self.id),
+            keeps_evidence: false,
+        };
+        let campaign = Campaign { scenario, seeds: (0..seeds_max).collect(), jobs, verified_by: None };
         let mut sought = Sought { found: None, noticed: None, seeds: 0 };
         campaign.run(&identities, |_, line| {
             sought.seeds += 1;

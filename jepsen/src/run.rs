@@ -109,6 +109,14 @@ async fn attack(
     while recorder.counts().acknowledged < plan.work.acknowledged_min() && env.now() < enough_by {
         env.sleep(LOOK_EVERY).await;
     }
+    let (acknowledged, wanted) = (recorder.counts().acknowledged, plan.work.acknowledged_min());
+    if acknowledged < wanted {
+        let seconds = MORE_WITHIN.as_secs();
+        let what = format!(
+            "{seconds} s after everything was mended {acknowledged} records are acknowledged, not {wanted}"
+        );
+        done.failures.push(what);
+    }
     stop.send_replace(true);
     done.failures.extend(ended(&stage, tasks, plan.work.patience() + GRACE).await);
     done.failures.extend(Box::pin(plan.work.finish(&stage, FINISHED_WITHIN)).await.err());

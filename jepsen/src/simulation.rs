@@ -6,19 +6,25 @@
 mod drawn;
 mod replicas;
 mod tally;
+mod verified;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use highwater_client::Client;
+use highwater_model::id::NodeId;
 use highwater_transport::env::sim::{Config, Outcome, Simulation};
 use jepsen_judge::verdict::Validity;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::cluster::simulated::{Identities, Plant, Simulated, Watching, network};
+use crate::cluster::simulated::{
+    Identities, Left as MachinesLeft, Machine, Plant, Recordings, Simulated, Watching, network,
+};
 use crate::cluster::{Cluster as _, ClusterError, Disorder};
+use crate::evidence::Evidence;
 use crate::recorder::Recorder;
 use crate::run::{Done, Plan, run};
 use crate::store::{ResultsFile, RunFile, SCHEMA};
@@ -26,6 +32,7 @@ use crate::verdicts::{JudgeError, results_in_memory};
 use crate::workload::Work;
 
 pub use tally::Tally;
+pub use verified::verified;
 
 use drawn::drawn;
 
@@ -44,6 +51,8 @@ pub struct Scenario {
     pub plant: Plant,
     /// The line that runs it again, but for the seed.
     pub rerun: String,
+    /// Whether what the machines leave is kept for `verify`: it takes memory and time.
+    pub keeps_evidence: bool,
 }
 
 /// A run that is over and judged.
@@ -63,6 +72,8 @@ pub struct Finished {
     pub tally: Tally,
     /// Simulated time.
     pub simulated: Duration,
+    /// What the machines left, where that is kept.
+    pub left: Option<MachinesLeft>,
 }
 
 /// What a body leaves.
@@ -70,6 +81,10 @@ pub struct Finished {
 struct Left {
     done: Done,
     tally: Tally,
+    /// What is on the disks in the end.
+    disks: Vec<(NodeId, Vec<(String, Bytes)>)>,
+    /// Whether all machines lost power in the end.
+    lost_power: bool,
 }
 
 /// A history in memory. A cheap handle.
@@ -100,63 +115,70 @@ impl Scenario {
     /// If what was written is no history, which is a fault of the harness.
     pub fn run(&self, seed: u64, identities: &Identities) -> Result<Finished, JudgeError> {
         let (watching, memory) = (Watching::default(), Memory::default());
+        let recordings = if self.keeps_evidence { Recordings::kept() } else { Recordings::default() };
         let config =
             Config { time_limit: self.plan.time + TIME_TO_END, ..Config::from(network(Disorder::default())) };
         let mut recorders = Vec::new();
         let outcome = Simulation::run(seed, config, async |sim| {
             let recorder = Recorder::new(sim.env(), Box::new(memory.clone()));
             recorders.push(recorder.clone());
-            Box::pin(self.body(&sim, (identities, &watching), &recorder)).await
+            Box::pin(self.body(&sim, (identities, &watching, &recordings), &recorder)).await
         });
         // A run that was given up has events that are not handed on yet.
         let unwritten = recorders.iter().find_map(|recorder| recorder.finish().err());
-        let mut finished = self.finished(outcome, &watching, memory.take())?;
-        finished.results.failures.extend(unwritten.map(|error| error.to_string()));
-        Ok(finished)
+        let unwritten = unwritten.map(|error| error.to_string());
+        self.finished(outcome, (&watching, &recordings), (memory.take(), unwritten))
     }
 
     async fn body(
         &self,
         sim: &Simulation,
-        (identities, watching): (&Identities, &Watching),
+        (identities, watching, recordings): (&Identities, &Watching, &Recordings),
         recorder: &Recorder,
     ) -> Result<Left, ClusterError> {
-        let mut cluster = Simulated::formatted(sim, identities, self.plant, watching).await?;
-        let plan = drawn(&self.plan, sim.seed(), &cluster.nodes());
+        let mut cluster = Simulated::formatted(sim, identities, self.plant, (watching, recordings)).await?;
+        let (plan, left_out) = drawn(&self.plan, sim.seed(), &cluster.nodes());
         let mut done = Box::pin(run(&mut cluster, &plan, recorder)).await;
+        done.skipped.extend(left_out);
         let client = cluster.new_client()()?;
         let mut tally = Tally::default();
         match sim.env().timeout(TOLD_WITHIN, Box::pin(reigns(&client, &plan.work, &mut tally))).await {
             Ok(()) => {}
             Err(_) => done.failures.push("nobody tells who leads, though all is mended".to_owned()),
         }
+        let mut lost_power = false;
         // Where every replica has lost something there is nothing that all of them must hold.
         if let Work::Log(log) = &plan.work
             && !log.salvages
             && done.failures.is_empty()
         {
-            let expected = (log.partitions, log.flush_policy == "commit");
+            lost_power = log.flush_policy == "commit";
+            let expected = (log.partitions, lost_power);
             done.failures.extend(Box::pin(replicas::compared(&mut cluster, &client, expected)).await?);
         }
         tally.add("power losses of one", done.faults.get(&crate::nemesis::Kind::PowerLossOfOne).copied());
         tally.add("power losses of all", done.faults.get(&crate::nemesis::Kind::PowerLossOfAll).copied());
         tally.add("log cuts", Some(cluster.machines().iter().map(|machine| machine.log_cuts()).sum()));
         sim.note(&format!("ended with {} failures", done.failures.len()));
-        Ok(Left { done, tally })
+        let on_disk = |machine: &Machine| Ok((machine.node(), machine.files()?));
+        let machines = cluster.machines().iter().filter(|_| recordings.are_kept());
+        let disks = machines.map(on_disk).collect::<Result<_, ClusterError>>()?;
+        Ok(Left { done, tally, disks, lost_power })
     }
 
     fn finished(
         &self,
         outcome: Outcome<Result<Left, ClusterError>>,
-        watching: &Watching,
-        history: Vec<u8>,
+        (watching, recordings): (&Watching, &Recordings),
+        (history, unwritten): (Vec<u8>, Option<String>),
     ) -> Result<Finished, JudgeError> {
         let ended = outcome.result.map_err(|failure| failure.to_string());
         let ended = ended.and_then(|left| left.map_err(|error| error.what));
-        let Left { mut done, mut tally } = ended.unwrap_or_else(|why| {
+        let Left { mut done, mut tally, disks, lost_power } = ended.unwrap_or_else(|why| {
             let done = Done { failures: vec![why], ..Done::default() };
-            Left { done, tally: Tally::default() }
+            Left { done, ..Left::default() }
         });
+        done.failures.extend(unwritten);
         tally.add_datagrams(&outcome.counters);
         for (name, watched) in watching.totals() {
             tally.add("monitor evaluations", Some(watched.evaluated));
@@ -176,7 +198,8 @@ impl Scenario {
         }
         let (history_hash, trace_hash) = (xxh3_64(&history), outcome.trace.hash());
         let simulated = outcome.elapsed;
-        Ok(Finished { run, results, history, history_hash, trace_hash, tally, simulated })
+        let left = recordings.are_kept().then(|| MachinesLeft::new(recordings.take(), disks, lost_power));
+        Ok(Finished { run, results, history, history_hash, trace_hash, tally, simulated, left })
     }
 
     fn run_file(&self, seed: u64, done: Done) -> RunFile {
@@ -220,6 +243,16 @@ async fn reigns(client: &Client, work: &Work, tally: &mut Tally) {
 }
 
 impl Finished {
+    /// With what `verify` says of what the machines left.
+    ///
+    /// # Errors
+    /// As [`Scenario::run`].
+    pub fn with_evidence(mut self, evidence: BTreeMap<String, Evidence>) -> Result<Self, JudgeError> {
+        self.run.evidence = evidence;
+        self.results = results_in_memory(&self.run, &self.history)?;
+        Ok(self)
+    }
+
     /// The conclusion.
     #[must_use]
     pub fn validity(&self) -> Validity {

@@ -113,6 +113,17 @@ impl Store {
         Ok(Self { dir })
     }
 
+    /// Makes a directory for a run, or takes one in which there is no history yet.
+    ///
+    /// # Errors
+    /// If it cannot be made, or holds a history.
+    pub fn create_or_open(dir: &Path) -> Result<Self, StoreError> {
+        let file = |error| StoreError::File { path: dir.to_owned(), error };
+        std::fs::create_dir_all(dir).map_err(file)?;
+        let store = Self { dir: dir.canonicalize().map_err(file)? };
+        if store.history().exists() { Err(StoreError::Exists { path: dir.to_owned() }) } else { Ok(store) }
+    }
+
     /// The directory of a run that was made before.
     #[must_use]
     pub fn open(dir: &Path) -> Self {

@@ -152,7 +152,11 @@ fn untried(run: &RunFile, checkers: &BTreeMap<String, Verdict>, availability: &A
     };
     let needed: &[(&str, &str)] = match run.workload.as_str() {
         "log" => &[("log", "acknowledged"), ("log", "linearizable ends"), ("log", "logs read to the end")],
-        "register" => &[("registers", "registers"), ("registers", "done")],
+        "register" => &[
+            ("registers", "reads done"),
+            ("registers", "writes done"),
+            ("registers", "compare-and-sets done"),
+        ],
         _ => &[],
     };
     untried.extend(

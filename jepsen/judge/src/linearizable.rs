@@ -80,6 +80,13 @@ impl Checker {
             Phase::Invoke | Phase::Info => "unknown",
         };
         *self.counts.entry(name.to_owned()).or_default() += 1;
+        let of_kind = match (&effect, operation.outcome) {
+            (Effect::Read(_), Phase::Ok) => Some("reads done"),
+            (Effect::Write(_), Phase::Ok) => Some("writes done"),
+            (Effect::CompareAndSet(..), Phase::Ok) => Some("compare-and-sets done"),
+            _ => None,
+        };
+        of_kind.into_iter().for_each(|name| *self.counts.entry(name.to_owned()).or_default() += 1);
         let is_known = operation.outcome == Phase::Ok;
         // What failed did nothing, and a read that nobody was told the value of says nothing.
         if operation.outcome == Phase::Fail || (!is_known && matches!(effect, Effect::Read(_))) {

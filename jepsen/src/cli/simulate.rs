@@ -13,12 +13,13 @@ use serde_json::json;
 
 use super::run::{RunArguments, Workload, fresh_store};
 use crate::campaign::{Campaign, Line, Shard, Summary, seeds};
-use crate::cli::show;
+use crate::cli::{Misuse, show};
 use crate::cluster::simulated::{Identities, Plant};
+use crate::evidence::beside;
 use crate::nemesis::{Pace, Troubles};
 use crate::report;
 use crate::run::Plan;
-use crate::simulation::{Finished, Scenario};
+use crate::simulation::{Finished, Scenario, verified};
 use crate::store::Store;
 use crate::workload::{Work, log, register};
 
@@ -40,9 +41,19 @@ pub(super) struct CampaignArguments {
     /// Ends after the first seed that is invalid
     #[arg(long, hide = true, requires = "seeds")]
     until_found: bool,
+    /// Has `verify trace` and `verify audit` judge what the machines of each seed leave; of a single seed they always do
+    #[arg(long, requires = "seeds")]
+    verified: bool,
     /// Test-only: what to plant in the brokers: none, lying-sync, or the id of a bug
     #[arg(long, hide = true, default_value = "none", value_parser = Plant::parse)]
     pub(super) plant: Plant,
+}
+
+impl CampaignArguments {
+    /// Whether `verify` is to judge what machines leave: of one seed always, of many where it is asked for.
+    fn keeps_evidence(&self) -> bool {
+        self.seeds.is_none() || self.verified
+    }
 }
 
 /// Runs one seed or many.
@@ -76,7 +87,7 @@ fn scenario(arguments: &RunArguments) -> Scenario {
     let time = Duration::from_secs(*time);
     let troubles = Troubles { kinds: nemesis.kinds.clone(), pace: Pace::default(), frail: None };
     let plan = Plan { seed: 0, time, troubles, work };
-    Scenario { plan, plant, rerun }
+    Scenario { plan, plant, rerun, keeps_evidence: arguments.campaign.keeps_evidence() }
 }
 
 /// Runs a seed, and keeps what it leaves.
@@ -87,7 +98,12 @@ fn one(arguments: &RunArguments, identities: &Identities, scenario: &Scenario) -
     let clock = Env::real();
     let began = clock.now();
     let finished = scenario.run(seed, identities)?;
-    let line = Line::of(&finished, clock.now().since(began));
+    let took = clock.now().since(began);
+    let finished = match beside(&std::env::current_exe()?) {
+        Some(verify) => verified(finished, &verify, &store)?,
+        None => finished,
+    };
+    let line = Line::of(&finished, took);
     store.write(&finished)?;
     show::results(&finished.run, &finished.results, arguments.json)?;
     if !arguments.json {
@@ -98,14 +114,24 @@ fn one(arguments: &RunArguments, identities: &Identities, scenario: &Scenario) -
     Ok(finished.validity())
 }
 
+fn no_verify() -> Misuse {
+    Misuse(
+        "there is no `verify` beside this program: build it with `cargo build --release --bin verify`"
+            .to_owned(),
+    )
+}
+
 fn many(
     arguments: &RunArguments,
     identities: &Identities,
     (scenario, seeds): (Scenario, Range<u64>),
 ) -> anyhow::Result<Validity> {
-    let CampaignArguments { jobs, shard, backwards, until_found, .. } = &arguments.campaign;
-    let campaign = Campaign { scenario, seeds: shard.of(seeds, *backwards), jobs: *jobs };
+    let CampaignArguments { jobs, shard, backwards, until_found, verified, .. } = &arguments.campaign;
     let stores = arguments.store.clone().unwrap_or_else(|| PathBuf::from("store"));
+    let verify =
+        if *verified { Some(beside(&std::env::current_exe()?).ok_or_else(no_verify)?) } else { None };
+    let verified_by = verify.map(|verify| (verify, stores.clone()));
+    let campaign = Campaign { scenario, seeds: shard.of(seeds, *backwards), jobs: *jobs, verified_by };
     let mut unkept = None;
     let summary = campaign.run(identities, |finished: &Finished, line: &Line| {
         let shown = show_line(line, arguments.json).map_err(anyhow::Error::from);
@@ -114,10 +140,14 @@ fn many(
         let is_found = *until_found && line.validity == Validity::Invalid;
         if is_found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    if let Some(error) = unkept {
-        return Err(error);
-    }
     show_summary(&summary, arguments.json)?;
+    if let Some(error) = unkept {
+        // What was found is worth more than that it could not be kept.
+        if summary.validity() != Validity::Invalid {
+            return Err(error);
+        }
+        eprintln!("error: {error:#}");
+    }
     if summary.seeds == 0 {
         bail!("this shard has no seeds");
     }
@@ -129,7 +159,11 @@ fn keep(finished: &Finished, stores: &std::path::Path) -> anyhow::Result<()> {
     if finished.validity() == Validity::Valid {
         return Ok(());
     }
-    let store = Store::create(&stores.join(format!("sim-{}", finished.run.seed)))?;
+    let first = stores.join(format!("sim-{}", finished.run.seed));
+    let others = (2_u32..).map(|number| stores.join(format!("sim-{}-{number}", finished.run.seed)));
+    let is_free = |dir: &PathBuf| !dir.join("history.jsonl").exists();
+    let dir = std::iter::once(first.clone()).chain(others).find(is_free).unwrap_or(first);
+    let store = Store::create_or_open(&dir)?;
     store.write(finished)?;
     report::write(&store, &finished.run, &finished.results)?;
     Ok(())

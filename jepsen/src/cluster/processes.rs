@@ -176,6 +176,10 @@ impl Cluster for Processes {
         self.links.cut(from, to);
     }
 
+    fn slow(&mut self, from: NodeId, to: NodeId, by: Duration) {
+        self.links.slow(from, to, by);
+    }
+
     fn disorder(&mut self, disorder: Disorder) {
         self.links.disorder(disorder);
     }

@@ -39,6 +39,8 @@ struct Shared {
     disorder: Disorder,
     /// From whom nothing reaches whom.
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// How much longer everything takes from whom to whom.
+    slow: BTreeMap<(NodeId, NodeId), Duration>,
     counts: Counted,
 }
 
@@ -66,13 +68,19 @@ impl Links {
     /// Links with nothing wrong; chances are drawn from `random`.
     #[must_use]
     pub fn new(random: Random) -> Self {
-        let (disorder, cuts, counts) = (Disorder::default(), BTreeSet::new(), Counted::default());
-        Self { shared: Arc::new(Mutex::new(Shared { random, disorder, cuts, counts })) }
+        let (cuts, slow) = (BTreeSet::new(), BTreeMap::new());
+        let (disorder, counts) = (Disorder::default(), Counted::default());
+        Self { shared: Arc::new(Mutex::new(Shared { random, disorder, cuts, slow, counts })) }
     }
 
     /// Loses everything that one broker sends to another.
     pub fn cut(&self, from: NodeId, to: NodeId) {
         self.shared().cuts.insert((from, to));
+    }
+
+    /// Lets everything that one broker sends to another take so much longer.
+    pub fn slow(&self, from: NodeId, to: NodeId, by: Duration) {
+        self.shared().slow.insert((from, to), by);
     }
 
     /// Has datagrams between brokers treated so too.
@@ -81,10 +89,11 @@ impl Links {
         shared.disorder = shared.disorder.and(disorder);
     }
 
-    /// Undoes every cut and all disorder.
+    /// Undoes every cut, delay and disorder.
     pub fn heal(&self) {
         let mut shared = self.shared();
         shared.cuts.clear();
+        shared.slow.clear();
         shared.disorder = Disorder::default();
     }
 
@@ -120,6 +129,8 @@ impl Shared {
             self.counts.lost += 1;
             return Vec::new();
         }
+        let slow = self.slow.get(&(from, to)).copied().unwrap_or_default();
+        let delay = delay + slow;
         let mut after = self.random.between(delay, delay + jitter);
         if self.happens(reorder_percent) {
             self.counts.held_back += 1;

@@ -3,6 +3,7 @@
 //! The brokers are those of production. What survives a kill or a loss of power is decided by their simulated disks.
 
 mod identities;
+mod left;
 mod machine;
 mod watched;
 
@@ -21,6 +22,7 @@ use super::{Cluster, ClusterError, Disorder, Disturbed, Means, NewClient};
 use crate::random::Random;
 
 pub use identities::Identities;
+pub use left::{Left, Recordings};
 pub use machine::{Machine, Plant};
 pub use watched::{Watched, Watching};
 
@@ -61,12 +63,13 @@ impl Simulated {
         sim: &Simulation,
         identities: &Identities,
         plant: Plant,
-        watching: &Watching,
+        (watching, recordings): (&Watching, &Recordings),
     ) -> Result<Self, ClusterError> {
         let machine = |(number, identity)| {
             let name = format!("broker-{number}");
             let process = sim.process(&name, host(number));
-            let shape = Shape { node: NodeId(number.into()), identity, plant, watching: watching.clone() };
+            let (watching, recordings) = (watching.clone(), recordings.clone());
+            let shape = Shape { node: NodeId(number.into()), identity, plant, watching, recordings };
             Machine::new(shape, process, sim.env().random_u64())
         };
         let machines: Vec<Machine> = (1..).zip(identities.brokers()).map(machine).collect();
@@ -199,6 +202,12 @@ impl Cluster for Simulated {
     fn cut(&mut self, from: NodeId, to: NodeId) {
         if let (Some(from), Some(to)) = (self.address(from), self.address(to)) {
             self.sim.cut_one_way(from, to);
+        }
+    }
+
+    fn slow(&mut self, from: NodeId, to: NodeId, by: Duration) {
+        if let (Some(from), Some(to)) = (self.address(from), self.address(to)) {
+            self.sim.slow_one_way(from, to, by);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is broken at the moment, and how it is mended while something else stays broken.
 
 use std::fmt;
+use std::time::Duration;
 
 use highwater_model::id::NodeId;
 use highwater_transport::env::Instant;
@@ -29,6 +30,8 @@ pub(super) enum Harm {
     Still(Vec<NodeId>),
     /// From whom nothing reaches whom.
     Cut(Vec<(NodeId, NodeId)>),
+    /// From whom to whom everything takes so much longer.
+    Late(Vec<(NodeId, NodeId)>, Duration),
     /// How datagrams between brokers are treated.
     Disordered(Disorder),
 }
@@ -45,6 +48,10 @@ impl Harm {
             }
             Self::Cut(links) => {
                 links.iter().for_each(|(from, to)| cluster.cut(*from, *to));
+                Ok(())
+            }
+            Self::Late(links, by) => {
+                links.iter().for_each(|(from, to)| cluster.slow(*from, *to, *by));
                 Ok(())
             }
             Self::Disordered(disorder) => {
@@ -64,8 +71,12 @@ impl Harm {
         match self {
             Self::Killed(nodes) | Self::WithoutPower(nodes) => {
                 for node in random.shuffled(nodes.clone()) {
-                    if !others.iter().any(|other| other.keeps_down(node)) {
-                        cluster.start(node).await?;
+                    if others.iter().any(|other| other.keeps_down(node)) {
+                        continue;
+                    }
+                    cluster.start(node).await?;
+                    if others.iter().any(|other| other.keeps_still(node)) {
+                        cluster.pause(node);
                     }
                 }
             }
@@ -73,11 +84,11 @@ impl Harm {
                 let held = |node: &&NodeId| others.iter().any(|other| other.keeps_still(**node));
                 nodes.iter().filter(|node| !held(node)).for_each(|node| cluster.resume(*node));
             }
-            Self::Cut(_) | Self::Disordered(_) => {
+            Self::Cut(_) | Self::Late(..) | Self::Disordered(_) => {
                 cluster.heal_network();
                 for other in others {
                     match other {
-                        Self::Cut(_) | Self::Disordered(_) => other.inflict(cluster).await?,
+                        Self::Cut(_) | Self::Late(..) | Self::Disordered(_) => other.inflict(cluster).await?,
                         Self::Killed(_) | Self::WithoutPower(_) | Self::Still(_) => {}
                     }
                 }
@@ -89,14 +100,16 @@ impl Harm {
     fn keeps_down(&self, node: NodeId) -> bool {
         match self {
             Self::Killed(nodes) | Self::WithoutPower(nodes) => nodes.contains(&node),
-            Self::Still(_) | Self::Cut(_) | Self::Disordered(_) => false,
+            Self::Still(_) | Self::Cut(_) | Self::Late(..) | Self::Disordered(_) => false,
         }
     }
 
     fn keeps_still(&self, node: NodeId) -> bool {
         match self {
             Self::Still(nodes) => nodes.contains(&node),
-            Self::Killed(_) | Self::WithoutPower(_) | Self::Cut(_) | Self::Disordered(_) => false,
+            Self::Killed(_) | Self::WithoutPower(_) | Self::Cut(_) | Self::Late(..) | Self::Disordered(_) => {
+                false
+            }
         }
     }
 }
@@ -108,20 +121,22 @@ impl fmt::Display for Harm {
             Self::Killed(nodes) | Self::WithoutPower(nodes) | Self::Still(nodes) => {
                 write!(f, "{}", listed(nodes))
             }
-            Self::Cut(links) => {
-                let links: Vec<String> = links.iter().map(|(from, to)| format!("{from} to {to}")).collect();
-                write!(f, "{}", links.join(", "))
-            }
+            Self::Cut(links) => write!(f, "{}", in_words(links)),
+            Self::Late(links, by) => write!(f, "{} by {} ms", in_words(links), by.as_millis()),
             Self::Disordered(disorder) => write!(f, "{disorder}"),
         }
     }
+}
+
+fn in_words(links: &[(NodeId, NodeId)]) -> String {
+    let links: Vec<String> = links.iter().map(|(from, to)| format!("{from} to {to}")).collect();
+    links.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use highwater_transport::env::Env;
 
@@ -197,6 +212,10 @@ mod tests {
             self.note(format!("cut {from} to {to}"));
         }
 
+        fn slow(&mut self, from: NodeId, to: NodeId, by: Duration) {
+            self.note(format!("slow {from} to {to} by {}", by.as_millis()));
+        }
+
         fn disorder(&mut self, disorder: Disorder) {
             self.note(format!("disorder {}", disorder.loss_percent));
         }
@@ -239,7 +258,7 @@ mod tests {
         assert_eq!(mended(killed(&[1]), &[]).await, "start 1");
         assert_eq!(mended(killed(&[1, 2]), &[dark(&[2, 3])]).await, "start 1");
         assert_eq!(mended(dark(&[2]), &[killed(&[2]), still(&[2])]).await, "");
-        assert_eq!(mended(dark(&[2]), &[still(&[2])]).await, "start 2");
+        assert_eq!(mended(dark(&[2]), &[still(&[2])]).await, "start 2; pause 2");
         assert_eq!(mended(still(&[1, 2]), &[still(&[2]), killed(&[1])]).await, "resume 1");
     }
 
@@ -252,6 +271,8 @@ mod tests {
         let others = [cut(1, 3), Harm::Disordered(lossy), Harm::Killed(nodes(&[2]))];
         assert_eq!(mended(cut(1, 2), &others).await, "heal; cut 1 to 3; disorder 7");
         assert_eq!(mended(Harm::Disordered(lossy), &[cut(2, 1)]).await, "heal; cut 2 to 1");
+        let late = Harm::Late(vec![(NodeId(2), NodeId(1))], Duration::from_millis(9));
+        assert_eq!(mended(cut(1, 2), &[late]).await, "heal; slow 2 to 1 by 9");
     }
 
     #[test]

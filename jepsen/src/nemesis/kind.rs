@@ -61,9 +61,10 @@ kinds! {
     PauseLeader, Pause, "pause-leader", "the leader of a partition is held still for a while";
     Halves, Partition, "halves", "brokers are parted in two that do not see each other";
     MajorityRing, Partition, "majority-ring", "each broker sees a majority, and each another one; of three, one link is cut";
-    OneWay, Partition, "one-way", "the leader of a partition sends, or hears, nothing";
-    LeaderAlone, Partition, "leader-alone", "the leader of a partition sees no other broker, but clients do";
+    OneWay, Partition, "one-way", "a controller or leader sends, or hears, nothing";
+    LeaderAlone, Partition, "leader-alone", "a controller or leader sees no other broker, but clients do";
     Bridge, Partition, "bridge", "one broker sees two parts that do not see each other";
+    Late, Partition, "late", "what a controller or leader hears from the other brokers, or they from it, is late by up to 3 s";
     Loss, Packet, "loss", "up to 30 % of datagrams between brokers are lost";
     Delay, Packet, "delay", "datagrams between brokers take up to 140 ms longer";
     Duplicates, Packet, "duplicates", "up to 30 % of datagrams between brokers arrive twice";

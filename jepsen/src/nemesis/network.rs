@@ -18,7 +18,7 @@ pub(super) fn cuts(kind: Kind, nodes: &[NodeId], leader: NodeId, is_mute: bool) 
         let (first, second) = (place(from), place(to));
         match kind {
             Kind::LeaderAlone => from == leader || to == leader,
-            Kind::OneWay => (if is_mute { from } else { to }) == leader,
+            Kind::OneWay | Kind::Late => (if is_mute { from } else { to }) == leader,
             Kind::Halves => (first < half) != (second < half),
             // The one in the middle sees both parts, which do not see each other.
             Kind::Bridge => first != half && second != half && (first < half) != (second < half),

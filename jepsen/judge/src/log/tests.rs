@@ -200,6 +200,18 @@ fn what_was_acknowledged_without_its_place_must_be_read_too() {
 }
 
 #[test]
+fn what_is_acknowledged_after_a_log_was_read_to_its_end_is_not_said_to_be_lost() {
+    let sent = |history: History| history.sends(1, Phase::Ok, &[(11, Some(1))]);
+    let drained = |history: History| {
+        history.ends(2, 1, true).assigns(2, AssignFrom::Beginning).polls(2, &[(0, 10)]).drained(2, 1)
+    };
+    let first = || history().sends(1, Phase::Ok, &[(10, Some(0))]);
+
+    assert_eq!(sent(drained(first())).verdict().validity, Validity::Unknown);
+    drained(sent(first())).is(&[Anomaly::NonlinearizableAppend, Anomaly::Unseen]);
+}
+
+#[test]
 fn a_name_that_two_records_have_is_found() {
     let twice = history().sends(1, Phase::Ok, &[(10, Some(0))]).sends(2, Phase::Ok, &[(10, Some(1))]);
     assert!(twice.verdict().anomalies.contains_key("reused-value"), "{:?}", twice.verdict());

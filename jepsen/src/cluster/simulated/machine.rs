@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use highwater_model::fault::{Bug, Faults, Planted, Slip, Slipping, Sound};
 use highwater_model::id::{ClusterId, DirectoryId, NodeId, PartitionIndex};
 use highwater_node::config::Endpoint;
@@ -11,13 +12,13 @@ use highwater_node::config::formatted::{FILE_NAME, Formatted, InitialVoter};
 use highwater_node::disk::SimDisk;
 use highwater_node::log::{Replica, directory_of};
 use highwater_node::server::{Limits, Roles, Server, Settings, Timing, TopicDefaults};
-use highwater_node::trace::Recorder;
 use highwater_transport::env::sim::Process;
 use highwater_transport::env::{Env, Task};
 use highwater_transport::identity::Identity;
 use highwater_transport::watch;
 
-use super::Watching;
+use super::left::files_of;
+use super::{Recordings, Watching};
 use crate::cluster::ClusterError;
 use crate::workload::TOPIC;
 
@@ -73,6 +74,7 @@ pub(super) struct Shape {
     pub(super) identity: Identity,
     pub(super) plant: Plant,
     pub(super) watching: Watching,
+    pub(super) recordings: Recordings,
 }
 
 /// A broker's machine.
@@ -146,6 +148,14 @@ impl Machine {
         Replica { disk: self.disk.mount(None), directory }
     }
 
+    /// Every file of its disk, by path.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn files(&self) -> Result<Vec<(String, Bytes)>, ClusterError> {
+        files_of(&self.disk).map_err(ClusterError::new)
+    }
+
     /// How often its logs were cut, the metadata's too, by a truncation or a recovery.
     #[must_use]
     pub fn log_cuts(&self) -> u64 {
@@ -185,7 +195,7 @@ impl Machine {
             timing: Timing::default(),
             topics: TopicDefaults::default(),
             limits: Limits::default(),
-            trace: Recorder::default(),
+            trace: self.shape.recordings.begin(node),
             monitors: self.shape.watching.begin(node),
         }
     }
